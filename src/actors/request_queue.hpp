@@ -1,0 +1,49 @@
+// Holds admitted requests, most urgent and oldest first, until a batcher has room. Bounded by count
+// and by prompt tokens: the one place that refuses for load. A router answers the same messages.
+#pragma once
+#include <caf/all.hpp>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "actors/meter.hpp"
+#include "actors/token_sink.hpp"
+#include "core/config.hpp"
+
+namespace troupe {
+
+struct submit {
+  generation_request request;
+  token_sink reader;
+};
+struct accepted {
+  std::uint32_t num_ahead = 0;
+};
+struct cancel {
+  request_id request;
+  finish_reason why = finish_reason::cancelled;  // stop: the reader found a stop string
+};
+struct work_waiting {};
+using work_listener = caf::typed_actor<caf::reacts_to<work_waiting>>;
+struct take {
+  std::uint32_t max_requests = 0;
+  work_listener taker;  // told work_waiting once when an empty answer is no longer true
+};
+struct taken {
+  std::vector<submit> requests;
+};
+struct drain {};
+
+using request_queue = caf::typed_actor<
+    // Accepted, or at once an error: queue_full, shutting_down, or a prompt that can never fit.
+    caf::replies_to<submit>::with<accepted>,
+    // Ends the request wherever it is; unknown ids are ignored, so cancel may race finished.
+    caf::reacts_to<cancel>,
+    // May be empty: then the taker hears work_waiting later.
+    caf::replies_to<take>::with<taken>,
+    // From now on every submit is refused; what was accepted still runs.
+    caf::reacts_to<drain>,
+    // Ends what waits past its deadline.
+    caf::reacts_to<tick>>;
+
+}  // namespace troupe

@@ -1,0 +1,30 @@
+// A role, not an actor: whoever reads the tokens of one request (an HTTP session, a test).
+#pragma once
+#include <caf/all.hpp>
+#include <string>
+#include <vector>
+
+#include "actors/cast.hpp"
+#include "core/request.hpp"
+
+namespace troupe {
+
+struct tokens_ready {
+  request_id request;
+  std::vector<sampled_token> tokens;  // never empty, in the order of the answer
+};
+
+struct finished {
+  request_id request;
+  finish_reason why = finish_reason::failed;
+  token_usage usage;
+  failure error;  // only with failed and timed_out
+};
+
+using token_sink = caf::typed_actor<
+    // Zero or more times; the token that ended the answer (eos) is among them.
+    caf::reacts_to<tokens_ready>,
+    // Then exactly once.
+    caf::reacts_to<finished>>;
+
+}  // namespace troupe

@@ -1,0 +1,60 @@
+// What an executor is told to do in one step, and what it answers. The batcher writes it, the
+// runner (model/runner.hpp) performs it; neither knows the other.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/id.hpp"
+#include "core/request.hpp"
+
+namespace troupe {
+
+inline constexpr std::uint32_t page_size_tokens = 16;
+
+// Which position embedding a sequence runs with (see model/rope.hpp).
+enum class rope_kind : std::uint8_t { plain, scaled };
+
+// A sequence takes a slot. Everything that the sampler must know and that no later step repeats.
+struct slot_start {
+  slot_idx slot = 0;
+  sampling_params sampling;
+  // Prompt, then what was generated before a preemption: [num_prompt_tokens + num_generated].
+  std::vector<token_id> history;
+  std::uint32_t num_prompt_tokens = 0;
+  rope_kind rope = rope_kind::plain;
+};
+
+// One sequence's rows in a step: `num_tokens` consecutive positions from `first_position`.
+struct chunk {
+  slot_idx slot = 0;
+  std::uint32_t first_token_idx = 0;  // into step_batch::tokens
+  std::uint32_t num_tokens = 0;
+  std::uint32_t first_position = 0;
+  std::uint32_t first_page_idx = 0;   // into step_batch::page_table
+  std::uint32_t num_pages = 0;        // covers positions 0 .. first_position + num_tokens - 1
+  bool sample = false;                // the last row's logits choose a token
+};
+
+// The token at this place is the one that the slot sampled last; the host may not know it yet.
+inline constexpr token_id last_sampled = -1;
+
+struct step_batch {
+  step_id id;
+  std::vector<slot_start> starts;     // before any chunk of this step
+  std::vector<chunk> chunks;
+  std::vector<token_id> tokens;       // [num_tokens], all chunks back to back
+  std::vector<page_idx> page_table;   // all chunks back to back
+};
+
+struct slot_sample {
+  slot_idx slot = 0;
+  sampled_token sampled;
+};
+
+struct step_result {
+  step_id id;
+  std::vector<slot_sample> samples;  // one per chunk with `sample`, in the order of the chunks
+};
+
+}  // namespace troupe

@@ -1,0 +1,28 @@
+// The bounds that an engine runs within. Every number has a flag of the same name.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "core/batch.hpp"
+
+namespace troupe {
+
+struct engine_limits {
+  std::uint32_t max_num_seqs = 64;              // sequences in one step, and slots
+  std::uint32_t max_num_batched_tokens = 512;   // rows in one step
+  std::uint32_t max_model_len = 4096;           // prompt + completion, tokens
+  std::uint32_t num_pages = 0;                  // KV pages, from the memory plan
+  std::uint32_t max_waiting_requests = 1024;    // request_queue: count
+  std::uint64_t max_waiting_tokens = 1U << 20;  // request_queue: prompt tokens
+  bool enable_prefix_caching = true;
+  std::chrono::milliseconds queue_timeout{60'000};
+  std::chrono::milliseconds request_timeout{600'000};
+  std::vector<token_id> eos_token_ids;
+  // A request whose prompt + max_tokens stay within this window runs with plain RoPE, the others
+  // with YaRN. 0: every request runs with `default_rope`.
+  std::uint32_t plain_rope_window = 0;
+  rope_kind default_rope = rope_kind::plain;
+};
+
+}  // namespace troupe

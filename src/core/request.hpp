@@ -1,0 +1,47 @@
+// One generation job as it waits for admission, and the facts that end it.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/id.hpp"
+#include "core/sampling.hpp"
+
+namespace troupe {
+
+using steady_time = std::chrono::steady_clock::time_point;
+
+struct generation_request {
+  request_id id;
+  std::vector<token_id> prompt;  // [num_prompt_tokens], never empty
+  sampling_params sampling;
+  std::int32_t priority = 0;     // lower runs first
+  std::uint64_t cache_salt = 0;  // prefixes are shared among equal salts only
+  steady_time arrival{};         // when the first byte of the request was understood
+  steady_time deadline{};        // when it ends as timed_out wherever it is
+};
+
+enum class finish_reason : std::uint8_t { stop, length, cancelled, failed, timed_out };
+std::string_view to_string(finish_reason why);
+
+struct token_logprob {
+  token_id token = 0;
+  float logprob = 0;
+};
+
+// What the model thought of one generated token: the token itself first, then the most likely ones.
+struct sampled_token {
+  token_id token = 0;
+  float logprob = 0;                // of the token, from the raw logits; 0 if not asked for
+  std::vector<token_logprob> most_likely;  // [num_logprobs], descending
+};
+
+struct token_usage {
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
+  std::uint32_t completion_tokens = 0;
+};
+
+}  // namespace troupe
