@@ -6,7 +6,6 @@
 #include <memory>
 #include <vector>
 
-#include "actors/meter.hpp"
 #include "actors/token_sink.hpp"
 #include "core/config.hpp"
 
@@ -24,10 +23,17 @@ struct cancel {
   finish_reason why = finish_reason::cancelled;  // stop: the reader found a stop string
 };
 struct work_waiting {};
-using work_listener = caf::typed_actor<caf::reacts_to<work_waiting>>;
+
+// A role: who takes requests from a queue (the batcher).
+using request_taker = caf::typed_actor<
+    // An empty `taken` is no longer true; said once per empty answer.
+    caf::reacts_to<work_waiting>,
+    // The reader of a taken request left. Unknown ids are ignored.
+    caf::reacts_to<cancel>>;
+
 struct take {
   std::uint32_t max_requests = 0;
-  work_listener taker;  // told work_waiting once when an empty answer is no longer true
+  request_taker taker;
 };
 struct taken {
   std::vector<submit> requests;
