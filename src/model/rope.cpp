@@ -32,7 +32,7 @@ struct ramp {
   double high = 0;
 
   double at(std::uint32_t i) const {
-    return std::clamp(f32(f32(i - low) / f32(high - low)), 0.0, 1.0);
+    return std::clamp(f32(f32(i - f32(low)) / f32(high - low)), 0.0, 1.0);
   }
 };
 
