@@ -1,13 +1,13 @@
 // The shape of a Qwen2.5 model, as its directory states it (config.json, generation_config.json).
 #pragma once
+#include "core/id.hpp"
+#include "core/outcome.hpp"
+#include "model/tensor.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <vector>
-
-#include "core/id.hpp"
-#include "core/outcome.hpp"
-#include "model/tensor.hpp"
 
 namespace troupe {
 
@@ -17,7 +17,8 @@ struct yarn_scaling {
   std::uint32_t original_max_position_embeddings = 0;
   double beta_fast = 32.0;
   double beta_slow = 1.0;
-  std::optional<double> attention_factor;
+  std::optional<double> attention_factor;  // none: 0.1 * ln(factor) + 1
+  bool truncate = true;                    // round the ramp's ends to whole dimensions
 };
 
 struct model_config {
