@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows that every rule of tools/tidy.py can fail: one small clean tree, and one breach at a time."""
+"""Shows that every rule of tools/tidy.py can fail: a small clean tree, and one breach at a time."""
 import pathlib
 import subprocess
 import sys
