@@ -256,7 +256,7 @@ def check_messages(tree, report):
 
 
 def check_code_map(tree, report):
-    """Every folder, every room and every actor has its line in the code map, and nothing else."""
+    """Every folder, every room and every actor has its line in the code map."""
     there = {f"{folder}/" for folder in tree.folders("") if not folder.startswith(".")}
     there |= {f"src/{room}/" for room in tree.folders("src/")}
     there |= {re.sub(r"\.[hc]pp$", "", name) for name in tree.cpp("src/actors/")}
@@ -264,13 +264,22 @@ def check_code_map(tree, report):
                             section(tree.files.get("ARCHITECTURE.md", ""), "Code map"), re.M))
     for path in sorted(there - listed):
         report.error("ARCHITECTURE.md", f"the code map lacks {path}")
-    for path in sorted(listed - there):
-        if not (tree.root / path).is_dir():
-            report.error("ARCHITECTURE.md", f"the code map names {path}, which does not exist")
+
+
+def check_paths(tree, report):
+    """A document names no file that is not there; `src/actors/x` stands for its two files."""
+    pattern = r"`((?:src|tests|tools|docs|models|subprojects|bench|include|web)/[\w./-]*)`"
+    for name, text in tree.files.items():
+        if not name.endswith(".md"):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            for path in re.findall(pattern, line):
+                if not (tree.root / path).exists() and f"{path}.hpp" not in tree.files:
+                    report.error(f"{name}:{number}", f"names {path}, which does not exist")
 
 
 CHECKS = [check_includes, check_locks, check_text, check_sizes, check_tests, check_messages,
-          check_code_map]
+          check_code_map, check_paths]
 
 
 def main(arguments):

@@ -188,10 +188,14 @@ class TidyTest(unittest.TestCase):
         self.assert_error({"ARCHITECTURE.md": changed},
                           "ARCHITECTURE.md: the code map lacks src/actors/queue")
 
+    def test_documents_name_no_missing_file(self):
+        self.assert_error({"README.md": "\n`src/core/ghost.hpp`\n"},
+                          "README.md:2: names src/core/ghost.hpp, which does not exist")
+
     def test_code_map_invents_nothing(self):
         changed = ARCHITECTURE.replace("- `tests/`", "- `src/actors/ghost` x\n- `tests/`")
         self.assert_error({"ARCHITECTURE.md": changed},
-                          "ARCHITECTURE.md: the code map names src/actors/ghost, which does not")
+                          "ARCHITECTURE.md:8: names src/actors/ghost, which does not exist")
 
 
 if __name__ == "__main__":
