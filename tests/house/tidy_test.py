@@ -195,7 +195,7 @@ class TidyTest(unittest.TestCase):
     def test_code_map_invents_nothing(self):
         changed = ARCHITECTURE.replace("- `tests/`", "- `src/actors/ghost` x\n- `tests/`")
         self.assert_error({"ARCHITECTURE.md": changed},
-                          "ARCHITECTURE.md:8: names src/actors/ghost, which does not exist")
+                          "ARCHITECTURE.md:9: names src/actors/ghost, which does not exist")
 
 
 if __name__ == "__main__":
