@@ -1,11 +1,12 @@
 // The cast list: every message of the house, named once, with its CAF type id. A message is defined
 // at the top of the actor that receives it; cast.cpp is the one place that sees all of them.
 #pragma once
+#include "core/outcome.hpp"
+
 #include <caf/all.hpp>
+
 #include <cstdint>
 #include <string>
-
-#include "core/outcome.hpp"
 
 namespace troupe {
 
@@ -26,6 +27,7 @@ struct step_done;
 struct reserve_pages;
 struct pages_reserved;
 struct release_pages;
+struct pages_released;
 struct pages_computed;
 // executor
 struct run_step;
@@ -43,7 +45,7 @@ struct http_observed;
 struct replica_observed;
 struct render;
 // every actor that keeps time
-struct tick;
+struct tick {};
 
 // Registers every message and error with CAF.
 void enroll_cast(caf::actor_system_config& config);
@@ -60,31 +62,32 @@ failure to_failure(const caf::error& error);
   CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::name)
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
-  TROUPE_HOUSE_MESSAGE(tokens_ready)
-  TROUPE_HOUSE_MESSAGE(finished)
-  TROUPE_HOUSE_MESSAGE(submit)
-  TROUPE_HOUSE_MESSAGE(accepted)
-  TROUPE_HOUSE_MESSAGE(cancel)
-  TROUPE_HOUSE_MESSAGE(take)
-  TROUPE_HOUSE_MESSAGE(taken)
-  TROUPE_HOUSE_MESSAGE(drain)
-  TROUPE_HOUSE_MESSAGE(work_waiting)
-  TROUPE_HOUSE_MESSAGE(step_done)
-  TROUPE_HOUSE_MESSAGE(reserve_pages)
-  TROUPE_HOUSE_MESSAGE(pages_reserved)
-  TROUPE_HOUSE_MESSAGE(release_pages)
-  TROUPE_HOUSE_MESSAGE(pages_computed)
-  TROUPE_HOUSE_MESSAGE(run_step)
-  TROUPE_HOUSE_MESSAGE(beat)
-  TROUPE_HOUSE_MESSAGE(heartbeat)
-  TROUPE_HOUSE_MESSAGE(ask_status)
-  TROUPE_HOUSE_MESSAGE(replica_status)
-  TROUPE_HOUSE_MESSAGE(queue_observed)
-  TROUPE_HOUSE_MESSAGE(step_observed)
-  TROUPE_HOUSE_MESSAGE(pages_observed)
-  TROUPE_HOUSE_MESSAGE(request_observed)
-  TROUPE_HOUSE_MESSAGE(http_observed)
-  TROUPE_HOUSE_MESSAGE(replica_observed)
-  TROUPE_HOUSE_MESSAGE(render)
-  TROUPE_HOUSE_MESSAGE(tick)
+TROUPE_HOUSE_MESSAGE(tokens_ready)
+TROUPE_HOUSE_MESSAGE(finished)
+TROUPE_HOUSE_MESSAGE(submit)
+TROUPE_HOUSE_MESSAGE(accepted)
+TROUPE_HOUSE_MESSAGE(cancel)
+TROUPE_HOUSE_MESSAGE(take)
+TROUPE_HOUSE_MESSAGE(taken)
+TROUPE_HOUSE_MESSAGE(drain)
+TROUPE_HOUSE_MESSAGE(work_waiting)
+TROUPE_HOUSE_MESSAGE(step_done)
+TROUPE_HOUSE_MESSAGE(reserve_pages)
+TROUPE_HOUSE_MESSAGE(pages_reserved)
+TROUPE_HOUSE_MESSAGE(release_pages)
+TROUPE_HOUSE_MESSAGE(pages_released)
+TROUPE_HOUSE_MESSAGE(pages_computed)
+TROUPE_HOUSE_MESSAGE(run_step)
+TROUPE_HOUSE_MESSAGE(beat)
+TROUPE_HOUSE_MESSAGE(heartbeat)
+TROUPE_HOUSE_MESSAGE(ask_status)
+TROUPE_HOUSE_MESSAGE(replica_status)
+TROUPE_HOUSE_MESSAGE(queue_observed)
+TROUPE_HOUSE_MESSAGE(step_observed)
+TROUPE_HOUSE_MESSAGE(pages_observed)
+TROUPE_HOUSE_MESSAGE(request_observed)
+TROUPE_HOUSE_MESSAGE(http_observed)
+TROUPE_HOUSE_MESSAGE(replica_observed)
+TROUPE_HOUSE_MESSAGE(render)
+TROUPE_HOUSE_MESSAGE(tick)
 CAF_END_TYPE_ID_BLOCK(troupe)

@@ -1,11 +1,14 @@
 // One full copy of the model: a batcher, a page_manager and tp_size executors. Restarts them
-// together when one fails.
+// together when one fails, and says so.
 #pragma once
+#include "actors/request_queue.hpp"
+#include "model/runner.hpp"
+
 #include <caf/all.hpp>
+
+#include <chrono>
 #include <cstdint>
 #include <string>
-
-#include "actors/cast.hpp"
 
 namespace troupe {
 
@@ -21,5 +24,18 @@ using replica = caf::typed_actor<
     caf::replies_to<ask_status>::with<replica_status>,
     // Looks at the heartbeats.
     caf::reacts_to<tick>>;
+
+struct replica_options {
+  engine_limits limits;
+  // A step that takes longer counts as a dead device.
+  std::chrono::milliseconds executor_timeout{30'000};
+  // More failures than this within `restart_window` and the replica gives up.
+  std::uint32_t max_restarts = 3;
+  std::chrono::milliseconds restart_window{10'000};
+};
+
+// Serves `queue` with runners from `make_runners`. Giving up closes the queue.
+replica spawn_replica(caf::actor_system& system, replica_options options, request_queue queue,
+                      meter observer, runner_factory make_runners);
 
 }  // namespace troupe

@@ -1,13 +1,15 @@
 // Holds admitted requests, most urgent and oldest first, until a batcher has room. Bounded by count
 // and by prompt tokens: the one place that refuses for load. A router answers the same messages.
 #pragma once
-#include <caf/all.hpp>
-#include <cstdint>
-#include <memory>
-#include <vector>
-
+#include "actors/ending.hpp"
+#include "actors/meter.hpp"
 #include "actors/token_sink.hpp"
 #include "core/config.hpp"
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <vector>
 
 namespace troupe {
 
@@ -33,23 +35,35 @@ using request_taker = caf::typed_actor<
 
 struct take {
   std::uint32_t max_requests = 0;
+  std::uint32_t max_prompt_pages = 0;  // together; the first one that does not fit ends the answer
   request_taker taker;
 };
-struct taken {
-  std::vector<submit> requests;
+struct admitted_request {
+  generation_request request;
+  ending_ptr reader;
 };
-struct drain {};
+struct taken {
+  std::vector<admitted_request> requests;
+  std::uint32_t num_left = 0;
+};
+struct drain {
+  failure why;               // told to every later submit
+  bool end_waiting = false;  // fail what waits, too
+};
 
 using request_queue = caf::typed_actor<
     // Accepted, or at once an error: queue_full, shutting_down, or a prompt that can never fit.
     caf::replies_to<submit>::with<accepted>,
     // Ends the request wherever it is; unknown ids are ignored, so cancel may race finished.
     caf::reacts_to<cancel>,
-    // May be empty: then the taker hears work_waiting later.
+    // May be empty; with none left the taker hears work_waiting later.
     caf::replies_to<take>::with<taken>,
-    // From now on every submit is refused; what was accepted still runs.
+    // From now on every submit is refused; what runs goes on.
     caf::reacts_to<drain>,
     // Ends what waits past its deadline.
     caf::reacts_to<tick>>;
+
+request_queue spawn_request_queue(caf::actor_system& system, const engine_limits& limits,
+                                  meter observer);
 
 }  // namespace troupe

@@ -1,11 +1,12 @@
 // A role, not an actor: whoever reads the tokens of one request (an HTTP session, a test).
 #pragma once
-#include <caf/all.hpp>
-#include <string>
-#include <vector>
-
 #include "actors/cast.hpp"
 #include "core/request.hpp"
+
+#include <caf/all.hpp>
+
+#include <string>
+#include <vector>
 
 namespace troupe {
 

@@ -1,12 +1,12 @@
 // What an executor is told to do in one step, and what it answers. The batcher writes it, the
 // runner (model/runner.hpp) performs it; neither knows the other.
 #pragma once
+#include "core/id.hpp"
+#include "core/request.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "core/id.hpp"
-#include "core/request.hpp"
 
 namespace troupe {
 
@@ -31,9 +31,9 @@ struct chunk {
   std::uint32_t first_token_idx = 0;  // into step_batch::tokens
   std::uint32_t num_tokens = 0;
   std::uint32_t first_position = 0;
-  std::uint32_t first_page_idx = 0;   // into step_batch::page_table
-  std::uint32_t num_pages = 0;        // covers positions 0 .. first_position + num_tokens - 1
-  bool sample = false;                // the last row's logits choose a token
+  std::uint32_t first_page_idx = 0;  // into step_batch::page_table
+  std::uint32_t num_pages = 0;       // covers positions 0 .. first_position + num_tokens - 1
+  bool sample = false;               // the last row's logits choose a token
 };
 
 // The token at this place is the one that the slot sampled last; the host may not know it yet.
@@ -41,10 +41,10 @@ inline constexpr token_id last_sampled = -1;
 
 struct step_batch {
   step_id id;
-  std::vector<slot_start> starts;     // before any chunk of this step
+  std::vector<slot_start> starts;  // before any chunk of this step
   std::vector<chunk> chunks;
-  std::vector<token_id> tokens;       // [num_tokens], all chunks back to back
-  std::vector<page_idx> page_table;   // all chunks back to back
+  std::vector<token_id> tokens;      // [num_tokens], all chunks back to back
+  std::vector<page_idx> page_table;  // all chunks back to back
 };
 
 struct slot_sample {

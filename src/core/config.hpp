@@ -1,10 +1,10 @@
 // The bounds that an engine runs within. Every number has a flag of the same name.
 #pragma once
+#include "core/batch.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <vector>
-
-#include "core/batch.hpp"
 
 namespace troupe {
 

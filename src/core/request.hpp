@@ -1,13 +1,13 @@
 // One generation job as it waits for admission, and the facts that end it.
 #pragma once
+#include "core/id.hpp"
+#include "core/sampling.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/id.hpp"
-#include "core/sampling.hpp"
 
 namespace troupe {
 
@@ -18,7 +18,7 @@ struct generation_request {
   std::vector<token_id> prompt;  // [num_prompt_tokens], never empty
   sampling_params sampling;
   std::int32_t priority = 0;     // lower runs first
-  std::uint64_t cache_salt = 0;  // prefixes are shared among equal salts only
+  std::uint64_t cache_salt = 0;  // prefixes are shared among equal salts only; 62 bits count
   steady_time arrival{};         // when the first byte of the request was understood
   steady_time deadline{};        // when it ends as timed_out wherever it is
 };
@@ -34,7 +34,7 @@ struct token_logprob {
 // What the model thought of one generated token: the token itself first, then the most likely ones.
 struct sampled_token {
   token_id token = 0;
-  float logprob = 0;                // of the token, from the raw logits; 0 if not asked for
+  float logprob = 0;                       // of the token, from the raw logits; 0 if not asked for
   std::vector<token_logprob> most_likely;  // [num_logprobs], descending
 };
 

@@ -1,10 +1,10 @@
 // How the next token is chosen. Values only; model/sampler.hpp gives them their meaning.
 #pragma once
+#include "core/id.hpp"
+
 #include <cstdint>
 #include <utility>
 #include <vector>
-
-#include "core/id.hpp"
 
 namespace troupe {
 

@@ -1,13 +1,13 @@
 // The shape of a Qwen2.5 model, as its directory states it (config.json, generation_config.json).
 #pragma once
+#include "core/id.hpp"
+#include "core/outcome.hpp"
+#include "model/tensor.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <vector>
-
-#include "core/id.hpp"
-#include "core/outcome.hpp"
-#include "model/tensor.hpp"
 
 namespace troupe {
 

@@ -1,13 +1,13 @@
 // One rank's share of a model on its device: what an executor drives. The real one is forward +
 // a device; a simulated one only takes time.
 #pragma once
+#include "core/batch.hpp"
+
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include "core/batch.hpp"
 
 namespace troupe {
 

@@ -1,20 +1,21 @@
-// The weights of a Qwen2.5 model by role, in host memory: from a checkpoint or, seeded, from nothing.
+// The weights of a Qwen2.5 model by role, in host memory: from a checkpoint or, seeded, from
+// nothing.
 #pragma once
+#include "core/outcome.hpp"
+#include "model/model_config.hpp"
+#include "model/tensor.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <vector>
 
-#include "core/outcome.hpp"
-#include "model/model_config.hpp"
-#include "model/tensor.hpp"
-
 namespace troupe {
 
 // Linear weights are [out_features, in_features], as Hugging Face stores them.
 struct layer_weights {
-  host_tensor input_norm;           // [hidden]
-  host_tensor q, k, v;              // [heads * head_dim, hidden]
+  host_tensor input_norm;  // [hidden]
+  host_tensor q, k, v;     // [heads * head_dim, hidden]
   host_tensor q_bias, k_bias, v_bias;
   host_tensor o;                    // [hidden, num_attention_heads * head_dim]
   host_tensor post_attention_norm;  // [hidden]
@@ -25,8 +26,8 @@ struct layer_weights {
 struct model_weights {
   host_tensor embedding;  // [vocab, hidden]
   std::vector<layer_weights> layers;
-  host_tensor final_norm;  // [hidden]
-  host_tensor lm_head;     // [vocab, hidden]; the embedding's own bytes when tied
+  host_tensor final_norm;               // [hidden]
+  host_tensor lm_head;                  // [vocab, hidden]; the embedding's own bytes when tied
   std::shared_ptr<const void> storage;  // keeps the mapped files (or the seeded bytes) alive
 };
 

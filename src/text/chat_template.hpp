@@ -1,12 +1,12 @@
 // Qwen2.5's chat template: a conversation becomes the prompt text that the model was trained on.
 #pragma once
-#include <filesystem>
-#include <string>
-#include <string_view>
-
 #include "core/outcome.hpp"
 #include "text/json.hpp"
 #include "text/tokenizer.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
 
 namespace troupe {
 

@@ -1,15 +1,15 @@
 // Tokens of one answer become text, a token at a time: never half a character, and nothing past a
 // stop string. O(1) amortised per byte, no re-decoding.
 #pragma once
+#include "core/id.hpp"
+#include "text/tokenizer.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/id.hpp"
-#include "text/tokenizer.hpp"
 
 namespace troupe {
 

@@ -1,6 +1,8 @@
 // JSON in and out, strictly: the whole document is checked, keys keep their order, duplicates,
 // deep nesting and invalid UTF-8 are refused. The only reader of JSON in the house.
 #pragma once
+#include "core/outcome.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -8,8 +10,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "core/outcome.hpp"
 
 namespace troupe {
 

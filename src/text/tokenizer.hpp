@@ -1,6 +1,9 @@
 // The Qwen2.5 tokenizer: NFC, the pre-tokenizer pattern, byte-level BPE, added tokens; equal to
 // Hugging Face's for every input. Immutable after loading, safe to share among threads.
 #pragma once
+#include "core/id.hpp"
+#include "core/outcome.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -8,9 +11,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/id.hpp"
-#include "core/outcome.hpp"
 
 namespace troupe {
 

@@ -1,0 +1,317 @@
+#include "actors/batcher.hpp"
+
+#include "core/running_batch.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Enough to hide the host's work behind the device's; more would only delay new requests.
+constexpr std::uint32_t max_steps_in_flight = 2;
+constexpr auto deadline_period = 50ms;
+
+class batcher_actor : public batcher::base {
+ public:
+  batcher_actor(caf::actor_config& config, const engine_limits& limits, batcher_parts parts)
+      : batcher::base(config),
+        batch_(limits),
+        parts_(std::move(parts)),
+        num_available_pages_(limits.num_pages) {}
+
+  const char* name() const override { return "batcher"; }
+
+  void on_exit() override {
+    readers_.clear();  // every reader that is left hears that its request failed
+    parts_ = {};
+  }
+
+  behavior_type make_behavior() override {
+    take_requests();
+    return {
+        [this](const work_waiting&) {
+          queue_has_work_ = true;
+          advance();
+        },
+        [this](const cancel& gone) {
+          end(gone.request, gone.why, {});
+          advance();
+        },
+        [this](const step_done& step) { on_step_done(step); },
+        [this](const tick&) { end_overdue(); },
+    };
+  }
+
+ private:
+  // Does the next thing that can be done now: every handler ends here.
+  void advance() {
+    if (has_failed_ || is_awaiting_pages_ || batch_.num_in_flight() >= max_steps_in_flight) return;
+    take_requests();
+    auto growth = batch_.plan();
+    auto admissions = admission_asks();
+    if (!growth.empty() || !admissions.empty())
+      ask_for_pages(std::move(growth), std::move(admissions));
+    else if (batch_.has_plan())
+      launch_step();
+  }
+
+  void take_requests() {
+    if (!queue_has_work_ || is_taking_ || !waiting_.empty() || !batch_.has_free_slot()) return;
+    is_taking_ = true;
+    auto num_free_slots = batch_.limits().max_num_seqs - num_running();
+    auto num_pages = num_available_pages_;
+    request(parts_.queue, caf::infinite, take{num_free_slots, num_pages, request_taker{this}})
+        .then([this, num_pages](taken& answer) { on_taken(answer, num_pages); },
+              [this](const caf::error& error) { quit(error); });
+  }
+
+  void on_taken(taken& answer, std::uint32_t num_pages_asked) {
+    is_taking_ = false;
+    queue_has_work_ = answer.num_left > 0;
+    for (auto& entering : answer.requests) {
+      readers_.emplace(entering.request.id, std::move(entering.reader));
+      sequence s{.request = std::move(entering.request)};
+      s.admitted = clock().now();
+      waiting_.push_back(std::move(s));
+    }
+    // Asking again at once would spin, unless pages came back while the question was under way.
+    if (answer.requests.empty() && num_available_pages_ <= num_pages_asked) return;
+    keep_time();
+    advance();
+  }
+
+  std::vector<page_pool::admission_ask> admission_asks() const {
+    std::vector<page_pool::admission_ask> asks;
+    auto num_entering =
+        std::min<std::size_t>(waiting_.size(), batch_.limits().max_num_seqs - num_running());
+    auto num_reserved = admission_reserve(batch_.sequences());
+    for (std::size_t i = 0; i < num_entering; ++i) {
+      auto& s = waiting_[i];
+      asks.push_back({.owner = s.request.id,
+                      .tokens = s.request.prompt,
+                      .cache_salt = s.request.cache_salt,
+                      .rope = choose_rope(s.request, batch_.limits()),
+                      .num_reserved = num_reserved++});
+      asks.back().tokens.insert(asks.back().tokens.end(), s.generated.begin(), s.generated.end());
+    }
+    return asks;
+  }
+
+  void ask_for_pages(std::vector<page_growth> growth,
+                     std::vector<page_pool::admission_ask> admissions) {
+    is_awaiting_pages_ = true;
+    auto asked = growth;
+    std::vector<request_id> entering;
+    for (auto& ask : admissions) entering.push_back(ask.owner);
+    request(parts_.pages, caf::infinite, reserve_pages{std::move(growth), std::move(admissions)})
+        .then(
+            [this, asked = std::move(asked),
+             entering = std::move(entering)](pages_reserved& answer) {
+              is_awaiting_pages_ = false;
+              on_pages(asked, entering, answer);
+            },
+            [this](const caf::error& error) { quit(error); });
+  }
+
+  void on_pages(const std::vector<page_growth>& asked, const std::vector<request_id>& entering,
+                pages_reserved& answer) {
+    num_available_pages_ = answer.num_available;
+    bool is_denied = false;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      if (answer.growth[i])
+        batch_.grow(asked[i].request, *answer.growth[i]);
+      else
+        is_denied = is_denied || batch_.find(asked[i].request);
+    }
+    bool is_any_admitted = false;
+    for (std::size_t i = 0; i < entering.size(); ++i)
+      if (answer.admissions[i]) is_any_admitted |= admit(entering[i], *answer.admissions[i]);
+    if (is_denied && num_releases_under_way_ > 0)
+      return;  // pages are coming back; their arrival tries again
+    if (is_denied)
+      preempt();
+    else if (batch_.has_plan() && !is_any_admitted)
+      launch_step();
+    else
+      replan();
+  }
+
+  // After admissions or a sequence's end the plan is new, but nobody asks for the denied again.
+  void replan() {
+    auto growth = batch_.plan();
+    if (!growth.empty())
+      ask_for_pages(std::move(growth), {});
+    else if (batch_.has_plan())
+      launch_step();
+    else
+      take_requests();
+  }
+
+  bool admit(request_id entering, page_pool::admission& granted) {
+    auto it =
+        std::ranges::find_if(waiting_, [&](const sequence& s) { return s.request.id == entering; });
+    if (it == waiting_.end()) return false;  // cancelled meanwhile; its pages are being released
+    auto s = std::move(*it);
+    waiting_.erase(it);
+    batch_.admit(std::move(s), std::move(granted.pages), granted.num_cached_tokens);
+    return true;
+  }
+
+  void preempt() {
+    auto victim = batch_.preempt();
+    if (!victim) {
+      // One sequence alone always fits (find_misfit); if it does not, the books are wrong.
+      quit(make_error({.code = error_code::engine_failed, .message = "KV pages leaked"}));
+      return;
+    }
+    ++num_preemptions_;
+    release(victim->request.id);
+    waiting_.push_front(std::move(*victim));
+    replan();
+  }
+
+  void launch_step() {
+    auto batch = std::make_shared<const step_batch>(batch_.build());
+    auto shape = batch_.last_shape();
+    shapes_.push_back(shape);
+    for (auto& rank : parts_.ranks) send(rank, run_step{batch, step_listener{this}});
+    advance();
+  }
+
+  void on_step_done(const step_done& step) {
+    if (has_failed_) return;
+    if (!step.result) {
+      fail_all(step.result.error());
+      return;
+    }
+    pages_computed reports;
+    for (auto& progress : batch_.apply(*step.result)) {
+      if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
+      if (progress.token) deliver(progress.request, std::move(*progress.token));
+      if (progress.end) end(progress.request, *progress.end, {});
+    }
+    if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
+    observe_step(shapes_.front(), step.seconds);
+    shapes_.pop_front();
+    advance();
+  }
+
+  void deliver(request_id request, sampled_token token) {
+    auto* s = batch_.find(request);
+    s->last_token = clock().now();
+    if (s->num_generated() == 1) s->first_token = s->last_token;
+    readers_.at(request)->tokens({std::move(token)});
+  }
+
+  // Ends a sequence wherever it is; unknown ids are ignored.
+  void end(request_id request, finish_reason why, failure error) {
+    auto ended = batch_.remove(request);
+    if (ended)
+      release(request);
+    else
+      ended = remove_waiting(request);
+    if (!ended) return;
+    token_usage usage{.prompt_tokens = ended->num_prompt(),
+                      .cached_tokens = ended->num_cached_tokens,
+                      .completion_tokens = ended->num_generated()};
+    readers_.at(request)->finish(why, usage, std::move(error));
+    readers_.erase(request);
+    send(parts_.observer, request_observed{.why = why,
+                                           .usage = usage,
+                                           .arrival = ended->request.arrival,
+                                           .admitted = ended->admitted,
+                                           .first_token = ended->first_token,
+                                           .last_token = ended->last_token});
+    observe_step({}, 0);
+  }
+
+  std::optional<sequence> remove_waiting(request_id request) {
+    auto it =
+        std::ranges::find_if(waiting_, [&](const sequence& s) { return s.request.id == request; });
+    if (it == waiting_.end()) return std::nullopt;
+    auto removed = std::move(*it);
+    waiting_.erase(it);
+    release(request);  // a grant may be under way
+    return removed;
+  }
+
+  void release(request_id owner) {
+    ++num_releases_under_way_;
+    request(parts_.pages, caf::infinite, release_pages{owner})
+        .then(
+            [this](const pages_released& answer) {
+              --num_releases_under_way_;
+              num_available_pages_ = answer.num_available;
+              advance();
+            },
+            [this](const caf::error& error) { quit(error); });
+  }
+
+  void fail_all(const failure& why) {
+    has_failed_ = true;
+    std::vector<request_id> all;
+    for (auto& [request, reader] : readers_) all.push_back(request);
+    for (auto request : all) end(request, finish_reason::failed, why);
+  }
+
+  void keep_time() {
+    if (!std::exchange(is_ticking_, true)) delayed_send(this, deadline_period, tick{});
+  }
+
+  void end_overdue() {
+    is_ticking_ = false;
+    std::vector<request_id> overdue;
+    auto now = clock().now();
+    auto look = [&](const sequence& s) {
+      if (s.request.deadline <= now) overdue.push_back(s.request.id);
+    };
+    std::ranges::for_each(batch_.sequences(), look);
+    std::ranges::for_each(waiting_, look);
+    for (auto request : overdue)
+      end(request, finish_reason::timed_out,
+          {.code = error_code::timed_out, .message = "the request ran past --request-timeout"});
+    if (!readers_.empty()) keep_time();
+    advance();
+  }
+
+  void observe_step(running_batch::step_shape shape, double seconds) {
+    send(parts_.observer, step_observed{.num_running = num_running(),
+                                        .num_waiting = static_cast<std::uint32_t>(waiting_.size()),
+                                        .prefill_tokens = shape.prefill_tokens,
+                                        .decode_tokens = shape.decode_tokens,
+                                        .num_preemptions = std::exchange(num_preemptions_, 0),
+                                        .seconds = seconds});
+  }
+
+  std::uint32_t num_running() const {
+    return static_cast<std::uint32_t>(batch_.sequences().size());
+  }
+
+  running_batch batch_;
+  batcher_parts parts_;
+  std::deque<sequence> waiting_;  // preempted ones first, oldest first
+  std::unordered_map<request_id, ending_ptr> readers_;
+  std::deque<running_batch::step_shape> shapes_;  // of the steps in flight
+  std::uint32_t num_available_pages_;
+  std::uint32_t num_releases_under_way_ = 0;
+  std::uint32_t num_preemptions_ = 0;  // since the last observation
+  bool queue_has_work_ = true;
+  bool is_taking_ = false;
+  bool is_awaiting_pages_ = false;
+  bool is_ticking_ = false;
+  bool has_failed_ = false;
+};
+
+}  // namespace
+
+batcher spawn_batcher(caf::local_actor* parent, const engine_limits& limits, batcher_parts parts) {
+  return parent->spawn<batcher_actor, caf::linked>(limits, std::move(parts));
+}
+
+}  // namespace troupe

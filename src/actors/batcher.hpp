@@ -1,0 +1,32 @@
+// Forms the steps of one replica: takes requests when it has room, keeps two steps in flight,
+// streams the tokens to their readers, ends every sequence once. It performs the plans of
+// core/plan_step.hpp; it does not think.
+#pragma once
+#include "actors/executor.hpp"
+#include "actors/page_manager.hpp"
+#include "actors/request_queue.hpp"
+
+#include <caf/all.hpp>
+
+#include <vector>
+
+namespace troupe {
+
+using batcher = caf::typed_actor<
+    // request_taker
+    caf::reacts_to<work_waiting>, caf::reacts_to<cancel>,
+    // step_listener
+    caf::reacts_to<step_done>,
+    // Ends what is past its deadline.
+    caf::reacts_to<tick>>;
+
+struct batcher_parts {
+  request_queue queue;
+  page_manager pages;
+  std::vector<executor> ranks;  // rank 0 first
+  meter observer;
+};
+
+batcher spawn_batcher(caf::local_actor* parent, const engine_limits& limits, batcher_parts parts);
+
+}  // namespace troupe

@@ -1,0 +1,42 @@
+// Owns one device (one rank's shard of the model) and runs the batcher's steps on it, in order.
+#pragma once
+#include "actors/cast.hpp"
+#include "core/batch.hpp"
+#include "core/outcome.hpp"
+#include "model/runner.hpp"
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <memory>
+
+namespace troupe {
+
+struct step_done {
+  outcome<step_result> result = step_result{};
+  double seconds = 0;  // on the device
+};
+
+// A role: who hears of steps.
+using step_listener = caf::typed_actor<
+    // From rank 0 once per step, in order; from any rank once when its device failed.
+    caf::reacts_to<step_done>>;
+
+struct run_step {
+  std::shared_ptr<const step_batch> batch;
+  step_listener listener;
+};
+struct beat {};
+struct heartbeat {};
+
+using executor = caf::typed_actor<
+    // Ends with a step_done to the listener; after a failed one the executor quits.
+    caf::reacts_to<run_step>,
+    // Answered between two steps: a late answer is a long step or a dead device.
+    caf::replies_to<beat>::with<heartbeat>>;
+
+// Runs on a thread of its own. `parent` is told by its link when the executor ends.
+executor spawn_executor(caf::local_actor* parent, std::shared_ptr<runner> device,
+                        std::uint32_t rank);
+
+}  // namespace troupe

@@ -1,0 +1,196 @@
+#include "actors/request_queue.hpp"
+
+#include "core/plan_step.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto deadline_period = 50ms;
+
+class request_queue_actor : public request_queue::base {
+ public:
+  request_queue_actor(caf::actor_config& config, const engine_limits& limits, meter observer)
+      : request_queue::base(config), limits_(limits), meter_(std::move(observer)) {
+    set_down_handler([this](const caf::down_msg& down) {
+      std::erase_if(takers_, [&](const request_taker& t) { return t.address() == down.source; });
+      std::erase_if(idle_, [&](const request_taker& t) { return t.address() == down.source; });
+    });
+  }
+
+  const char* name() const override { return "request_queue"; }
+
+  void on_exit() override {
+    waiting_.clear();  // every reader hears that its request failed
+    takers_.clear();
+    idle_.clear();
+    meter_ = nullptr;
+  }
+
+  behavior_type make_behavior() override {
+    return {
+        [this](submit& ask) { return admit(ask); },
+        [this](const cancel& gone) { end_or_forward(gone); },
+        [this](const take& ask) { return serve(ask); },
+        [this](const drain& ask) { close(ask); },
+        [this](const tick&) { end_overdue(); },
+    };
+  }
+
+ private:
+  struct waiting_request {
+    admitted_request entry;
+    steady_time queue_deadline;
+  };
+  // Most urgent first, then oldest first.
+  using order = std::pair<std::int32_t, std::uint64_t>;
+
+  caf::result<accepted> admit(submit& ask) {
+    if (closed_) return refuse(*closed_);
+    if (auto misfit = find_misfit(ask.request, limits_)) return refuse(std::move(*misfit));
+    auto num_tokens = ask.request.prompt.size();
+    if (waiting_.size() >= limits_.max_waiting_requests ||
+        num_waiting_tokens_ + num_tokens > limits_.max_waiting_tokens)
+      return refuse(overload());
+    auto id = ask.request.id;
+    order place{ask.request.priority, next_serial_++};
+    auto it = waiting_
+                  .emplace(place, waiting_request{{std::move(ask.request),
+                                                   std::make_shared<ending>(id, ask.reader)},
+                                                  clock().now() + limits_.queue_timeout})
+                  .first;
+    num_waiting_tokens_ += num_tokens;
+    auto num_ahead = static_cast<std::uint32_t>(std::distance(waiting_.begin(), it));
+    for (auto& taker : std::exchange(idle_, {})) send(taker, work_waiting{});
+    keep_time();
+    observe();
+    return accepted{num_ahead};
+  }
+
+  caf::error refuse(failure why) {
+    ++num_refused_;
+    observe();
+    return make_error(why);
+  }
+
+  failure overload() {
+    return {.code = error_code::queue_full,
+            .message = "the queue is full: " + std::to_string(waiting_.size()) + " requests with " +
+                       std::to_string(num_waiting_tokens_) + " prompt tokens wait",
+            .retry_after = retry_after()};
+  }
+
+  // As long as the queue took to let its oldest request wait: what a newcomer would meet.
+  std::chrono::milliseconds retry_after() {
+    auto now = clock().now();
+    auto first_deadline = now + limits_.queue_timeout;
+    for (auto& [place, w] : waiting_) first_deadline = std::min(first_deadline, w.queue_deadline);
+    auto age = limits_.queue_timeout - (first_deadline - now);
+    return std::max<std::chrono::milliseconds>(
+        1s, std::chrono::duration_cast<std::chrono::milliseconds>(age));
+  }
+
+  void end_or_forward(const cancel& gone) {
+    auto it = std::ranges::find_if(
+        waiting_, [&](const auto& w) { return w.second.entry.request.id == gone.request; });
+    if (it == waiting_.end()) {
+      for (auto& taker : takers_) send(taker, gone);
+      return;
+    }
+    remove(it)->finish(gone.why, {}, {});
+    observe();
+  }
+
+  taken serve(const take& ask) {
+    remember(ask.taker);
+    taken answer;
+    auto pages_left = ask.max_prompt_pages;
+    while (!waiting_.empty() && answer.requests.size() < ask.max_requests) {
+      auto num_pages = pages_for(waiting_.begin()->second.entry.request.prompt.size());
+      if (num_pages > pages_left) break;
+      pages_left -= num_pages;
+      auto request = std::move(waiting_.begin()->second.entry.request);
+      num_waiting_tokens_ -= request.prompt.size();
+      answer.requests.push_back(
+          {std::move(request), std::move(waiting_.begin()->second.entry.reader)});
+      waiting_.erase(waiting_.begin());
+    }
+    answer.num_left = static_cast<std::uint32_t>(waiting_.size());
+    if (answer.num_left == 0) idle_.push_back(ask.taker);
+    if (!answer.requests.empty()) observe();
+    return answer;
+  }
+
+  void remember(const request_taker& taker) {
+    if (std::ranges::find(takers_, taker) != takers_.end()) return;
+    takers_.push_back(taker);
+    monitor(taker);
+  }
+
+  ending_ptr remove(std::map<order, waiting_request>::iterator it) {
+    auto reader = std::move(it->second.entry.reader);
+    num_waiting_tokens_ -= it->second.entry.request.prompt.size();
+    waiting_.erase(it);
+    return reader;
+  }
+
+  void close(const drain& ask) {
+    closed_ = ask.why;
+    if (!ask.end_waiting) return;
+    while (!waiting_.empty()) remove(waiting_.begin())->finish(finish_reason::failed, {}, ask.why);
+    observe();
+  }
+
+  void keep_time() {
+    if (!std::exchange(is_ticking_, true)) delayed_send(this, deadline_period, tick{});
+  }
+
+  void end_overdue() {
+    is_ticking_ = false;
+    auto now = clock().now();
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      auto next = std::next(it);
+      auto& w = it->second;
+      if (std::min(w.queue_deadline, w.entry.request.deadline) <= now)
+        remove(it)->finish(finish_reason::timed_out, {},
+                           {.code = error_code::timed_out,
+                            .message = "the request waited longer than --queue-timeout"});
+      it = next;
+    }
+    if (!waiting_.empty()) keep_time();
+    observe();
+  }
+
+  void observe() {
+    send(meter_, queue_observed{.num_waiting = static_cast<std::uint32_t>(waiting_.size()),
+                                .waiting_tokens = num_waiting_tokens_,
+                                .num_refused = std::exchange(num_refused_, 0)});
+  }
+
+  engine_limits limits_;
+  meter meter_;
+  std::map<order, waiting_request> waiting_;
+  std::uint64_t num_waiting_tokens_ = 0;
+  std::uint64_t next_serial_ = 0;
+  std::uint32_t num_refused_ = 0;  // since the last observation
+  std::vector<request_taker> takers_;
+  std::vector<request_taker> idle_;  // told of the next submit
+  std::optional<failure> closed_;
+  bool is_ticking_ = false;
+};
+
+}  // namespace
+
+request_queue spawn_request_queue(caf::actor_system& system, const engine_limits& limits,
+                                  meter observer) {
+  return system.spawn<request_queue_actor>(limits, std::move(observer));
+}
+
+}  // namespace troupe

@@ -1,0 +1,152 @@
+#include "core/running_batch.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace troupe {
+
+running_batch::running_batch(engine_limits limits) : limits_(std::move(limits)) {
+  sequences_.reserve(limits_.max_num_seqs);
+  for (auto i = limits_.max_num_seqs; i > 0; --i) free_slots_.push_back(i - 1);
+}
+
+sequence& running_batch::admit(sequence entering, std::vector<page_idx> pages,
+                               std::uint32_t num_cached_tokens) {
+  assert(has_free_slot());
+  entering.slot = free_slots_.back();
+  free_slots_.pop_back();
+  entering.slot_started = false;
+  entering.pages = std::move(pages);
+  entering.num_scheduled = num_cached_tokens;
+  entering.num_computed = num_cached_tokens;
+  entering.num_in_flight = 0;
+  entering.num_reported = entering.num_known();
+  entering.num_reported_pages = num_cached_tokens / page_size_tokens;
+  entering.epoch = next_epoch_++;
+  entering.rope = choose_rope(entering.request, limits_);
+  if (entering.num_preemptions == 0) entering.num_cached_tokens = num_cached_tokens;
+  return sequences_.emplace_back(std::move(entering));
+}
+
+std::vector<page_growth> running_batch::plan() {
+  plan_ = plan_step(sequences_, limits_.max_num_batched_tokens);
+  std::vector<page_growth> lacking;
+  for (auto& chunk : plan_) {
+    auto& s = sequences_[chunk.sequence_idx];
+    if (auto n = pages_lacking(s, chunk.num_tokens)) lacking.push_back({s.request.id, n});
+  }
+  return lacking;
+}
+
+void running_batch::grow(request_id request, std::span<const page_idx> pages) {
+  if (auto* s = find(request)) s->pages.insert(s->pages.end(), pages.begin(), pages.end());
+}
+
+step_batch running_batch::build() {
+  step_batch batch{.id = {next_step_++}};
+  flying_step flying{.id = batch.id};
+  last_shape_ = {};
+  for (auto& planned : plan_) {
+    auto& s = sequences_[planned.sequence_idx];
+    (s.is_decoding() ? last_shape_.decode_tokens : last_shape_.prefill_tokens) +=
+        planned.num_tokens;
+    if (!s.slot_started) start_slot(batch, s);
+    append_chunk(batch, s, planned.num_tokens);
+    flying.chunks.push_back({s.request.id, s.epoch, s.num_scheduled, batch.chunks.back().sample});
+  }
+  plan_.clear();
+  in_flight_.push_back(std::move(flying));
+  return batch;
+}
+
+void running_batch::start_slot(step_batch& batch, sequence& s) {
+  slot_start start{.slot = s.slot,
+                   .sampling = s.request.sampling,
+                   .history = s.request.prompt,
+                   .num_prompt_tokens = s.num_prompt(),
+                   .rope = s.rope};
+  start.history.insert(start.history.end(), s.generated.begin(), s.generated.end());
+  batch.starts.push_back(std::move(start));
+  s.slot_started = true;
+}
+
+void running_batch::append_chunk(step_batch& batch, sequence& s, std::uint32_t num_tokens) {
+  auto num_pages = pages_for(std::uint64_t{s.num_scheduled} + num_tokens);
+  assert(num_pages <= s.pages.size());
+  chunk c{.slot = s.slot,
+          .first_token_idx = static_cast<std::uint32_t>(batch.tokens.size()),
+          .num_tokens = num_tokens,
+          .first_position = s.num_scheduled,
+          .first_page_idx = static_cast<std::uint32_t>(batch.page_table.size()),
+          .num_pages = num_pages,
+          .sample = num_tokens == s.num_remaining()};
+  for (std::uint32_t i = 0; i < num_tokens; ++i)
+    batch.tokens.push_back(s.token_at(s.num_scheduled + i));
+  batch.page_table.insert(batch.page_table.end(), s.pages.begin(), s.pages.begin() + num_pages);
+  batch.chunks.push_back(c);
+  s.num_scheduled += num_tokens;
+  if (c.sample) ++s.num_in_flight;
+}
+
+std::vector<sequence_progress> running_batch::apply(const step_result& result) {
+  std::vector<sequence_progress> progress;
+  assert(!in_flight_.empty() && in_flight_.front().id == result.id);
+  auto chunks = std::move(in_flight_.front().chunks);
+  in_flight_.pop_front();
+  std::size_t next_sample = 0;
+  for (auto& chunk : chunks) {
+    const auto* sample = chunk.sample ? &result.samples[next_sample++].sampled : nullptr;
+    auto* s = find(chunk.request);
+    if (!s || s->epoch != chunk.epoch) continue;  // ended or preempted meanwhile
+    sequence_progress p{.request = chunk.request};
+    s->num_computed = chunk.end_position;
+    if (sample) {
+      --s->num_in_flight;
+      s->generated.push_back(sample->token);
+      p.token = *sample;
+      p.end = ends_with(s->request, sample->token, s->num_generated(), limits_.eos_token_ids);
+    }
+    p.computed = report_computed(*s);
+    progress.push_back(std::move(p));
+  }
+  return progress;
+}
+
+std::optional<computed_tokens> running_batch::report_computed(sequence& s) {
+  auto num_full_pages = s.num_computed / page_size_tokens;
+  if (num_full_pages <= s.num_reported_pages) return std::nullopt;
+  computed_tokens report{.request = s.request.id, .num_computed = s.num_computed};
+  for (; s.num_reported < s.num_known(); ++s.num_reported)
+    report.more.push_back(s.token_at(s.num_reported));
+  s.num_reported_pages = num_full_pages;
+  return report;
+}
+
+std::optional<sequence> running_batch::remove(request_id request) {
+  auto it =
+      std::ranges::find_if(sequences_, [&](const sequence& s) { return s.request.id == request; });
+  if (it == sequences_.end()) return std::nullopt;
+  auto removed = std::move(*it);
+  sequences_.erase(it);
+  free_slots_.push_back(removed.slot);
+  plan_.clear();
+  return removed;
+}
+
+std::optional<sequence> running_batch::preempt() {
+  auto victim = choose_victim(sequences_);
+  if (!victim) return std::nullopt;
+  auto removed = remove(sequences_[*victim].request.id);
+  removed->pages.clear();
+  ++removed->num_preemptions;
+  return removed;
+}
+
+sequence* running_batch::find(request_id request) {
+  auto it =
+      std::ranges::find_if(sequences_, [&](const sequence& s) { return s.request.id == request; });
+  return it == sequences_.end() ? nullptr : &*it;
+}
+
+}  // namespace troupe
