@@ -65,13 +65,13 @@ class batcher_actor : public batcher::base {
     if (!queue_has_work_ || is_taking_ || !waiting_.empty() || !batch_.has_free_slot()) return;
     is_taking_ = true;
     auto num_free_slots = batch_.limits().max_num_seqs - num_running();
-    request(parts_.queue, caf::infinite,
-            take{num_free_slots, num_available_pages_, request_taker{this}})
-        .then([this](taken& answer) { on_taken(answer); },
+    auto num_pages = num_available_pages_;
+    request(parts_.queue, caf::infinite, take{num_free_slots, num_pages, request_taker{this}})
+        .then([this, num_pages](taken& answer) { on_taken(answer, num_pages); },
               [this](const caf::error& error) { quit(error); });
   }
 
-  void on_taken(taken& answer) {
+  void on_taken(taken& answer, std::uint32_t num_pages_asked) {
     is_taking_ = false;
     queue_has_work_ = answer.num_left > 0;
     for (auto& entering : answer.requests) {
@@ -80,7 +80,8 @@ class batcher_actor : public batcher::base {
       s.admitted = clock().now();
       waiting_.push_back(std::move(s));
     }
-    if (answer.requests.empty()) return;  // asking again at once would spin
+    // Asking again at once would spin, unless pages came back while the question was under way.
+    if (answer.requests.empty() && num_available_pages_ <= num_pages_asked) return;
     keep_time();
     advance();
   }
@@ -131,6 +132,8 @@ class batcher_actor : public batcher::base {
     bool is_any_admitted = false;
     for (std::size_t i = 0; i < entering.size(); ++i)
       if (answer.admissions[i]) is_any_admitted |= admit(entering[i], *answer.admissions[i]);
+    if (is_denied && num_releases_under_way_ > 0)
+      return;  // pages are coming back; their arrival tries again
     if (is_denied)
       preempt();
     else if (batch_.has_plan() && !is_any_admitted)
@@ -239,9 +242,11 @@ class batcher_actor : public batcher::base {
   }
 
   void release(request_id owner) {
+    ++num_releases_under_way_;
     request(parts_.pages, caf::infinite, release_pages{owner})
         .then(
             [this](const pages_released& answer) {
+              --num_releases_under_way_;
               num_available_pages_ = answer.num_available;
               advance();
             },
@@ -294,6 +299,7 @@ class batcher_actor : public batcher::base {
   std::unordered_map<request_id, ending_ptr> readers_;
   std::deque<running_batch::step_shape> shapes_;  // of the steps in flight
   std::uint32_t num_available_pages_;
+  std::uint32_t num_releases_under_way_ = 0;
   std::uint32_t num_preemptions_ = 0;  // since the last observation
   bool queue_has_work_ = true;
   bool is_taking_ = false;

@@ -14,9 +14,7 @@ constexpr std::uint64_t bytes_per_mib = 1U << 20;
 constexpr std::uint32_t typical_tokens = 2048;
 
 // Sums and products of sizes stop at the top instead of wrapping to something small.
-std::uint64_t add(std::uint64_t a, std::uint64_t b) {
-  return a > ~b ? ~0ULL : a + b;
-}
+std::uint64_t add(std::uint64_t a, std::uint64_t b) { return a > ~b ? ~0ULL : a + b; }
 std::uint64_t multiply(std::uint64_t a, std::uint64_t b) {
   return a != 0 && b > ~0ULL / a ? ~0ULL : a * b;
 }

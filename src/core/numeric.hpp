@@ -16,9 +16,7 @@ struct float16 {
 };
 
 // Exact: bfloat16 is the upper half of a float.
-constexpr float to_float(bfloat16 x) {
-  return std::bit_cast<float>(std::uint32_t{x.bits} << 16U);
-}
+constexpr float to_float(bfloat16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16U); }
 
 // Exact, subnormals included: IEEE 754 binary16 fits into binary32.
 constexpr float to_float(float16 x) {

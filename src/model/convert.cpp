@@ -6,24 +6,12 @@
 namespace troupe {
 namespace {
 
-float convert(float x, float) {
-  return x;
-}
-float convert(bfloat16 x, float) {
-  return to_float(x);
-}
-float convert(float16 x, float) {
-  return to_float(x);
-}
-bfloat16 convert(float x, bfloat16) {
-  return to_bfloat16(x);
-}
-bfloat16 convert(bfloat16 x, bfloat16) {
-  return x;
-}
-bfloat16 convert(float16 x, bfloat16) {
-  return to_bfloat16(to_float(x));
-}
+float convert(float x, float) { return x; }
+float convert(bfloat16 x, float) { return to_float(x); }
+float convert(float16 x, float) { return to_float(x); }
+bfloat16 convert(float x, bfloat16) { return to_bfloat16(x); }
+bfloat16 convert(bfloat16 x, bfloat16) { return x; }
+bfloat16 convert(float16 x, bfloat16) { return to_bfloat16(to_float(x)); }
 
 // Reads through memcpy, since a checkpoint may place an element at any byte.
 template <class From, class To>
@@ -40,12 +28,9 @@ void copy_any(const host_tensor& from, std::uint64_t first, std::span<To> out) {
   assert((first + out.size()) * size_bytes(from.type) <= from.bytes.size());
   const std::byte* source = from.bytes.data() + first * size_bytes(from.type);
   switch (from.type) {
-    case dtype::float32:
-      return copy_as<float>(source, out);
-    case dtype::bfloat16:
-      return copy_as<bfloat16>(source, out);
-    case dtype::float16:
-      return copy_as<float16>(source, out);
+    case dtype::float32: return copy_as<float>(source, out);
+    case dtype::bfloat16: return copy_as<bfloat16>(source, out);
+    case dtype::float16: return copy_as<float16>(source, out);
   }
 }
 

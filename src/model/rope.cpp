@@ -9,9 +9,7 @@ namespace {
 
 // Rounds to float32 and keeps computing in double. One operation in double, then this, is the
 // correctly rounded float32 operation.
-double f32(double x) {
-  return static_cast<double>(static_cast<float>(x));
-}
+double f32(double x) { return static_cast<double>(static_cast<float>(x)); }
 
 // theta^(2i / head_dim): the plain table's wave lengths, in positions per radian.
 double wave(const model_config& config, std::uint32_t i) {

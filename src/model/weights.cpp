@@ -21,10 +21,14 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 // The first few misfits and how many more there are: a wrong config makes hundreds of them.
 class misfit_list {
  public:
-  void add(std::string text) {
+  void add(const std::string& text) {
     constexpr std::size_t shown = 3;
-    if (++count_ <= shown) text_ += (text_.empty() ? "" : "; ") + std::move(text);
-    more_ = count_ > shown ? count_ - shown : 0;
+    if (++count_ > shown) {
+      ++more_;
+      return;
+    }
+    if (!text_.empty()) text_ += "; ";
+    text_ += text;
   }
   bool empty() const { return count_ == 0; }
   std::string text() const {

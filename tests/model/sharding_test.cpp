@@ -1,6 +1,6 @@
 #include "model/sharding.hpp"
 
-#include "model/published_shapes.hpp"
+#include "published_shapes.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,89 @@
+// A device without arithmetic: its KV memory holds the tokens themselves, and the next token is a
+// hash of everything that a sequence reads back through its page table. A page that two sequences
+// confuse, a row that is missing or out of order changes the answer.
+#pragma once
+#include "model/runner.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace troupe::test {
+
+inline std::uint64_t hash_tokens(const std::vector<token_id>& tokens, std::uint64_t seed) {
+  std::uint64_t h = seed + 0x9e3779b97f4a7c15ULL;
+  for (auto t : tokens) {
+    h ^= static_cast<std::uint32_t>(t);
+    h *= 0xff51afd7ed558ccdULL;
+    h ^= h >> 32;
+  }
+  return h;
+}
+
+inline token_id next_token(const std::vector<token_id>& tokens, std::uint64_t seed) {
+  return static_cast<token_id>(hash_tokens(tokens, seed) % 1000);
+}
+
+// The answer that an undisturbed engine gives.
+inline std::vector<token_id> expected_answer(const generation_request& request, token_id eos) {
+  auto tokens = request.prompt;
+  std::vector<token_id> answer;
+  while (answer.size() < request.sampling.max_tokens) {
+    answer.push_back(next_token(tokens, request.sampling.seed));
+    tokens.push_back(answer.back());
+    if (answer.back() == eos && !request.sampling.ignore_eos) break;
+  }
+  return answer;
+}
+
+class fake_runner : public runner {
+ public:
+  explicit fake_runner(std::uint32_t num_pages) : memory_(num_pages) {}
+
+  step_result run(const step_batch& batch) override {
+    if (num_until_failure > 0 && --num_until_failure == 0) throw device_error("injected failure");
+    ++num_steps;
+    for (auto& start : batch.starts)
+      slots_[start.slot] = {start.sampling.seed, start.history.empty() ? 0 : start.history.back()};
+    step_result result{.id = batch.id};
+    for (auto& c : batch.chunks) run_chunk(batch, c, result);
+    return result;
+  }
+  void abort() noexcept override { was_aborted = true; }
+
+  std::atomic<std::uint64_t> num_steps{0};
+  std::atomic<int> num_until_failure{0};  // 0: never
+  std::atomic<bool> was_aborted{false};
+
+ private:
+  struct slot_state {
+    std::uint64_t seed = 0;
+    token_id last = 0;
+  };
+
+  void run_chunk(const step_batch& batch, const chunk& c, step_result& result) {
+    auto& slot = slots_.at(c.slot);
+    for (std::uint32_t i = 0; i < c.num_tokens; ++i) {
+      auto token = batch.tokens.at(c.first_token_idx + i);
+      cell(batch, c, c.first_position + i) = token == last_sampled ? slot.last : token;
+    }
+    if (!c.sample) return;
+    std::vector<token_id> seen;
+    for (std::uint32_t p = 0; p < c.first_position + c.num_tokens; ++p)
+      seen.push_back(cell(batch, c, p));
+    slot.last = next_token(seen, slot.seed);
+    result.samples.push_back({c.slot, {.token = slot.last}});
+  }
+
+  token_id& cell(const step_batch& batch, const chunk& c, std::uint32_t position) {
+    auto page = batch.page_table.at(c.first_page_idx + position / page_size_tokens);
+    return memory_.at(page)[position % page_size_tokens];
+  }
+
+  std::vector<std::array<token_id, page_size_tokens>> memory_;
+  std::map<slot_idx, slot_state> slots_;
+};
+
+}  // namespace troupe::test

@@ -1,0 +1,144 @@
+// A stage for deterministic tests: real actors, CAF's testing scheduler, a virtual clock.
+#pragma once
+#include "actors/batcher.hpp"
+#include "actors/replica.hpp"
+#include "fake_runner.hpp"
+
+#include <caf/all.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace troupe::test {
+
+inline caf::actor_system_config make_config(caf::atom_value policy) {
+  caf::actor_system_config config;
+  enroll_cast(config);
+  config.set("scheduler.policy", policy);
+  config.set("scheduler.max-threads", std::size_t{2});
+  config.set("scheduler.max-throughput", std::size_t{64});
+  return config;
+}
+
+struct heard {
+  std::vector<token_id> tokens;
+  std::vector<finished> endings;
+};
+
+// Reads one request's answer into `ears`.
+class reader_actor : public token_sink::base {
+ public:
+  reader_actor(caf::actor_config& config, std::shared_ptr<heard> ears)
+      : token_sink::base(config), ears_(std::move(ears)) {}
+  behavior_type make_behavior() override {
+    return {[this](const tokens_ready& t) {
+              for (auto& s : t.tokens) ears_->tokens.push_back(s.token);
+            },
+            [this](const finished& f) { ears_->endings.push_back(f); }};
+  }
+
+ private:
+  std::shared_ptr<heard> ears_;
+};
+
+// Runs steps on a fake device, on the scheduler instead of a thread of its own.
+class scheduled_executor : public executor::base {
+ public:
+  scheduled_executor(caf::actor_config& config, std::shared_ptr<runner> device)
+      : executor::base(config), device_(std::move(device)) {}
+  behavior_type make_behavior() override {
+    return {[this](const run_step& ask) {
+              try {
+                send(ask.listener, step_done{device_->run(*ask.batch), 0.001});
+              } catch (const device_error& e) {
+                send(ask.listener, step_done{failure{error_code::engine_failed, e.what(), "", {}}});
+              }
+            },
+            [](const beat&) { return heartbeat{}; }};
+  }
+
+ private:
+  std::shared_ptr<runner> device_;
+};
+
+class stage {
+ public:
+  explicit stage(engine_limits limits)
+      : limits_(limits), device_(std::make_shared<fake_runner>(limits.num_pages)) {
+    observer = spawn_meter(system, "test");
+    queue = spawn_request_queue(system, limits, observer);
+    auto pages = spawn_page_manager(self.ptr(), limits, observer);
+    auto rank = system.spawn<scheduled_executor>(device_);
+    batch = spawn_batcher(self.ptr(), limits, {queue, pages, {rank}, observer});
+    parts_ = {caf::actor_cast<caf::actor>(queue), caf::actor_cast<caf::actor>(pages),
+              caf::actor_cast<caf::actor>(rank), caf::actor_cast<caf::actor>(batch),
+              caf::actor_cast<caf::actor>(observer)};
+  }
+  ~stage() {
+    for (auto& part : parts_) self->send_exit(part, caf::exit_reason::kill);
+    for (auto& reader : readers_) self->send_exit(reader, caf::exit_reason::kill);
+    play();
+  }
+
+  std::shared_ptr<heard> send(generation_request request) {
+    auto ears = std::make_shared<heard>();
+    auto reader = system.spawn<reader_actor>(ears);
+    readers_.push_back(caf::actor_cast<caf::actor>(reader));
+    if (request.deadline == steady_time{})
+      request.deadline = director().clock().now() + std::chrono::hours{1};
+    request.arrival = director().clock().now();
+    auto answer = self->request(queue, caf::infinite, submit{std::move(request), reader});
+    director().run();
+    answer.receive([](const accepted&) {},
+                   [&](const caf::error& e) { refusals.push_back(to_failure(e)); });
+    return ears;
+  }
+  void post(generation_request request, std::shared_ptr<heard> ears) {
+    auto reader = system.spawn<reader_actor>(std::move(ears));
+    readers_.push_back(caf::actor_cast<caf::actor>(reader));
+    request.deadline = director().clock().now() + std::chrono::hours{1};
+    self->send(queue, submit{std::move(request), reader});
+  }
+  void play() { director().run(); }
+  void advance(std::chrono::milliseconds time) {
+    director().advance_time(time);
+    play();
+  }
+  std::string metrics() {
+    auto answer = self->request(observer, caf::infinite, render{});
+    play();
+    std::string text;
+    answer.receive([&](std::string& t) { text = std::move(t); }, [](const caf::error&) {});
+    return text;
+  }
+  double metric(const std::string& name) {
+    auto text = metrics();
+    auto at = text.find("\n" + name + "{");
+    if (at == std::string::npos) return -1;
+    return std::stod(text.substr(text.find("} ", at) + 2));
+  }
+  caf::scheduler::test_coordinator& director() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  }
+  fake_runner& device() { return *device_; }
+
+ private:
+  caf::actor_system_config config_ = make_config(caf::atom("testing"));
+  engine_limits limits_;
+  std::shared_ptr<fake_runner> device_;
+
+ public:
+  caf::actor_system system{config_};
+  caf::scoped_actor self{system};
+  meter observer;
+  request_queue queue;
+  batcher batch;
+  std::vector<failure> refusals;
+
+ private:
+  std::vector<caf::actor> parts_, readers_;
+};
+
+}  // namespace troupe::test

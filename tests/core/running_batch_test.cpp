@@ -1,0 +1,131 @@
+#include "core/running_batch.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace troupe;
+
+namespace {
+
+engine_limits small_limits() {
+  engine_limits limits;
+  limits.max_num_seqs = 2;
+  limits.max_num_batched_tokens = 8;
+  limits.eos_token_ids = {99};
+  return limits;
+}
+
+sequence entering(std::uint64_t id, std::uint32_t num_prompt, std::uint32_t max_tokens) {
+  sequence s;
+  s.request.id = {id};
+  for (std::uint32_t i = 0; i < num_prompt; ++i) s.request.prompt.push_back(token_id(i + 1));
+  s.request.sampling.max_tokens = max_tokens;
+  return s;
+}
+
+step_result answer(const step_batch& batch, token_id token) {
+  step_result result{.id = batch.id};
+  for (auto& c : batch.chunks)
+    if (c.sample) result.samples.push_back({c.slot, {.token = token}});
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a prompt is cut into chunks; the last one samples") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 12, 3), {5}, 0);
+  CHECK(batch.plan().empty());
+  auto first = batch.build();
+  REQUIRE(first.chunks.size() == 1);
+  CHECK(first.starts.size() == 1);
+  CHECK(first.chunks[0].num_tokens == 8);
+  CHECK_FALSE(first.chunks[0].sample);
+  batch.plan();
+  auto second = batch.build();
+  CHECK(second.starts.empty());
+  CHECK(second.chunks[0].first_position == 8);
+  CHECK(second.chunks[0].sample);
+  CHECK(second.tokens == std::vector<token_id>{9, 10, 11, 12});
+}
+
+TEST_CASE("two steps in flight: the second feeds back the token that nobody knows yet") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 4, 3), {5}, 0);
+  batch.plan();
+  auto first = batch.build();
+  batch.plan();
+  auto second = batch.build();
+  CHECK(second.tokens == std::vector{last_sampled});
+  CHECK(second.chunks[0].first_position == 4);
+  auto progress = batch.apply(answer(first, 7));
+  REQUIRE(progress.size() == 1);
+  CHECK(progress[0].token->token == 7);
+  CHECK_FALSE(progress[0].end);
+  CHECK(batch.plan().empty());
+  auto third = batch.build();  // the third and last token; 7's successor is still unknown
+  CHECK(third.tokens == std::vector{last_sampled});
+  CHECK_FALSE(batch.apply(answer(second, 8))[0].end);
+  CHECK(batch.apply(answer(third, 9))[0].end == finish_reason::length);
+}
+
+TEST_CASE("a result for a sequence that ended or was preempted is dropped") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 4, 9), {5}, 0);
+  batch.admit(entering(2, 4, 9), {6}, 0);
+  batch.plan();
+  auto first = batch.build();
+  batch.plan();
+  auto second = batch.build();
+  batch.apply(answer(first, 7));
+  auto victim = batch.preempt();
+  REQUIRE(victim);
+  CHECK(victim->request.id == request_id{2});
+  CHECK(victim->generated == std::vector<token_id>{7});
+  batch.admit(std::move(*victim), {6}, 0);
+  auto progress = batch.apply(answer(second, 8));
+  REQUIRE(progress.size() == 1);
+  CHECK(progress[0].request == request_id{1});
+  batch.plan();
+  auto again = batch.build();
+  REQUIRE(again.starts.size() == 1);
+  CHECK(again.starts[0].history == std::vector<token_id>{1, 2, 3, 4, 7});
+  CHECK(again.starts[0].num_prompt_tokens == 4);
+}
+
+TEST_CASE("growth is asked for before the row that needs it") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 16, 9), {5}, 8);
+  CHECK(batch.plan().empty());
+  batch.build();
+  auto lacking = batch.plan();
+  REQUIRE(lacking.size() == 1);
+  CHECK(lacking[0].num_pages == 1);
+  std::vector<page_idx> more{9};
+  batch.grow({1}, more);
+  auto step = batch.build();
+  CHECK(step.page_table == std::vector<page_idx>{5, 9});
+}
+
+TEST_CASE("full pages are reported once, with the tokens that filled them") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 15, 9), {5}, 8);
+  batch.plan();
+  auto first = batch.build();
+  CHECK_FALSE(batch.apply(answer(first, 7))[0].computed);
+  batch.plan();
+  auto second = batch.build();
+  auto report = batch.apply(answer(second, 8))[0].computed;
+  REQUIRE(report);
+  CHECK(report->num_computed == 16);
+  CHECK(report->more == std::vector<token_id>{7, 8});
+}
+
+TEST_CASE("a slot comes back") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 4, 9), {5}, 0);
+  batch.admit(entering(2, 4, 9), {6}, 0);
+  CHECK_FALSE(batch.has_free_slot());
+  CHECK(batch.remove({1}));
+  CHECK_FALSE(batch.remove({1}));
+  CHECK(batch.has_free_slot());
+}
