@@ -15,14 +15,6 @@ const float* values(const device_vector& v) { return static_cast<const cpu_vecto
 
 float* row_of(activation x, std::size_t row) { return static_cast<float*>(x.data) + row * x.width; }
 
-// Rows of x that a core's second-level cache keeps beside the weights while all tiles pass by.
-std::uint32_t rows_per_block(std::uint32_t in_features) {
-  constexpr std::uint32_t cached_floats = 128U << 10U;
-  return std::clamp(cached_floats / in_features / 24 * 24, 24U, 240U);
-}
-// A multiple of every kernel's number of tiles: 192 output features.
-constexpr std::uint32_t tiles_per_block = 12;
-
 }  // namespace
 
 void cpu_device::embed(const device_matrix& table, activation x) {
@@ -59,16 +51,7 @@ void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix&
   const kernels::linear_args args{row_of(x, 0), x.width, rows, &packed(matrix),
                                   bias != nullptr ? values(*bias) : nullptr, row_of(out, 0),
                                   out.width};
-  const std::uint32_t block_rows = rows_per_block(matrix.in_features());
-  const std::uint32_t row_blocks = (rows + block_rows - 1) / block_rows;
-  const std::uint32_t num_tiles = packed(matrix).num_tiles();
-  const std::uint32_t tile_blocks = (num_tiles + tiles_per_block - 1) / tiles_per_block;
-  pool_.parallel_for(row_blocks * tile_blocks, [&](std::uint32_t i, std::uint32_t) {
-    const std::uint32_t row = i / tile_blocks * block_rows;
-    const std::uint32_t tile = i % tile_blocks * tiles_per_block;
-    kernels::linear(args, row, std::min(row + block_rows, rows), tile,
-                    std::min(tile + tiles_per_block, num_tiles));
-  });
+  kernels::linear(args, pool_);
 }
 
 void cpu_device::linear(activation x, const device_matrix& matrix, const device_vector* bias,

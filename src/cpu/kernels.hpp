@@ -1,4 +1,4 @@
-// The CPU's arithmetic on plain memory, for one thread: SIMD by Highway, chosen at run time for the
+// The CPU's arithmetic on plain memory, for one thread unless a pool is given: SIMD by Highway, chosen at run time for the
 // machine (AVX-512, AVX2, SSE2). reference.hpp states each as a formula.
 //
 // A vector lane is an output element (or, in a reduction, one of 16 partial sums), never a part of
@@ -28,6 +28,8 @@ struct linear_args {
 // Output features of tiles first_tile .. end_tile - 1 for rows first_row .. end_row - 1.
 void linear(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
             std::uint32_t first_tile, std::uint32_t end_tile);
+// All of it, cut into blocks that fit a core's cache and shared out among the pool's threads.
+void linear(const linear_args& args, thread_pool& pool);
 
 struct norm_args {
   const float* addend = nullptr;  // [width] or null

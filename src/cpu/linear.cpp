@@ -153,12 +153,37 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace troupe::kernels {
+namespace {
 
 HWY_EXPORT(linear_block);
+
+// Rows of x that a core's second-level cache keeps beside the weights while all tiles pass by. A
+// multiple of 24, so that every target's number of rows at once divides it.
+std::uint32_t rows_per_block(std::uint32_t in_features) {
+  constexpr std::uint32_t cached_floats = 128U << 10U;
+  return std::clamp(cached_floats / in_features / 24 * 24, 24U, 240U);
+}
+// A multiple of every kernel's number of tiles: 192 output features.
+constexpr std::uint32_t tiles_per_block = 12;
+
+}  // namespace
 
 void linear(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
             std::uint32_t first_tile, std::uint32_t end_tile) {
   HWY_DYNAMIC_DISPATCH(linear_block)(args, first_row, end_row, first_tile, end_tile);
+}
+
+void linear(const linear_args& args, thread_pool& pool) {
+  const std::uint32_t block_rows = rows_per_block(args.matrix->in_features());
+  const std::uint32_t row_blocks = (args.num_rows + block_rows - 1) / block_rows;
+  const std::uint32_t num_tiles = args.matrix->num_tiles();
+  const std::uint32_t tile_blocks = (num_tiles + tiles_per_block - 1) / tiles_per_block;
+  pool.parallel_for(row_blocks * tile_blocks, [&](std::uint32_t i, std::uint32_t) {
+    const std::uint32_t row = i / tile_blocks * block_rows;
+    const std::uint32_t tile = i % tile_blocks * tiles_per_block;
+    linear(args, row, std::min(row + block_rows, args.num_rows), tile,
+           std::min(tile + tiles_per_block, num_tiles));
+  });
 }
 
 }  // namespace troupe::kernels
