@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "model/exponential.hpp"
@@ -14,6 +15,7 @@ using candidate = choice_scratch::candidate;
 constexpr float unit_mass = 1073741824.0F;  // 2^30
 // exp(-20.8) * 2^30 < 1: the token's mass is zero.
 constexpr float lowest_exponent = -20.8F;
+constexpr std::size_t block_size = 64;  // logits that share a maximum
 constexpr float bins_per_unit = static_cast<float>(choice_scratch::num_bins) / -lowest_exponent;
 
 float highest(std::span<const float> values) {
@@ -47,20 +49,19 @@ void fill_masses(std::span<const float> logits, exponent_of exponent,
                  std::vector<std::uint32_t>& masses) {
   masses.resize(logits.size());
   for (std::size_t i = 0; i < logits.size(); ++i) {
+    // Computed for all and then selected: a loop without branches is one of vectors.
     const float x = exponent(logits[i]);
-    const float e = x > lowest_exponent ? exponential(x) : 0.0F;
-    masses[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(e * unit_mass));
+    const float e = exponential(x);
+    const float kept = x > lowest_exponent ? e : 0.0F;
+    masses[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(kept * unit_mass));
   }
 }
 
 void fill_bins(std::span<const float> logits, exponent_of exponent, choice_scratch& scratch) {
-  scratch.bin_counts.fill(0);
   scratch.bin_masses.fill(0);
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (scratch.masses[i] == 0) continue;
-    const std::uint32_t bin = bin_of(exponent(logits[i]));
-    ++scratch.bin_counts[bin];
-    scratch.bin_masses[bin] += scratch.masses[i];
+    scratch.bin_masses[bin_of(exponent(logits[i]))] += scratch.masses[i];
   }
 }
 
@@ -85,43 +86,17 @@ void sort_bin(std::span<const float> logits, exponent_of exponent, std::uint32_t
 struct threshold {
   float logit = -std::numeric_limits<float>::infinity();
   std::uint32_t token = 0;
-  bool keeps(float x, std::uint32_t id) const { return x > logit || (x == logit && id >= token); }
+  // Without branches, so that loops over it are loops of vectors.
+  bool keeps(float x, std::uint32_t id) const {
+    return (x > logit) | ((x == logit) & (id >= token));
+  }
 };
-
-// TopKLogitsWarper removes scores below the k-th highest one: equals of the k-th stay. Tokens
-// without mass need no removal, so a k beyond those with mass keeps everything.
-threshold find_top_k(std::span<const float> logits, exponent_of exponent, std::uint32_t top_k,
-                     choice_scratch& scratch) {
-  std::uint32_t above = 0;
-  for (std::uint32_t bin = 0; bin < choice_scratch::num_bins; ++bin) {
-    if (above + scratch.bin_counts[bin] < top_k) {
-      above += scratch.bin_counts[bin];
-      continue;
-    }
-    sort_bin(logits, exponent, bin, scratch);
-    const std::size_t kth = scratch.bin.size() - (top_k - above);
-    return {scratch.bin[kth].logit, 0};
-  }
-  return {};
-}
-
-// Takes out of the bins what `kept` does not keep.
-void trim_bins(std::span<const float> logits, exponent_of exponent, threshold kept,
-               choice_scratch& scratch) {
-  const float x = exponent(kept.logit);
-  if (!(x > lowest_exponent)) return;
-  const std::uint32_t boundary = bin_of(x);
-  sort_bin(logits, exponent, boundary, scratch);
-  for (const candidate& c : scratch.bin) {
-    if (!kept.keeps(c.logit, c.token)) scratch.bin_masses[boundary] -= scratch.masses[c.token];
-  }
-  std::fill(scratch.bin_masses.begin() + boundary + 1, scratch.bin_masses.end(), 0);
-}
 
 // TopPLogitsWarper sorts ascending and removes tokens while their cumulative probability, their own
 // included, is at most 1 - top_p; the most likely one always stays.
-threshold find_top_p(std::span<const float> logits, exponent_of exponent, threshold kept,
-                     float top_p, choice_scratch& scratch) {
+threshold find_top_p(std::span<const float> logits, exponent_of exponent, float top_p,
+                     choice_scratch& scratch) {
+  fill_bins(logits, exponent, scratch);
   std::uint64_t total = 0;
   for (std::uint64_t mass : scratch.bin_masses) total += mass;
   const auto limit = static_cast<std::uint64_t>((1.0 - static_cast<double>(top_p)) *
@@ -135,46 +110,31 @@ threshold find_top_p(std::span<const float> logits, exponent_of exponent, thresh
     }
     sort_bin(logits, exponent, bin, scratch);
     for (const candidate& c : scratch.bin) {
-      if (!kept.keeps(c.logit, c.token)) continue;
       below += scratch.masses[c.token];
       if (below > limit) return {c.logit, c.token};
     }
     const candidate& last = scratch.bin.back();
     return {last.logit, last.token};
   }
-  return kept;
+  return {};
 }
 
-threshold find_threshold(std::span<const float> logits, exponent_of exponent,
-                         const choice_params& params, choice_scratch& scratch) {
-  threshold kept;
-  const bool use_top_k = params.top_k > 0 && static_cast<std::size_t>(params.top_k) < logits.size();
-  const bool use_top_p = params.top_p < 1.0F;
-  if (!use_top_k && !use_top_p) return kept;
-  fill_bins(logits, exponent, scratch);
-  if (use_top_k) {
-    kept = find_top_k(logits, exponent, static_cast<std::uint32_t>(params.top_k), scratch);
-    if (use_top_p) trim_bins(logits, exponent, kept, scratch);
-  }
-  if (use_top_p) kept = find_top_p(logits, exponent, kept, params.top_p, scratch);
-  return kept;
-}
-
-// Zeroes the masses of what the filters remove; the sum of the others.
-std::uint64_t remove_filtered(std::span<const float> logits, threshold kept, float min_p,
-                              std::vector<std::uint32_t>& masses) {
+// Zeroes the masses of what the filters remove.
+void remove_filtered(std::span<const float> logits, threshold kept, float min_p,
+                     std::vector<std::uint32_t>& masses) {
   // MinPLogitsWarper removes probabilities below min_p times the highest one, whose mass is 2^30.
   const auto least = static_cast<std::uint32_t>(std::clamp(min_p, 0.0F, 1.0F) * unit_mass);
-  std::uint64_t total = 0;
-  for (std::size_t i = 0; i < masses.size(); ++i) {
-    const bool keep = kept.keeps(logits[i], static_cast<std::uint32_t>(i)) && masses[i] >= least;
+  const auto count = static_cast<std::uint32_t>(masses.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const bool keep = static_cast<bool>(kept.keeps(logits[i], i) & (masses[i] >= least));
     masses[i] = keep ? masses[i] : 0;
-    total += masses[i];
   }
-  return total;
 }
 
-token_id pick(const std::vector<std::uint32_t>& masses, std::uint64_t total, std::uint64_t random) {
+// The index at which the running sum of masses passes random / 2^64 of the total.
+std::size_t pick(const std::vector<std::uint32_t>& masses, std::uint64_t random) {
+  std::uint64_t total = 0;
+  for (std::uint32_t mass : masses) total += mass;
   // The upper word of the product: random / 2^64 of the total, so target < total.
   __extension__ using wide = unsigned __int128;
   const auto target = static_cast<std::uint64_t>(wide{random} * total >> 64U);
@@ -190,10 +150,71 @@ token_id pick(const std::vector<std::uint32_t>& masses, std::uint64_t total, std
     }
     for (std::size_t i = first; i < end; ++i) {
       running += masses[i];
-      if (running > target) return static_cast<token_id>(i);
+      if (running > target) return i;
     }
   }
   return 0;
+}
+
+// top_p, min_p and the draw; the index of the chosen one.
+std::size_t draw(std::span<const float> logits, exponent_of exponent, const choice_params& params,
+                 std::uint64_t random, choice_scratch& scratch) {
+  fill_masses(logits, exponent, scratch.masses);
+  threshold kept;
+  if (params.top_p < 1.0F) kept = find_top_p(logits, exponent, params.top_p, scratch);
+  if (params.top_p < 1.0F || params.min_p > 0.0F) {
+    remove_filtered(logits, kept, params.min_p, scratch.masses);
+  }
+  return pick(scratch.masses, random);
+}
+
+float kth_highest(std::vector<float>& values, std::uint32_t k) {
+  const auto kth = values.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(values.begin(), kth, values.end(), std::greater<>());
+  return *kth;
+}
+
+// Appends what is not below `bound`, block by block: a block whose highest logit is below is skipped.
+void gather_from(std::span<const float> logits, float bound, choice_scratch& scratch) {
+  scratch.top_logits.clear();
+  scratch.top_tokens.clear();
+  for (std::size_t block = 0; block * block_size < logits.size(); ++block) {
+    if (scratch.block_maxima[block] < bound) continue;
+    const std::size_t end = std::min((block + 1) * block_size, logits.size());
+    for (std::size_t i = block * block_size; i < end; ++i) {
+      if (!(logits[i] >= bound)) continue;
+      scratch.top_logits.push_back(logits[i]);
+      scratch.top_tokens.push_back(static_cast<std::uint32_t>(i));
+    }
+  }
+}
+
+// TopKLogitsWarper removes scores below the k-th highest one, so equals of the k-th stay. The k-th
+// highest of the blocks' maxima bounds it from below, which leaves few candidates. Fills top_logits
+// and top_tokens in the order of ids; 0 < k < logits.size().
+void keep_top_k(std::span<const float> logits, std::uint32_t k, choice_scratch& scratch) {
+  scratch.block_maxima.clear();
+  for (std::size_t i = 0; i < logits.size(); i += block_size) {
+    const std::size_t count = std::min(block_size, logits.size() - i);
+    scratch.block_maxima.push_back(highest(logits.subspan(i, count)));
+  }
+  float bound = -std::numeric_limits<float>::infinity();
+  if (k <= scratch.block_maxima.size()) {
+    scratch.sorted = scratch.block_maxima;
+    bound = kth_highest(scratch.sorted, k);
+  }
+  gather_from(logits, bound, scratch);
+  scratch.sorted = scratch.top_logits;
+  if (scratch.sorted.size() <= k) return;
+  const float kth = kth_highest(scratch.sorted, k);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < scratch.top_logits.size(); ++i) {
+    if (scratch.top_logits[i] < kth) continue;
+    scratch.top_logits[kept] = scratch.top_logits[i];
+    scratch.top_tokens[kept++] = scratch.top_tokens[i];
+  }
+  scratch.top_logits.resize(kept);
+  scratch.top_tokens.resize(kept);
 }
 
 }  // namespace
@@ -211,10 +232,12 @@ token_id choose_token(std::span<const float> logits, const choice_params& params
     return most_likely(logits);
   }
   const exponent_of exponent{best, 1.0F / params.temperature};
-  fill_masses(logits, exponent, scratch.masses);
-  const threshold kept = find_threshold(logits, exponent, params, scratch);
-  const std::uint64_t total = remove_filtered(logits, kept, params.min_p, scratch.masses);
-  return pick(scratch.masses, total, random);
+  if (params.top_k <= 0 || static_cast<std::size_t>(params.top_k) >= logits.size()) {
+    return static_cast<token_id>(draw(logits, exponent, params, random, scratch));
+  }
+  keep_top_k(logits, static_cast<std::uint32_t>(params.top_k), scratch);
+  const std::size_t index = draw(scratch.top_logits, exponent, params, random, scratch);
+  return static_cast<token_id>(scratch.top_tokens[index]);
 }
 
 double log_sum_exp(std::span<const float> logits) {
