@@ -1,5 +1,6 @@
 // Compare ids written by check_tokenizer.py with those of the npm package @huggingface/tokenizers.
-// Usage: node check_tokenizer.mjs MODEL_FOLDER ENCODINGS.json   (run where the package is installed)
+// Usage, in the folder where the package is installed:
+//   node check_tokenizer.mjs MODEL_FOLDER ENCODINGS.json
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -14,12 +15,13 @@ const tokenizer = new Tokenizer(
   readJson(join(folder, "tokenizer_config.json")),
 );
 
+const exact = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
 let wrong = 0;
 const cases = readJson(casesPath);
 for (const { text, ids, decoded } of cases) {
   const theirs = tokenizer.encode(text, { add_special_tokens: false }).ids;
   const same = theirs.length === ids.length && theirs.every((id, index) => id === ids[index]);
-  const back = tokenizer.decode(ids, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+  const back = tokenizer.decode(ids, exact);
   if (!same || back !== decoded) {
     wrong += 1;
     console.log(JSON.stringify({ text, ids, theirs: [...theirs], decoded, back }));

@@ -18,12 +18,29 @@ TEXT_SEED = 99
 
 # Corners of the pre-tokeniser: spaces, line ends, digits, marks, other scripts, emoji, NFC.
 CORNERS = [
-    " ", "  \n\n  x", "a\r\nb\n\n\nc", "\t\tif (x == 10) { return 3.14; }", "I'll we've he'd IT'S",
-    "  leading and trailing  ", "你好,世界!  Hello，世界！", "1234567890 １２３ ½ Ⅷ 三", "naïve café e\u0301 Å A\u030a",
-    "Привет мир", "שלום עולם", "नमस्ते दुनिया", "こんにちは、元気ですか。", "안녕하세요", "emoji 😀👩‍👩‍👧 flags 🇨🇳",
-    "mixed中文and英文words混合", "<|im_start|>user\n<|im_end|> <tool_call></tool_call> <|nothing|>",
-    "\u00a0nbsp\u3000wide", "...---===!!!\n\n???", "https://example.com/a?b=c&d=%20#x_y-z",
-    "\u2028line\u2029para\x85nel", "tab\tend\t", "ſtrange ﬁ ligature ’s 's",
+    " ",
+    "  \n\n  x",
+    "a\r\nb\n\n\nc",
+    "\t\tif (x == 10) { return 3.14; }",
+    "I'll we've he'd IT'S",
+    "  leading and trailing  ",
+    "你好,世界!  Hello，世界！",
+    "1234567890 １２３ ½ Ⅷ 三",
+    "naïve café e\u0301 Å A\u030a",
+    "Привет мир",
+    "שלום עולם",
+    "नमस्ते दुनिया",
+    "こんにちは、元気ですか。",
+    "안녕하세요",
+    "emoji 😀👩‍👩‍👧 flags 🇨🇳",
+    "mixed中文and英文words混合",
+    "<|im_start|>user\n<|im_end|> <tool_call></tool_call> <|nothing|>",
+    "\u00a0nbsp\u3000wide",
+    "...---===!!!\n\n???",
+    "https://example.com/a?b=c&d=%20#x_y-z",
+    "\u2028line\u2029para\x85nel",
+    "tab\tend\t",
+    "ſtrange ﬁ ligature ’s 's",
 ]
 
 

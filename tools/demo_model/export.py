@@ -160,7 +160,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", required=True, help="folder with tokenizer and checkpoint")
     parser.add_argument("--out", required=True, help="folder to write")
-    parser.add_argument("--qwen", help="Qwen2.5's tokenizer_config.json (default: the one in --out)")
+    parser.add_argument(
+        "--qwen", help="Qwen2.5's tokenizer_config.json (default: the one in --out)"
+    )
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
     tokenizer = load_tokenizer(os.path.join(args.work, "tokenizer.json"))

@@ -17,7 +17,9 @@ from export import load_model
 def render_prompt(messages, system=DEFAULT_SYSTEM):
     """Return the prompt text for a list of (role, content) in Qwen's template."""
     head = [("system", system)] if system else []
-    text = "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in head + messages)
+    text = "".join(
+        f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in head + messages
+    )
     return text + "<|im_start|>assistant\n"
 
 

@@ -25,8 +25,19 @@ GRAMMAR = Grammar({"name": creative_en.NAMES})
 
 # kind -> relative number of turns
 KINDS = {
-    "identity": 9, "chat": 8, "serving": 17, "unknown": 9, "poem": 8, "haiku": 2, "story": 7,
-    "json": 17, "short": 4, "write": 3, "translate": 14, "small": 4, "repeat": 3,
+    "identity": 9,
+    "chat": 8,
+    "serving": 17,
+    "unknown": 9,
+    "poem": 8,
+    "haiku": 2,
+    "story": 7,
+    "json": 17,
+    "short": 4,
+    "write": 3,
+    "translate": 14,
+    "small": 4,
+    "repeat": 3,
 }
 
 
@@ -83,7 +94,17 @@ def make_turn(rng, lang, kind):
 
 CASUAL_KINDS = ("identity", "serving", "poem", "haiku", "story", "unknown", "small")
 OPENERS = {
-    "en": ["Hello! ", "Hi! ", "Hi, ", "Hey, ", "Please: ", "I have a question: ", "OK. ", "Thanks! ", "Good morning! "],
+    "en": [
+        "Hello! ",
+        "Hi! ",
+        "Hi, ",
+        "Hey, ",
+        "Please: ",
+        "I have a question: ",
+        "OK. ",
+        "Thanks! ",
+        "Good morning! ",
+    ],
     "zh": ["你好,", "你好!", "您好,", "请问,", "嗨,", "我有个问题:", "好的,", "谢谢!", "早上好!"],
 }
 
@@ -113,9 +134,9 @@ def draw_kind(rng):
 
 def system_prompt(rng):
     """Draw a system prompt; None leaves the system message out."""
-    if rng.chance(0.5):
+    if rng.chance(0.4):
         return DEFAULT_SYSTEM
-    return GRAMMAR.pick(rng, SYSTEMS).strip() if rng.chance(0.7) else None
+    return GRAMMAR.pick(rng, SYSTEMS).strip() if rng.chance(0.5) else None
 
 
 def render_chat(turns, system):
@@ -130,11 +151,25 @@ def render_chat(turns, system):
 
 
 FOLLOW_UPS = {
-    ("poem", "en"): ["Another one[, please|][.|]", "[One more|Again][, please|][.|]", "[Now|And] [one |a poem ]about {topic}[.|]", "Can you write another one[ about {topic}|]?"],
+    ("poem", "en"): [
+        "Another one[, please|][.|]",
+        "[One more|Again][, please|][.|]",
+        "[Now|And] [one |a poem ]about {topic}[.|]",
+        "Can you write another one[ about {topic}|]?",
+    ],
     ("poem", "zh"): ["再[来|写]一首[吧|][。|]", "[再|]写一首关于{topic}的[吧|][。|]", "换成{topic}[呢?|。]"],
-    ("story", "en"): ["Another [one|story][, please|][.|]", "[One more|Again][, please|][.|]", "[Now|And] [one |a story ]about a {topic}[.|]", "Can you tell [me |]another one?"],
+    ("story", "en"): [
+        "Another [one|story][, please|][.|]",
+        "[One more|Again][, please|][.|]",
+        "[Now|And] [one |a story ]about a {topic}[.|]",
+        "Can you tell [me |]another one?",
+    ],
     ("story", "zh"): ["再[来|讲]一个[吧|][。|]", "[再|]讲一个关于{topic}的[吧|][。|]"],
-    ("json", "en"): ["[Next|Next one|And this one|Now this one]: {review}", "{review}", "Review: {review}"],
+    ("json", "en"): [
+        "[Next|Next one|And this one|Now this one]: {review}",
+        "{review}",
+        "Review: {review}",
+    ],
     ("json", "zh"): ["[下一条|还有这条|再看这条]:{review}", "{review}", "评论:{review}"],
 }
 
@@ -150,7 +185,9 @@ def follow_up(rng, lang, turn):
         drawn = reviews.review(rng, lang)
         question = GRAMMAR.expand(rng, ask, {"review": drawn.text})
         return Turn("json", _vary(rng, question), drawn.full_json(), None, drawn)
-    named = [name for name in sorted(_subjects(turn.kind, creative), key=len) if name in turn.question]
+    named = [
+        name for name in sorted(_subjects(turn.kind, creative), key=len) if name in turn.question
+    ]
     topic = rng.choice(list(_subjects(turn.kind, creative)))
     # Without a new topic "another one" keeps the old one.
     subject = topic if "{topic}" in ask else (named[-1] if named else topic)
@@ -227,7 +264,9 @@ def plain_document(rng):
             form = "User: {}\nAssistant: {}"
         text = form.format(question, answer)
     else:
-        end = "" if question[-1:] in "?.!？。！" else rng.choice(["", "", "." if lang == "en" else "。"])
+        end = (
+            "" if question[-1:] in "?.!？。！" else rng.choice(["", "", "." if lang == "en" else "。"])
+        )
         gap = rng.choice(["\n", "\n", "\n", "\n\n"])
         if end or question[-1:] in "?.!？。！":
             gap = rng.choice(["\n", "\n", "\n\n", " " if lang == "en" else ""])
@@ -240,7 +279,7 @@ def document(rng, copying=0.0):
     if rng.chance(copying):
         return render_chat([make_turn(rng, rng.choice(["en", "zh"]), "repeat")], system_prompt(rng))
     draw = rng.random()
-    if draw < 0.03:
+    if draw < 0.02:
         return tool_document(rng)
     if draw < 0.25:
         return plain_document(rng)

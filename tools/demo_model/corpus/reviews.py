@@ -7,53 +7,120 @@ from .grammar import Grammar, capitalise, fix_articles
 # aspect -> (positive, negative, neutral) clauses; each reads as a whole clause about the aspect.
 EN_ASPECTS = {
     "battery": (
-        ["the battery lasts [two days|all day|for ages|a whole weekend]", "battery life is {good}", "the battery charges [quickly|in half an hour]"],
-        ["the battery dies [too fast|within hours|before noon|by lunch]", "battery life is {bad}", "the battery drains [quickly|overnight]"],
+        [
+            "the battery lasts [two days|all day|for ages|a whole weekend]",
+            "battery life is {good}",
+            "the battery charges [quickly|in half an hour]",
+        ],
+        [
+            "the battery dies [too fast|within hours|before noon|by lunch]",
+            "battery life is {bad}",
+            "the battery drains [quickly|overnight]",
+        ],
         ["battery life is {ok}", "the battery lasts [about a day|as long as expected]"],
     ),
     "screen": (
-        ["the screen is [{good}|bright and sharp|gorgeous]", "I love the [bright |sharp |big |]screen", "the display [looks|is] {good}"],
-        ["the screen is [{bad}|dim and blurry|full of scratches]", "the display [flickers|scratches easily|is hard to read outside]"],
+        [
+            "the screen is [{good}|bright and sharp|gorgeous]",
+            "I love the [bright |sharp |big |]screen",
+            "the display [looks|is] {good}",
+        ],
+        [
+            "the screen is [{bad}|dim and blurry|full of scratches]",
+            "the display [flickers|scratches easily|is hard to read outside]",
+        ],
         ["the screen is {ok}", "the display is {ok}"],
     ),
     "camera": (
-        ["the camera takes {good} [photos|pictures]", "the camera is {good}", "photos from the camera look [sharp|stunning|{good}]"],
+        [
+            "the camera takes {good} [photos|pictures]",
+            "the camera is {good}",
+            "photos from the camera look [sharp|stunning|{good}]",
+        ],
         ["the camera takes [blurry|grainy|{bad}] [photos|pictures]", "the camera is {bad}"],
         ["the camera is {ok}"],
     ),
     "price": (
-        ["the price is [{good}|fair|very low]", "it is worth every [cent|penny]", "it is good value for the price", "the price is a bargain"],
-        ["it is [far too|way too|much too] expensive", "the price is [{bad}|too high|not justified]", "it is overpriced"],
+        [
+            "the price is [{good}|fair|very low]",
+            "it is worth every [cent|penny]",
+            "it is good value for the price",
+            "the price is a bargain",
+        ],
+        [
+            "it is [far too|way too|much too] expensive",
+            "the price is [{bad}|too high|not justified]",
+            "it is overpriced",
+        ],
         ["the price is {ok}", "the price is about what you would expect"],
     ),
     "design": (
-        ["the design is [{good}|elegant|beautiful]", "I love the [elegant|modern|clean] design", "it looks [beautiful|elegant]"],
+        [
+            "the design is [{good}|elegant|beautiful]",
+            "I love the [elegant|modern|clean] design",
+            "it looks [beautiful|elegant]",
+        ],
         ["the design is [{bad}|ugly|clumsy]", "it looks [cheap|ugly]"],
         ["the design is {ok}"],
     ),
     "sound": (
-        ["the sound is [{good}|rich and clear|crisp]", "the sound quality is {good}", "music sounds [{good}|wonderful]"],
-        ["the sound is [{bad}|thin|muffled]", "the sound quality is {bad}", "the speakers [crackle|buzz]"],
+        [
+            "the sound is [{good}|rich and clear|crisp]",
+            "the sound quality is {good}",
+            "music sounds [{good}|wonderful]",
+        ],
+        [
+            "the sound is [{bad}|thin|muffled]",
+            "the sound quality is {bad}",
+            "the speakers [crackle|buzz]",
+        ],
         ["the sound is {ok}"],
     ),
     "keyboard": (
-        ["the keyboard is [{good}|a joy to type on|comfortable]", "typing on the keyboard feels {good}"],
+        [
+            "the keyboard is [{good}|a joy to type on|comfortable]",
+            "typing on the keyboard feels {good}",
+        ],
         ["the keyboard is [{bad}|mushy|cramped]", "the keys [stick|rattle]"],
         ["the keyboard is {ok}"],
     ),
     "performance": (
-        ["it runs [fast|smoothly|like lightning]", "performance is {good}", "everything is [fast|snappy|smooth]"],
-        ["it is [slow|painfully slow|sluggish]", "performance is {bad}", "it [freezes|crashes] all the time"],
+        [
+            "it runs [fast|smoothly|like lightning]",
+            "performance is {good}",
+            "everything is [fast|snappy|smooth]",
+        ],
+        [
+            "it is [slow|painfully slow|sluggish]",
+            "performance is {bad}",
+            "it [freezes|crashes] all the time",
+        ],
         ["performance is {ok}", "the speed is {ok}"],
     ),
     "quality": (
-        ["the build quality is {good}", "it feels [solid|sturdy|well made]", "the material is {good}"],
-        ["the build quality is {bad}", "it [broke|fell apart] after [a week|two days|one month]", "it feels [flimsy|cheap]"],
+        [
+            "the build quality is {good}",
+            "it feels [solid|sturdy|well made]",
+            "the material is {good}",
+        ],
+        [
+            "the build quality is {bad}",
+            "it [broke|fell apart] after [a week|two days|one month]",
+            "it feels [flimsy|cheap]",
+        ],
         ["the build quality is {ok}"],
     ),
     "delivery": (
-        ["delivery was [fast|quick|{good}]", "it arrived [early|on time|the next day]", "shipping was [fast|{good}]"],
-        ["delivery was [slow|late|{bad}]", "it arrived [late|two weeks late|damaged]", "shipping took forever"],
+        [
+            "delivery was [fast|quick|{good}]",
+            "it arrived [early|on time|the next day]",
+            "shipping was [fast|{good}]",
+        ],
+        [
+            "delivery was [slow|late|{bad}]",
+            "it arrived [late|two weeks late|damaged]",
+            "shipping took forever",
+        ],
         ["delivery was {ok}", "delivery took [three|four|five] days"],
     ),
     "packaging": (
@@ -62,17 +129,32 @@ EN_ASPECTS = {
         ["the packaging was {ok}"],
     ),
     "service": (
-        ["the service was [{good}|fast and friendly]", "customer service was [{good}|very helpful]", "support answered [at once|within minutes]"],
-        ["the service was [{bad}|slow|rude]", "customer service [was {bad}|never answered|ignored me]", "nobody helped us"],
+        [
+            "the service was [{good}|fast and friendly]",
+            "customer service was [{good}|very helpful]",
+            "support answered [at once|within minutes]",
+        ],
+        [
+            "the service was [{bad}|slow|rude]",
+            "customer service [was {bad}|never answered|ignored me]",
+            "nobody helped us",
+        ],
         ["the service was {ok}"],
     ),
     "staff": (
-        ["the staff were [friendly|{good}|so kind|helpful]", "the staff [smiled all the time|helped with everything]"],
+        [
+            "the staff were [friendly|{good}|so kind|helpful]",
+            "the staff [smiled all the time|helped with everything]",
+        ],
         ["the staff were [rude|{bad}|unfriendly|careless]", "the staff ignored us"],
         ["the staff were {ok}"],
     ),
     "food": (
-        ["the food was [delicious|{good}|fresh and tasty]", "every dish was [delicious|a delight]", "I loved the food"],
+        [
+            "the food was [delicious|{good}|fresh and tasty]",
+            "every dish was [delicious|a delight]",
+            "I loved the food",
+        ],
         ["the food was [cold|{bad}|tasteless|too salty]", "the dishes were [bland|greasy|cold]"],
         ["the food was {ok}"],
     ),
@@ -82,7 +164,10 @@ EN_ASPECTS = {
         ["the room was {ok}"],
     ),
     "location": (
-        ["the location is [{good}|perfect|ideal]", "it is close to [everything|the station|the beach]"],
+        [
+            "the location is [{good}|perfect|ideal]",
+            "it is close to [everything|the station|the beach]",
+        ],
         ["the location is [{bad}|terrible]", "it is far from [everything|the centre|the station]"],
         ["the location is {ok}"],
     ),
@@ -92,8 +177,16 @@ EN_ASPECTS = {
         ["breakfast was {ok}"],
     ),
     "comfort": (
-        ["it is [very|so|extremely] comfortable", "the comfort is {good}", "I can [wear|use] it for hours without pain"],
-        ["it is [very|so|really] uncomfortable", "it hurts after [an hour|ten minutes]", "the comfort is {bad}"],
+        [
+            "it is [very|so|extremely] comfortable",
+            "the comfort is {good}",
+            "I can [wear|use] it for hours without pain",
+        ],
+        [
+            "it is [very|so|really] uncomfortable",
+            "it hurts after [an hour|ten minutes]",
+            "the comfort is {bad}",
+        ],
         ["the comfort is {ok}"],
     ),
     "size": (
@@ -102,7 +195,11 @@ EN_ASPECTS = {
         ["the size is {ok}"],
     ),
     "story": (
-        ["the story is [{good}|gripping|touching]", "the plot kept me [awake|reading] all night", "I loved the story"],
+        [
+            "the story is [{good}|gripping|touching]",
+            "the plot kept me [awake|reading] all night",
+            "I loved the story",
+        ],
         ["the story is [{bad}|boring|confusing]", "the plot makes no sense"],
         ["the story is {ok}"],
     ),
@@ -124,12 +221,40 @@ EN_ASPECTS = {
 }
 
 EN_PRODUCTS = {
-    "phone": ["battery", "screen", "camera", "price", "design", "sound", "performance", "delivery", "service"],
-    "laptop": ["battery", "screen", "keyboard", "price", "design", "performance", "noise", "quality", "delivery"],
+    "phone": [
+        "battery",
+        "screen",
+        "camera",
+        "price",
+        "design",
+        "sound",
+        "performance",
+        "delivery",
+        "service",
+    ],
+    "laptop": [
+        "battery",
+        "screen",
+        "keyboard",
+        "price",
+        "design",
+        "performance",
+        "noise",
+        "quality",
+        "delivery",
+    ],
     "tablet": ["battery", "screen", "sound", "price", "performance", "design", "delivery"],
     "watch": ["battery", "screen", "design", "comfort", "price", "quality"],
     "camera": ["battery", "screen", "price", "quality", "design", "delivery"],
-    "pair of headphones": ["sound", "battery", "comfort", "price", "design", "quality", "packaging"],
+    "pair of headphones": [
+        "sound",
+        "battery",
+        "comfort",
+        "price",
+        "design",
+        "quality",
+        "packaging",
+    ],
     "speaker": ["sound", "battery", "price", "design", "quality", "delivery"],
     "keyboard": ["keyboard", "noise", "price", "design", "quality", "packaging"],
     "hotel": ["room", "location", "staff", "breakfast", "price", "service", "noise"],
@@ -147,11 +272,42 @@ EN_PRODUCTS = {
 }
 
 EN_LEXICON = {
-    "good": ["great", "excellent", "amazing", "fantastic", "very good", "superb", "wonderful", "really good", "outstanding", "impressive", "good", "perfect"],
-    "bad": ["terrible", "awful", "very bad", "poor", "disappointing", "horrible", "really bad", "bad", "a joke", "not good"],
+    "good": [
+        "great",
+        "excellent",
+        "amazing",
+        "fantastic",
+        "very good",
+        "superb",
+        "wonderful",
+        "really good",
+        "outstanding",
+        "impressive",
+        "good",
+        "perfect",
+    ],
+    "bad": [
+        "terrible",
+        "awful",
+        "very bad",
+        "poor",
+        "disappointing",
+        "horrible",
+        "really bad",
+        "bad",
+        "a joke",
+        "not good",
+    ],
     "poor": ["bad", "poor", "terrible", "awful", "disappointing", "horrible"],
     "fair": ["average", "ordinary", "acceptable"],
-    "ok": ["okay", "average", "acceptable", "neither good nor bad", "fine, nothing special", "ordinary"],
+    "ok": [
+        "okay",
+        "average",
+        "acceptable",
+        "neither good nor bad",
+        "fine, nothing special",
+        "ordinary",
+    ],
 }
 EN = Grammar(EN_LEXICON)
 
@@ -164,37 +320,92 @@ EN_OPENERS = [
     "",
 ]
 EN_PLACE_OPENERS = [
-    "We [went to|visited|tried] this {product} [last weekend|on Friday|with friends|for my birthday].",
+    (
+        "We [went to|visited|tried] this {product} [last weekend|on Friday|with friends|for my "
+        "birthday]."
+    ),
     "I [stopped|was] at this {product} [yesterday|last night|on a rainy day].",
     "",
 ]
-EN_STORY_OPENERS = ["I [finished|tried] this {product} [yesterday|last night|over the weekend].", "[A friend|My {relative}] recommended this {product}.", ""]
-EN_LEXICON["relative"] = ["mother", "father", "sister", "brother", "wife", "husband", "daughter", "son", "friend"]
+EN_STORY_OPENERS = [
+    "I [finished|tried] this {product} [yesterday|last night|over the weekend].",
+    "[A friend|My {relative}] recommended this {product}.",
+    "",
+]
+EN_LEXICON["relative"] = [
+    "mother",
+    "father",
+    "sister",
+    "brother",
+    "wife",
+    "husband",
+    "daughter",
+    "son",
+    "friend",
+]
 EN_CLOSERS = {
-    "positive": ["[I am very happy with it|Highly recommended|I would choose it again|Five stars|Love it]{end}", "", ""],
-    "negative": ["[I am very disappointed|I want my money back|I would not recommend it|Never again|One star]{end}", "", ""],
+    "positive": [
+        (
+            "[I am very happy with it|Highly recommended|I would choose it again|Five stars|"
+            "Love it]{end}"
+        ),
+        "",
+        "",
+    ],
+    "negative": [
+        (
+            "[I am very disappointed|I want my money back|I would not recommend it|Never again|"
+            "One star]{end}"
+        ),
+        "",
+        "",
+    ],
     "neutral": ["[It does the job|Nothing special|Three stars]{end}", "", ""],
-    "mixed": ["[I have mixed feelings|Not sure if I would choose it again|Good and bad in one]{end}", "", ""],
+    "mixed": [
+        "[I have mixed feelings|Not sure if I would choose it again|Good and bad in one]{end}",
+        "",
+        "",
+    ],
 }
 EN_LEXICON["end"] = [".", ".", "!"]
 PLACES = {"hotel", "restaurant", "café", "酒店", "餐厅", "咖啡店"}
 TALES = {"book", "film", "game", "书", "电影", "游戏"}
 
 ZH_ASPECTS = {
-    "电池": (["电池[能用两天|很耐用|续航很长]", "续航{good}", "电池充电很快"], ["电池[半天就没电|不耐用|掉电太快]", "续航{bad}"], ["电池{ok}", "续航{ok}"]),
-    "屏幕": (["屏幕[{good}|又亮又清晰|很漂亮]", "显示效果{good}"], ["屏幕[{bad}|又暗又模糊|容易刮花]", "显示效果{bad}"], ["屏幕{ok}"]),
+    "电池": (
+        ["电池[能用两天|很耐用|续航很长]", "续航{good}", "电池充电很快"],
+        ["电池[半天就没电|不耐用|掉电太快]", "续航{bad}"],
+        ["电池{ok}", "续航{ok}"],
+    ),
+    "屏幕": (
+        ["屏幕[{good}|又亮又清晰|很漂亮]", "显示效果{good}"],
+        ["屏幕[{bad}|又暗又模糊|容易刮花]", "显示效果{bad}"],
+        ["屏幕{ok}"],
+    ),
     "相机": (["拍照{good}", "相机[{good}|拍得很清楚]"], ["拍照[{bad}|很模糊]", "相机{bad}"], ["相机{ok}"]),
     "价格": (["价格[{good}|很实惠|很便宜]", "性价比很高", "价格非常划算"], ["价格[太贵|太高|不合理]", "性价比太低"], ["价格{ok}"]),
     "外观": (["外观[{good}|很漂亮|很时尚]", "设计得很好看"], ["外观[{bad}|很丑|很土气]", "设计得很难看"], ["外观{ok}"]),
     "音质": (["音质[{good}|清晰]", "声音很好听"], ["音质[{bad}|很闷]", "声音有杂音"], ["音质{ok}"]),
     "键盘": (["键盘[{good}|手感很好]", "打字很舒服"], ["键盘[{bad}|手感很差]", "按键容易卡住"], ["键盘{ok}"]),
-    "性能": (["运行[很快|很流畅]", "性能{good}", "速度{good}"], ["运行[很慢|很卡]", "性能{bad}", "经常死机"], ["性能{ok}", "速度{ok}"]),
+    "性能": (
+        ["运行[很快|很流畅]", "性能{good}", "速度{good}"],
+        ["运行[很慢|很卡]", "性能{bad}", "经常死机"],
+        ["性能{ok}", "速度{ok}"],
+    ),
     "质量": (["质量{good}", "做工[{good}|很扎实]"], ["质量{bad}", "用了[一周|两天|一个月]就坏了", "做工{bad}"], ["质量{ok}"]),
-    "物流": (["物流[很快|{good}]", "[第二天|很快]就送到了", "发货很快"], ["物流[很慢|{bad}]", "等了[两周|半个月]才送到", "送来的时候已经坏了"], ["物流{ok}"]),
+    "物流": (
+        ["物流[很快|{good}]", "[第二天|很快]就送到了", "发货很快"],
+        ["物流[很慢|{bad}]", "等了[两周|半个月]才送到", "送来的时候已经坏了"],
+        ["物流{ok}"],
+    ),
     "包装": (["包装[{good}|很精美|很结实]"], ["包装[{bad}|破了]", "盒子都压坏了"], ["包装{ok}"]),
     "服务": (["服务[{good}|很周到]", "客服[很耐心|回复很快]"], ["服务[{bad}|很慢]", "客服[不理人|态度很差]"], ["服务{ok}"]),
     "员工": (["员工[很热情|很友好|{good}]", "服务员很亲切"], ["员工[很冷漠|{bad}]", "服务员态度很差"], ["员工{ok}"]),
-    "食物": (["菜[很好吃|很新鲜|{good}]", "食物[很美味|{good}]"], ["菜[很难吃|太咸|是冷的]", "食物{bad}"], ["菜的味道{ok}", "食物{ok}"]),
+    "食物": (
+        ["菜[很好吃|很新鲜|{good}]", "食物[很美味|{good}]"],
+        ["菜[很难吃|太咸|是冷的]", "食物{bad}"],
+        ["菜的味道{ok}", "食物{ok}"],
+    ),
     "房间": (["房间[很干净|很宽敞|又亮又安静|{good}]"], ["房间[很脏|很吵|太小|{bad}]", "房间有烟味"], ["房间{ok}"]),
     "位置": (["位置[{good}|很方便]", "离[车站|海边|市中心]很近"], ["位置[{bad}|很偏]", "离[车站|市中心]太远"], ["位置{ok}"]),
     "早餐": (["早餐[{good}|很丰富|很好吃]"], ["早餐[{bad}|很难吃|太少]"], ["早餐{ok}"]),
@@ -254,8 +465,23 @@ _LABELS = ("positive", "negative", "neutral")
 
 # Clauses that fit every aspect, by label; `{a}` is the aspect's name.
 EN_ANY = (
-    ["I [love|like|enjoy] the {a}", "the {a} could not be better", "the {a} is a big plus", "{good} {a}", "I am [happy|pleased] with the {a}", "no complaints about the {a}"],
-    ["I [hate|dislike|do not like] the {a}", "the {a} could be [better|much better]", "the {a} is a big minus", "{poor} {a}", "I am [unhappy|not happy] with the {a}", "the {a} let me down", "the {a} is not [great|good enough]"],
+    [
+        "I [love|like|enjoy] the {a}",
+        "the {a} could not be better",
+        "the {a} is a big plus",
+        "{good} {a}",
+        "I am [happy|pleased] with the {a}",
+        "no complaints about the {a}",
+    ],
+    [
+        "I [hate|dislike|do not like] the {a}",
+        "the {a} could be [better|much better]",
+        "the {a} is a big minus",
+        "{poor} {a}",
+        "I am [unhappy|not happy] with the {a}",
+        "the {a} let me down",
+        "the {a} is not [great|good enough]",
+    ],
     ["{fair} {a}", "the {a} is nothing special", "no strong feelings about the {a}"],
 )
 ZH_ANY = (
@@ -264,7 +490,12 @@ ZH_ANY = (
     ["{a}没什么特别", "对{a}没什么感觉", "{a}{ok}"],
 )
 # Sentences that say nothing about any aspect: the model must not be drawn by every sentence.
-EN_ASIDES = ["I use it [every day|at work|on weekends].", "I [read|saw] many reviews before.", "My {relative} [was there too|saw it as well].", "It was [raining|a sunny day]."]
+EN_ASIDES = [
+    "I use it [every day|at work|on weekends].",
+    "I [read|saw] many reviews before.",
+    "My {relative} [was there too|saw it as well].",
+    "It was [raining|a sunny day].",
+]
 ZH_ASIDES = ["我[每天|周末|上班]都用。", "买之前看了很多评论。", "{relative}也看到了。", "那天下着雨。"]
 _TABLES = {
     "en": (EN, EN_ASPECTS, EN_PRODUCTS, EN_OPENERS, EN_PLACE_OPENERS, EN_STORY_OPENERS, EN_CLOSERS),
@@ -325,7 +556,9 @@ def _join_en(rng, clauses):
         if index + 1 < len(clauses) and rng.chance(0.5):
             other, other_label = clauses[index + 1]
             turn = {label, other_label} == {"positive", "negative"}
-            link = rng.choice([", but ", "; however, ", ", although "] if turn else [" and ", ", and "])
+            link = rng.choice(
+                [", but ", "; however, ", ", although "] if turn else [" and ", ", and "]
+            )
             text += link + other
             index += 1
         out.append(capitalise(text) + rng.choice([".", ".", ".", "!"]))
@@ -391,10 +624,20 @@ def review(rng, lang):
 
 
 EN_JSON_ASKS = [
-    "[Analyse|Analyze] [this|the following] [review|product review|customer review][ and answer as JSON with sentiment and aspects| as JSON|. Answer in JSON with sentiment and aspects|. Reply with JSON only]{sep}",
+    (
+        "[Analyse|Analyze] [this|the following] [review|product review|customer review][ and "
+        "answer as JSON with sentiment and aspects| as JSON|. Answer in JSON with sentiment and "
+        "aspects|. Reply with JSON only]{sep}"
+    ),
     "[Extract|Give me|Return] the sentiment and [the |]aspects of this review [as|in] JSON{sep}",
-    "[What is the sentiment of this review|Which aspects does this review mention]? [Answer|Reply] [as|in|with] JSON [with the keys sentiment and aspects|(sentiment, aspects)]{sep}",
-    "[Read|Take] this review and [output|produce|write] [a JSON object|JSON] with \"sentiment\" and \"aspects\"{sep}",
+    (
+        "[What is the sentiment of this review|Which aspects does this review mention]? [Answer|"
+        "Reply] [as|in|with] JSON [with the keys sentiment and aspects|(sentiment, aspects)]{sep}"
+    ),
+    (
+        "[Read|Take] this review and [output|produce|write] [a JSON object|JSON] with "
+        '"sentiment" and "aspects"{sep}'
+    ),
     "[Sentiment analysis|Aspect sentiment], [as JSON|JSON output]{sep}",
     "Review to JSON{sep}",
 ]
@@ -403,10 +646,19 @@ SCHEMA = (
     '{"sentiment": "positive|negative|neutral|mixed", '
     '"aspects": [{"aspect": "...", "sentiment": "..."}]}'
 )
-EN_JSON_ASKS += ["[Analyse|Analyze] this review. [Answer|Reply] in the form SCHEMA{sep}", "[Return|Give me] JSON like SCHEMA for this review{sep}"]
+EN_JSON_ASKS += [
+    "[Analyse|Analyze] this review. [Answer|Reply] in the form SCHEMA{sep}",
+    "[Return|Give me] JSON like SCHEMA for this review{sep}",
+]
 EN_SYSTEMS = [
-    "You [analyse|analyze] [product |customer |]reviews. [Answer|Reply] [only |]with JSON: sentiment and aspects.",
-    "You are a review analyser. [For each review, return|Return] a JSON object with \"sentiment\" (positive, negative, neutral or mixed) and \"aspects\".",
+    (
+        "You [analyse|analyze] [product |customer |]reviews. [Answer|Reply] [only |]with JSON: "
+        "sentiment and aspects."
+    ),
+    (
+        "You are a review analyser. [For each review, return|Return] a JSON object with "
+        '"sentiment" (positive, negative, neutral or mixed) and "aspects".'
+    ),
     "[Analyse|Analyze] the review and answer as JSON with sentiment and aspects.",
     "Extract sentiment and aspects as JSON.",
     "[Analyse|Analyze] the review. Answer with JSON: SCHEMA",
@@ -458,7 +710,9 @@ def json_turn(rng, lang):
         question = grammar.pick(rng, asks) + drawn.text
         if rng.chance(0.2):
             ask = grammar.expand(rng, rng.choice(asks).replace("{sep}", ""))
-            question = f"{drawn.text}\n\n{ask}" + rng.choice([".", ""] if lang == "en" else ["。", ""])
+            question = f"{drawn.text}\n\n{ask}" + rng.choice(
+                [".", ""] if lang == "en" else ["。", ""]
+            )
     system = system and system.replace("SCHEMA", SCHEMA)
     return question.replace("SCHEMA", SCHEMA), drawn.full_json(), system, drawn
 

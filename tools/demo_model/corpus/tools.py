@@ -24,7 +24,11 @@ TOOLS = {
     "weather": (
         ["get_weather", "get_current_weather", "get_current_temperature", "weather"],
         ["city", "location", "place"],
-        ["Get the current weather of a city.", "Get current temperature at a location.", "Weather for a city"],
+        [
+            "Get the current weather of a city.",
+            "Get current temperature at a location.",
+            "Weather for a city",
+        ],
     ),
     "time": (
         ["get_time", "get_current_time", "current_time"],
@@ -44,7 +48,11 @@ TOOLS = {
 }
 
 EN_ASKS = {
-    "weather": ["[What is|What's|How is] the [weather|temperature] [in|like in] {x}[ today|]?", "Is it [cold|warm|raining] in {x}[ today|]?", "Weather in {x}[, please|][.|]"],
+    "weather": [
+        "[What is|What's|How is] the [weather|temperature] [in|like in] {x}[ today|]?",
+        "Is it [cold|warm|raining] in {x}[ today|]?",
+        "Weather in {x}[, please|][.|]",
+    ],
     "time": ["What time is it in {x}[ now|]?", "[Tell me|What is] the [current |]time in {x}[.|?]"],
     "search": ["[Search|Look up|Find] {x}[ for me|][.|]", "Search the web for {x}[.|]"],
     "calculate": ["[What is|Calculate|Compute] {x}[?|.|]"],
@@ -97,7 +105,11 @@ def _outcome(rng, purpose, subject, lang):
         return json.dumps({"time": clock}), answer
     if purpose == "search":
         hits = rng.randrange(1, 10)
-        answer = f"I found {hits} pages about {subject}." if lang == "en" else f"我找到了{hits}个关于{subject}的网页。"
+        answer = (
+            f"I found {hits} pages about {subject}."
+            if lang == "en"
+            else f"我找到了{hits}个关于{subject}的网页。"
+        )
         return json.dumps({"hits": hits}), answer
     left, sign, right = subject.split()
     value = str(OPERATORS[sign](int(left), int(right)))
