@@ -1,9 +1,10 @@
 // JSON in and out: what is accepted, what is refused and in which words, how numbers are spelled.
-#include <cmath>
-#include <limits>
+#include "text/json.hpp"
 
 #include "shared_data.hpp"
-#include "text/json.hpp"
+
+#include <cmath>
+#include <limits>
 
 namespace troupe {
 namespace {
