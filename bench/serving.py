@@ -63,7 +63,8 @@ def row(server, concurrency, arguments):
     p99 = firsts[min(len(firsts) - 1, int(len(firsts) * 0.99))]
     tokens = sum(r[2] for r in good)
     print(f"| {concurrency} | {statistics.median(firsts) * 1e3:.0f} / {p99 * 1e3:.0f} "
-          f"| {tokens / seconds:.0f} | {server.rss_bytes() / 2**20:.0f} | {len(results) - len(good)} |",
+          f"| {tokens / seconds:.0f} | {server.rss_bytes() / 2**20:.0f} "
+          f"| {len(results) - len(good)} |",
           flush=True)
 
 
@@ -84,7 +85,8 @@ def main():
         print("|---|---|---|---|---|")
         for concurrency in map(int, arguments.concurrency.split(",")):
             row(server, concurrency, arguments)
-    print(f"\n{cpu}, {platform.machine()}, commit {commit}, {' '.join(['bench/serving.py', *sys.argv[1:]])}")
+    command = ' '.join(['bench/serving.py', *sys.argv[1:]])
+    print(f"\n{cpu}, {platform.machine()}, commit {commit}, {command}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ def literal(text):
 
 
 def main(output, *files):
-    entries = "".join(f'    {{"{pathlib.Path(f).name}",\n{literal(pathlib.Path(f).read_text())}}},\n'
+    entries = "".join(f'    {{"{pathlib.Path(f).name}",\n'
+                      f'{literal(pathlib.Path(f).read_text())}}},\n'
                       for f in files)
     pathlib.Path(output).write_text(
         '#include "net/web_files.hpp"\n\n'

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Models and logits from Hugging Face transformers, to hold Troupe against.
 
-    transformers_oracle.py make DIR            needs transformers and torch: writes model directories
-                                               of several shapes and what transformers says of them
-    transformers_oracle.py check DIR TROUPE    needs only Python: runs `TROUPE score` and compares
+    transformers_oracle.py make DIR           needs transformers and torch: writes model directories
+                                              of several shapes and what transformers says of them
+    transformers_oracle.py check DIR TROUPE   needs only Python: runs `TROUPE score` and compares
 
 The two halves may run on different machines.
 """
