@@ -72,10 +72,11 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.model_name = plan.name;
   facts.words = plan.words;
   facts.chat = plan.chat ? std::make_shared<const chat_template>(*plan.chat) : nullptr;
-  facts.defaults = {.temperature = plan.defaults.temperature,
-                    .top_p = plan.defaults.top_p,
-                    .top_k = plan.defaults.top_k,
-                    .repetition_penalty = plan.defaults.repetition_penalty};
+  facts.defaults.temperature = plan.defaults.temperature.value_or(facts.defaults.temperature);
+  facts.defaults.top_p = plan.defaults.top_p.value_or(facts.defaults.top_p);
+  facts.defaults.top_k = plan.defaults.top_k.value_or(facts.defaults.top_k);
+  facts.defaults.repetition_penalty =
+      plan.defaults.repetition_penalty.value_or(facts.defaults.repetition_penalty);
   facts.limits = plan.limits;
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;

@@ -267,9 +267,12 @@ outcome<chat_template> chat_template::recognise(std::string_view jinja) {
   const auto begin = found + before.size();
   const std::string system(jinja.substr(begin, jinja.find_first_of("'\\", begin) - begin));
   std::string rest(jinja);
-  for (std::size_t at = 0; !system.empty() && (at = rest.find(system, at)) != std::string::npos;) {
-    rest.erase(at, system.size());
-  }
+  rest.erase(begin, system.size());
+  // It stands once more, in the branch without tools.
+  constexpr std::string_view turn = "<|im_start|>system\\n";
+  const auto again = rest.find(std::string(turn) + system + "<|im_end|>");
+  if (again == std::string::npos) return unknown();
+  rest.erase(again + turn.size(), system.size());
   if (rest.ends_with('\n')) rest.pop_back();
   if (rest.size() != template_bytes || hash_text(rest) != template_hash) return unknown();
   return chat_template(system);

@@ -47,7 +47,7 @@ outcome<tokenizer> tokenizer::load(const std::filesystem::path& model_dir) {
 
 std::vector<token_id> tokenizer::encode(std::string_view text, added_tokens_in_text mode) const {
   std::string repaired;
-  if (find_ill_formed_utf8(text) != text.size()) {
+  if (!is_utf8(text)) {
     repaired = repair_utf8(text);
     text = repaired;
   }

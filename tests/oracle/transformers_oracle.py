@@ -36,7 +36,8 @@ def make(root):
     from transformers import Qwen2Config, Qwen2ForCausalLM
     for number, (name, shape) in enumerate(SHAPES.items()):
         torch.manual_seed(100 + number)
-        model = Qwen2ForCausalLM(Qwen2Config(**{**COMMON, **shape})).eval()
+        model = Qwen2ForCausalLM(
+            Qwen2Config(**{**COMMON, **shape}, attn_implementation="eager")).eval()
         for parameter in model.parameters():  # away from the symmetric start
             parameter.data.add_(torch.randn_like(parameter) * 0.02)
         for dtype in DTYPES:
