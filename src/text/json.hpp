@@ -4,6 +4,7 @@
 #include "core/outcome.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,11 +51,16 @@ class json_value {
 
 struct json_limits {
   std::uint32_t max_depth = 64;
+  std::uint32_t max_values = 1U << 21;  // a value takes 40 bytes and more: bounds the memory
 };
 
 // The failure says what is wrong and where as precisely as the parser knows.
 outcome<json_value> parse_json(std::string_view text, json_limits limits = {});
-// Compact, UTF-8 kept, numbers in shortest form that reads back the same; never NaN or infinity.
+// The same for a whole file; the failure names it.
+outcome<json_value> read_json_file(const std::filesystem::path& path, json_limits limits = {});
+
+// Compact, UTF-8 kept, numbers in shortest form that reads back the same; NaN and infinity, for
+// which JSON has no word, become null.
 void append_json(std::string& out, const json_value& value);
 void append_json_string(std::string& out, std::string_view utf8);  // with quotes
 // As Python's json.dumps(ensure_ascii=False) writes it: ", " and ": " (chat templates' tojson).

@@ -1,0 +1,20 @@
+// The numbers of JSON: text to value and back.
+#pragma once
+#include "text/json.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace troupe {
+
+enum class number_defect { none, malformed, overflow };
+
+// Reads exactly one JSON number. Integers keep their exact value up to 64 bits and become doubles
+// beyond; a value that rounds to zero is zero; one beyond the largest double is an overflow.
+number_defect parse_json_number(std::string_view token, json_value& out);
+
+// The fewest digits that read back as the same double, laid out as Python's repr does it: always
+// with a point or an exponent, an exponent below 1e-4 and from 1e16. Not for NaN and infinity.
+void append_double(std::string& out, double value);
+
+}  // namespace troupe
