@@ -17,7 +17,8 @@ struct yarn_scaling {
   std::uint32_t original_max_position_embeddings = 0;
   double beta_fast = 32.0;
   double beta_slow = 1.0;
-  std::optional<double> attention_factor;
+  std::optional<double> attention_factor;  // none: 0.1 * ln(factor) + 1
+  bool truncate = true;                    // round the ramp's ends to whole dimensions
 };
 
 struct model_config {

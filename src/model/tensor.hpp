@@ -10,9 +10,7 @@ namespace troupe {
 
 enum class dtype : std::uint8_t { float32, bfloat16, float16 };
 
-constexpr std::size_t size_bytes(dtype t) {
-  return t == dtype::float32 ? 4 : 2;
-}
+constexpr std::size_t size_bytes(dtype t) { return t == dtype::float32 ? 4 : 2; }
 std::string_view to_string(dtype t);  // "float32", "bfloat16", "float16"
 
 // Row-major, contiguous. Whoever hands it out owns the bytes.

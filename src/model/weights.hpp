@@ -32,10 +32,12 @@ struct model_weights {
 };
 
 // Maps model.safetensors or the shards of model.safetensors.index.json and checks names, shapes and
-// dtypes against the config; refuses missing and extra tensors in one sentence.
+// dtypes against the config; refuses missing and extra tensors in one sentence. Each tensor keeps
+// its own dtype. A tied model's lm_head.weight is ignored, and so are rotary_emb.inv_freq buffers.
 outcome<model_weights> load_weights(const std::filesystem::path& model_dir,
                                     const model_config& config);
-// `--load-format dummy`: every element depends on (seed, tensor name, element index) alone.
+// `--load-format dummy`: bfloat16, every element depends on (seed, tensor name, element index)
+// alone (model/dummy_weights.hpp has the formula).
 outcome<model_weights> make_dummy_weights(const model_config& config, std::uint64_t seed);
 
 }  // namespace troupe

@@ -1,0 +1,218 @@
+#include "cli/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "cli/flag_values.hpp"
+#include "cli/score.hpp"
+#include "cli/serve.hpp"
+#include "cli/tokenize.hpp"
+
+namespace troupe {
+namespace {
+
+using bytes_flag = std::optional<std::uint64_t>;
+
+void add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
+              const std::string& help) {
+  auto read = [&value](const std::string& text) {
+    auto parsed = parse_time(text);
+    if (!parsed) throw CLI::ValidationError("expected a time such as 250ms, 30s or 2m: " + text);
+    value = *parsed;
+  };
+  app->add_option_function<std::string>(name, read, help)
+      ->default_str(std::to_string(value.count()) + "ms")
+      ->type_name("TIME");
+}
+
+template <class Bytes>
+CLI::Option* add_bytes(CLI::App* app, const std::string& name, Bytes& value,
+                       const std::string& help) {
+  auto read = [&value](const std::string& text) {
+    auto parsed = parse_bytes(text);
+    if (!parsed) throw CLI::ValidationError("expected bytes such as 64MiB or 1.5GB: " + text);
+    value = *parsed;
+  };
+  return app->add_option_function<std::string>(name, read, help)->type_name("BYTES");
+}
+
+CLI::Range at_least_one() { return CLI::Range(std::uint32_t{1}, std::uint32_t{1} << 30); }
+
+void add_model_flags(CLI::App* app, serve_options& o) {
+  app->add_option("model_dir", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
+      ->required()
+      ->type_name("MODEL_DIR");
+  const auto* group = "Model";
+  app->add_option("--served-model-name", o.served_model_name,
+                  "Name that clients use (default: the directory's name)")
+      ->group(group);
+  app->add_option("--dtype", o.dtype, "Arithmetic: auto (as published), bfloat16 or float32")
+      ->check(CLI::IsMember({"auto", "bfloat16", "float32"}))
+      ->capture_default_str()
+      ->group(group);
+  static const std::map<std::string, load_format> formats{{"auto", load_format::files},
+                                                          {"dummy", load_format::dummy}};
+  app->add_option("--load-format", o.format,
+                  "auto: safetensors files; dummy: seeded random weights of config.json")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->option_text("{auto,dummy}")
+      ->group(group);
+  app->add_option("--seed", o.seed, "Of dummy weights and of requests that give no seed")
+      ->capture_default_str()
+      ->group(group);
+  static const std::map<std::string, yarn_mode> modes{{"always", yarn_mode::always},
+                                                      {"per-request", yarn_mode::per_request}};
+  app->add_option("--yarn", o.yarn,
+                  "always: as Hugging Face; per-request: plain RoPE for requests whose prompt and "
+                  "max_tokens fit the original window")
+      ->transform(CLI::CheckedTransformer(modes).description(""))
+      ->option_text("{always,per-request}")
+      ->group(group);
+}
+
+void add_engine_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Engine";
+  app->add_option("--max-model-len", o.max_model_len,
+                  "Context: prompt and completion, tokens (default: what the model can do)")
+      ->group(group);
+  app->add_option("--max-num-seqs", o.max_num_seqs, "Sequences in one step")
+      ->check(CLI::Range(1U, 4096U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--max-num-batched-tokens", o.max_num_batched_tokens,
+                  "Rows in one step; longer prompts are cut into chunks")
+      ->check(CLI::Range(1U, 65536U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", o.enable_prefix_caching,
+                "Share the KV pages of equal prefixes (default: on)")
+      ->group(group);
+  app->add_option("--tensor-parallel-size", o.tensor_parallel_size,
+                  "Ranks that share the model's weights: 1, 2, 4 or 8")
+      ->check(CLI::IsMember({1, 2, 4, 8}))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--threads", o.threads, "CPU threads of each rank (default: cores / ranks)")
+      ->check(CLI::Range(0U, 1024U))
+      ->group(group);
+  add_time(app->add_option_group("Engine"), "--executor-timeout", o.executor_timeout,
+           "A step that takes longer counts as a dead device");
+}
+
+void add_memory_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Memory";
+  app->add_option("--gpu-memory-utilization", o.memory_utilization,
+                  "Share of the device's free memory (CPU: of the available RAM) to plan with")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str()
+      ->group(group);
+  auto* bytes = add_bytes(app, "--kv-cache-memory-bytes", o.kv_cache_bytes,
+                          "Size of the KV cache instead of what is left")
+                    ->group(group);
+  app->add_option("--num-gpu-blocks-override", o.num_kv_pages,
+                  "Number of KV pages of 16 tokens instead of what is left")
+      ->excludes(bytes)
+      ->group(group);
+  app->add_flag("--plan", o.only_plan, "Print the memory plan and leave")->group(group);
+}
+
+void add_limit_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Limits";
+  app->add_option("--max-num-queued-reqs", o.max_queued_requests, "Requests that may wait")
+      ->check(at_least_one())
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--max-num-queued-tokens", o.max_queued_tokens,
+                  "Prompt tokens that may wait, together")
+      ->capture_default_str()
+      ->group(group);
+  auto* times = app->add_option_group("Limits");
+  add_time(times, "--queue-timeout", o.queue_timeout, "Longest wait for admission");
+  add_time(times, "--request-timeout", o.request_timeout, "Longest life of a request");
+  add_time(times, "--drain-timeout", o.drain_timeout, "After SIGTERM: time to finish");
+}
+
+void add_http_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "HTTP";
+  app->add_option("--host", o.host, "Address to listen on")->capture_default_str()->group(group);
+  app->add_option("--port", o.port, "Port to listen on; 0: any")
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--io-threads", o.io_threads, "Threads that serve connections")
+      ->check(CLI::Range(1U, 256U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--max-connections", o.max_connections, "Connections open at once")
+      ->check(at_least_one())
+      ->capture_default_str()
+      ->group(group);
+  add_bytes(app, "--max-body-bytes", o.max_body_bytes, "Largest request body")
+      ->default_str("8MiB")
+      ->group(group);
+}
+
+void add_serve(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand("serve", "Serve a model over HTTP");
+  auto options = std::make_shared<serve_options>();
+  add_model_flags(command, *options);
+  add_engine_flags(command, *options);
+  add_memory_flags(command, *options);
+  add_limit_flags(command, *options);
+  add_http_flags(command, *options);
+  command->add_flag("--protocol", options->only_protocol,
+                    "Print every actor and the messages it answers, and leave");
+  command->callback([options, &status] { status = run_serve(*options); });
+}
+
+void add_tokenize(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand(
+      "tokenize", "Text or chats to token ids and back: JSON lines in, JSON lines out");
+  auto model_dir = std::make_shared<std::filesystem::path>();
+  command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
+  command->callback([model_dir, &status] {
+    status = run_tokenize(*model_dir, std::cin, std::cout, std::cerr);
+  });
+}
+
+void add_score(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand(
+      "score", "Logits and greedy tokens for given token ids: JSON lines in, JSON lines out");
+  auto model_dir = std::make_shared<std::filesystem::path>();
+  auto options = std::make_shared<score_options>();
+  command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
+  static const std::map<std::string, dtype> types{{"float32", dtype::float32},
+                                                  {"bfloat16", dtype::bfloat16}};
+  command->add_option("--dtype", options->type, "Arithmetic (default: bfloat16)")
+      ->transform(CLI::CheckedTransformer(types).description(""))
+      ->option_text("{float32,bfloat16}");
+  command->add_option("--tensor-parallel-size", options->tensor_parallel_size)
+      ->check(CLI::IsMember({1, 2, 4, 8}))
+      ->capture_default_str();
+  command->add_option("--greedy", options->num_greedy, "Tokens to generate after the given ones")
+      ->capture_default_str();
+  command->add_option("--threads", options->num_threads, "CPU threads of each rank");
+  command->callback([model_dir, options, &status] {
+    status = run_score(*model_dir, *options, std::cin, std::cout, std::cerr);
+  });
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app{"Troupe serves Qwen2.5 models to many readers at once.", "troupe"};
+  app.set_version_flag("--version", "troupe " TROUPE_VERSION);
+  app.require_subcommand(1);
+  int status = 0;
+  add_serve(app, status);
+  add_tokenize(app, status);
+  add_score(app, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return status;
+}
+
+}  // namespace troupe

@@ -1,0 +1,157 @@
+#include "cli/load_model.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include "model/weights.hpp"
+
+namespace troupe {
+namespace {
+
+// Stacks, actor mailboxes, HTTP buffers and the allocator's own: measured below this, rounded up.
+constexpr std::uint64_t margin_bytes = 256U << 20;
+
+outcome<std::uint64_t> read_available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key, unit;
+  std::uint64_t kilobytes = 0;
+  while (file >> key >> kilobytes) {
+    std::getline(file, unit);
+    if (key == "MemAvailable:") return kilobytes * 1024;
+  }
+  return failure{error_code::io_error, "/proc/meminfo does not tell the available memory", "", {}};
+}
+
+dtype choose_dtype(const serve_options& options, const model_config& config) {
+  if (options.dtype == "float32") return dtype::float32;
+  if (options.dtype == "bfloat16") return dtype::bfloat16;
+  return config.type == dtype::float32 ? dtype::float32 : dtype::bfloat16;
+}
+
+outcome<std::uint32_t> choose_context(const serve_options& options, const model_config& config) {
+  if (options.max_model_len == 0) return config.max_context();
+  if (options.max_model_len > config.max_context())
+    return failure{error_code::invalid_argument,
+                   "--max-model-len " + std::to_string(options.max_model_len) +
+                       " is longer than the " + std::to_string(config.max_context()) +
+                       " tokens that the model can do",
+                   "--max-model-len",
+                   {}};
+  return options.max_model_len;
+}
+
+engine_limits make_limits(const serve_options& options, const planned_model& plan,
+                          std::uint32_t context) {
+  engine_limits limits;
+  // Every running sequence must get a row in every step, or the youngest would wait for ever.
+  limits.max_num_seqs = std::min(options.max_num_seqs, options.max_num_batched_tokens);
+  limits.max_num_batched_tokens = options.max_num_batched_tokens;
+  limits.max_model_len = context;
+  limits.max_waiting_requests = options.max_queued_requests;
+  limits.max_waiting_tokens = options.max_queued_tokens;
+  limits.enable_prefix_caching = options.enable_prefix_caching;
+  limits.queue_timeout = options.queue_timeout;
+  limits.request_timeout = options.request_timeout;
+  limits.eos_token_ids = plan.defaults.eos_token_ids;
+  if (plan.config.yarn) {
+    limits.default_rope = rope_kind::scaled;
+    if (options.yarn == yarn_mode::per_request)
+      limits.plain_rope_window = plan.config.yarn->original_max_position_embeddings;
+  }
+  return limits;
+}
+
+cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan) {
+  cpu_runner_options runner;
+  runner.type = choose_dtype(options, plan.config);
+  runner.tp_size = options.tensor_parallel_size;
+  auto cores = std::max(1U, std::thread::hardware_concurrency());
+  runner.threads.num_threads =
+      options.threads ? options.threads : std::max(1U, cores / options.tensor_parallel_size);
+  runner.max_num_seqs = plan.limits.max_num_seqs;
+  runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
+  runner.max_model_len = plan.limits.max_model_len;
+  runner.num_tokens = plan.words->vocab_size();
+  runner.eos_token_ids = plan.defaults.eos_token_ids;
+  return runner;
+}
+
+// As many pages as every slot could fill, unless the memory or a flag says less.
+std::uint64_t useful_pages(const engine_limits& limits) {
+  auto pages_per_sequence =
+      (std::uint64_t{limits.max_model_len} + page_size_tokens - 1) / page_size_tokens;
+  return pages_per_sequence * limits.max_num_seqs;
+}
+
+outcome<memory_plan> make_memory_plan(const serve_options& options, const planned_model& plan) {
+  auto cost = measure_cpu_memory(plan.config, plan.runner);
+  if (!cost) return cost.error();
+  auto available = read_available_memory();
+  if (!available) return available.error();
+  memory_request ask{.weight_bytes = cost->weight_bytes,
+                     .activation_bytes = cost->activation_bytes,
+                     .margin_bytes = margin_bytes + cost->rope_bytes,
+                     .kv_page_bytes = cost->kv_page_bytes,
+                     .kv_cache_bytes = options.kv_cache_bytes,
+                     .num_pages = options.num_kv_pages,
+                     .max_model_len = plan.limits.max_model_len,
+                     .max_num_seqs = plan.limits.max_num_seqs,
+                     .max_num_batched_tokens = plan.limits.max_num_batched_tokens,
+                     .total_flag = "--gpu-memory-utilization"};
+  ask.total_bytes = static_cast<std::uint64_t>(static_cast<double>(*available) *
+                                               options.memory_utilization);
+  auto all_that_fits = plan_memory(ask);
+  if (!all_that_fits || options.kv_cache_bytes || options.num_kv_pages) return all_that_fits;
+  if (all_that_fits->num_pages <= useful_pages(plan.limits)) return all_that_fits;
+  ask.num_pages = useful_pages(plan.limits);
+  return plan_memory(ask);
+}
+
+std::string name_of(const std::filesystem::path& model_dir) {
+  auto path = std::filesystem::weakly_canonical(model_dir);
+  return path.filename().string();
+}
+
+}  // namespace
+
+outcome<planned_model> plan_model(const serve_options& options) {
+  planned_model plan;
+  plan.name = options.served_model_name.empty() ? name_of(options.model_dir)
+                                                : options.served_model_name;
+  auto config = read_model_config(options.model_dir);
+  if (!config) return config.error();
+  plan.config = *std::move(config);
+  auto defaults = read_generation_defaults(options.model_dir);
+  if (!defaults) return defaults.error();
+  plan.defaults = *std::move(defaults);
+  auto words = tokenizer::load(options.model_dir);
+  if (!words) return words.error();
+  plan.words = std::make_shared<const tokenizer>(*std::move(words));
+  auto chat = chat_template::load(options.model_dir);
+  if (chat)
+    plan.chat = *std::move(chat);
+  else if (chat.error().code != error_code::unsupported)
+    return chat.error();
+  auto context = choose_context(options, plan.config);
+  if (!context) return context.error();
+  plan.limits = make_limits(options, plan, *context);
+  plan.runner = make_runner_options(options, plan);
+  auto memory = make_memory_plan(options, plan);
+  if (!memory) return memory.error();
+  plan.memory = *std::move(memory);
+  plan.limits.num_pages = plan.memory.num_pages;
+  plan.runner.num_pages = plan.memory.num_pages;
+  return plan;
+}
+
+outcome<runner_factory> load_runners(const planned_model& plan, const serve_options& options) {
+  auto weights = options.format == load_format::dummy
+                     ? make_dummy_weights(plan.config, options.seed)
+                     : load_weights(options.model_dir, plan.config);
+  if (!weights) return weights.error();
+  return make_cpu_runner_factory(plan.config, *weights, plan.runner);
+}
+
+}  // namespace troupe

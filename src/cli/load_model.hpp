@@ -1,0 +1,36 @@
+// A model directory and the flags become everything that serving needs: memory plan first, then
+// weights, then runners.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/serve_options.hpp"
+#include "core/config.hpp"
+#include "core/memory_plan.hpp"
+#include "core/outcome.hpp"
+#include "cpu/cpu_runner.hpp"
+#include "model/model_config.hpp"
+#include "text/chat_template.hpp"
+#include "text/tokenizer.hpp"
+
+namespace troupe {
+
+// What is known before any weight is read.
+struct planned_model {
+  std::string name;
+  model_config config;
+  generation_defaults defaults;
+  std::shared_ptr<const tokenizer> words;
+  std::optional<chat_template> chat;  // none: the directory has no template that we know
+  engine_limits limits;
+  cpu_runner_options runner;
+  memory_plan memory;
+};
+
+outcome<planned_model> plan_model(const serve_options& options);
+
+// Reads and packs the weights.
+outcome<runner_factory> load_runners(const planned_model& plan, const serve_options& options);
+
+}  // namespace troupe

@@ -1,0 +1,171 @@
+#include "cli/serve.hpp"
+
+#include <caf/all.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+#include "actors/replica.hpp"
+#include "cli/load_model.hpp"
+#include "cli/protocol.hpp"
+#include "net/server.hpp"
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+
+caf::actor_system_config make_system_config() {
+  caf::actor_system_config config;
+  enroll_cast(config);
+  // CAF's default policy polls when idle and may leave a message to a busy thread.
+  config.set("scheduler.policy", caf::atom("sharing"));
+  config.set("scheduler.max-threads", std::size_t{2});
+  config.set("scheduler.max-throughput", std::size_t{64});
+  return config;
+}
+
+int refuse(const failure& why) {
+  std::cerr << "troupe: " << why.message;
+  if (!why.field.empty()) std::cerr << " (" << why.field << ")";
+  std::cerr << '\n';
+  return 1;
+}
+
+void log_lines(const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) spdlog::info("{}", line);
+}
+
+// SIGTERM and SIGINT are taken by whoever waits here and by no other thread.
+class signals {
+ public:
+  signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+  }
+  void wait() {
+    int which = 0;
+    sigwait(&set_, &which);
+  }
+  // True if one came within the time.
+  bool wait_for(std::chrono::milliseconds time) {
+    timespec spec{.tv_sec = time.count() / 1000, .tv_nsec = time.count() % 1000 * 1'000'000};
+    return sigtimedwait(&set_, nullptr, &spec) > 0;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+service make_service(const planned_model& plan, const serve_options& options) {
+  service facts;
+  facts.model_name = plan.name;
+  facts.words = plan.words;
+  facts.chat = plan.chat ? std::make_shared<const chat_template>(*plan.chat) : nullptr;
+  facts.defaults = {.temperature = plan.defaults.temperature,
+                    .top_p = plan.defaults.top_p,
+                    .top_k = plan.defaults.top_k,
+                    .repetition_penalty = plan.defaults.repetition_penalty};
+  facts.limits = plan.limits;
+  facts.vocab_size = plan.config.vocab_size;
+  facts.seed = options.seed;
+  return facts;
+}
+
+server_options make_server_options(const serve_options& options) {
+  return {.host = options.host,
+          .port = options.port,
+          .num_io_threads = options.io_threads,
+          .max_connections = options.max_connections,
+          .max_body_bytes = options.max_body_bytes};
+}
+
+void print_welcome(const serve_options& options, std::uint16_t port) {
+  auto address = "http://" + options.host + ":" + std::to_string(port);
+  std::cout << "Troupe is listening on " << address << "\n\n  curl " << address
+            << "/generate -H 'Content-Type: application/json' \\\n"
+               "    -d '{\"prompt\": \"Hello! Who are you?\", \"max_tokens\": 100}'\n\n"
+            << std::flush;
+}
+
+// Finishes what runs, within --drain-timeout or until a second signal.
+void drain_server(server& front, const request_queue& queue, const serve_options& options,
+                  signals& stop) {
+  spdlog::info("draining: new requests are refused, {} run", front.num_requests());
+  front.stop_accepting();
+  failure why{error_code::shutting_down, "the server is shutting down", "", 5s};
+  caf::anon_send(queue, drain{why, false});
+  auto deadline = std::chrono::steady_clock::now() + options.drain_timeout;
+  while (front.num_requests() > 0 && std::chrono::steady_clock::now() < deadline)
+    if (stop.wait_for(20ms)) break;
+  if (front.num_requests() > 0)
+    spdlog::warn("{} requests did not finish in time", front.num_requests());
+  front.end_requests(why);
+}
+
+int serve_model(const planned_model& plan, const serve_options& options, runner_factory runners) {
+  signals stop;
+  auto config = make_system_config();
+  caf::actor_system system{config};
+  auto observer = spawn_meter(system, plan.name);
+  auto queue = spawn_request_queue(system, plan.limits, observer);
+  auto copy = spawn_replica(
+      system, {.limits = plan.limits, .executor_timeout = options.executor_timeout}, queue,
+      observer, std::move(runners));
+  auto facts = make_service(plan, options);
+  facts.queue = queue;
+  facts.observer = observer;
+  facts.copy = copy;
+  int status = 0;
+  {
+    server front(system, std::move(facts), make_server_options(options));
+    if (auto started = front.start(); !started) {
+      status = refuse(started.error());
+    } else {
+      print_welcome(options, front.port());
+      stop.wait();
+      drain_server(front, queue, options, stop);
+    }
+    caf::anon_send_exit(copy, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(queue, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(observer, caf::exit_reason::user_shutdown);
+    front.stop();
+  }
+  return status;
+}
+
+}  // namespace
+
+int run_serve(const serve_options& options) {
+  // Lines for people go to stdout; the log goes to stderr.
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("troupe"));
+  if (options.only_protocol) {
+    print_protocol(std::cout);
+    return 0;
+  }
+  auto plan = plan_model(options);
+  if (!plan) return refuse(plan.error());
+  if (options.only_plan) {
+    std::cout << to_text(plan->memory);
+    return 0;
+  }
+  log_lines(to_text(plan->memory));
+  if (plan->limits.max_num_seqs < options.max_num_seqs)
+    spdlog::info("--max-num-seqs is {}: every sequence needs a row of --max-num-batched-tokens",
+                 plan->limits.max_num_seqs);
+  auto runners = load_runners(*plan, options);
+  if (!runners) return refuse(runners.error());
+  return serve_model(*plan, options, *std::move(runners));
+}
+
+}  // namespace troupe

@@ -1,0 +1,51 @@
+// What `troupe serve` is asked for: every flag once, with its default.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/config.hpp"
+
+namespace troupe {
+
+enum class load_format : std::uint8_t { files, dummy };
+enum class yarn_mode : std::uint8_t { always, per_request };
+
+struct serve_options {
+  std::filesystem::path model_dir;
+  std::string served_model_name;  // empty: the directory's name
+  std::string dtype = "auto";     // auto: as the weights were published; float16 runs as bfloat16
+  load_format format = load_format::files;
+  std::uint64_t seed = 0;  // of dummy weights, and of the seeds drawn for requests without one
+  yarn_mode yarn = yarn_mode::always;
+
+  std::uint32_t max_model_len = 0;  // 0: what the model can do
+  std::uint32_t max_num_seqs = 64;
+  std::uint32_t max_num_batched_tokens = 512;
+  bool enable_prefix_caching = true;
+  std::uint32_t tensor_parallel_size = 1;
+  std::uint32_t threads = 0;  // of each rank; 0: the cores divided by the ranks
+  double memory_utilization = 0.5;  // of the memory that is available at the start
+  std::optional<std::uint64_t> kv_cache_bytes;
+  std::optional<std::uint64_t> num_kv_pages;
+
+  std::uint32_t max_queued_requests = 1024;
+  std::uint64_t max_queued_tokens = 1U << 20;
+  std::chrono::milliseconds queue_timeout{60'000};
+  std::chrono::milliseconds request_timeout{600'000};
+  std::chrono::milliseconds executor_timeout{60'000};
+  std::chrono::milliseconds drain_timeout{30'000};
+
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;
+  std::uint32_t io_threads = 1;
+  std::uint32_t max_connections = 4096;
+  std::uint64_t max_body_bytes = 8U << 20;
+
+  bool only_plan = false;
+  bool only_protocol = false;
+};
+
+}  // namespace troupe

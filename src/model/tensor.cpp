@@ -1,0 +1,14 @@
+#include "model/tensor.hpp"
+
+namespace troupe {
+
+std::string_view to_string(dtype t) {
+  switch (t) {
+    case dtype::float32: return "float32";
+    case dtype::bfloat16: return "bfloat16";
+    case dtype::float16: return "float16";
+  }
+  return "unknown";
+}
+
+}  // namespace troupe

@@ -1,0 +1,90 @@
+#include "model/weights.hpp"
+
+#include "model/safetensors.hpp"
+#include "model/weight_table.hpp"
+
+#include <string>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string out = "[";
+  for (std::int64_t size : shape) {
+    if (out.size() > 1) out += ", ";
+    out += std::to_string(size);
+  }
+  return out + "]";
+}
+
+// The first few misfits and how many more there are: a wrong config makes hundreds of them.
+class misfit_list {
+ public:
+  void add(const std::string& text) {
+    constexpr std::size_t shown = 3;
+    if (++count_ > shown) {
+      ++more_;
+      return;
+    }
+    if (!text_.empty()) text_ += "; ";
+    text_ += text;
+  }
+  bool empty() const { return count_ == 0; }
+  std::string text() const {
+    return more_ == 0 ? text_ + "." : text_ + "; and " + std::to_string(more_) + " more.";
+  }
+
+ private:
+  std::string text_;
+  std::size_t count_ = 0;
+  std::size_t more_ = 0;
+};
+
+// What older exports write beside the weights, or Hugging Face itself ignores: rotary frequencies,
+// which follow from the config, and the LM head of a tied model, for which the embedding stands.
+bool is_harmless(std::string_view name, const host_tensor& tensor, const model_config& config) {
+  if (name.starts_with("model.") && name.ends_with("rotary_emb.inv_freq")) return true;
+  const std::vector<std::int64_t> head_shape = {config.vocab_size, config.hidden_size};
+  return config.tie_word_embeddings && name == "lm_head.weight" && tensor.shape == head_shape;
+}
+
+}  // namespace
+
+outcome<model_weights> load_weights(const std::filesystem::path& model_dir,
+                                    const model_config& config) {
+  auto opened = open_checkpoint(model_dir);
+  if (!opened) return std::move(opened).error();
+  tensor_map& found = opened->tensors;
+  model_weights out;
+  misfit_list misfits;
+  for (weight_entry& expected : list_weights(config, out)) {
+    const auto at = found.find(expected.name);
+    if (at == found.end()) {
+      misfits.add("tensor " + expected.name + " of shape " + shape_text(expected.shape) +
+                  " is missing");
+      continue;
+    }
+    if (at->second.shape != expected.shape) {
+      misfits.add("tensor " + expected.name + " has shape " + shape_text(at->second.shape) +
+                  ", expected " + shape_text(expected.shape));
+    }
+    *expected.target = std::move(at->second);
+    found.erase(at);
+  }
+  for (const auto& [name, tensor] : found) {
+    if (is_harmless(name, tensor, config)) continue;
+    misfits.add("tensor " + name + " of shape " + shape_text(tensor.shape) + " is not expected");
+  }
+  if (!misfits.empty()) {
+    return failure{
+        error_code::invalid_argument,
+        "The weights in " + model_dir.string() + " do not fit their config.json: " + misfits.text(),
+        model_dir.string()};
+  }
+  if (config.tie_word_embeddings) out.lm_head = out.embedding;
+  out.storage = std::move(opened->storage);
+  return out;
+}
+
+}  // namespace troupe

@@ -1,0 +1,103 @@
+"""Starts the real server for an end-to-end test and talks to it as a client would."""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEMO = ROOT / "models" / "demo"
+BINARY = os.environ.get("TROUPE_BINARY", str(ROOT / "build" / "src" / "troupe"))
+# Sanitizers slow everything down; the promises stay, the patience grows.
+PATIENCE = float(os.environ.get("TROUPE_PATIENCE", "1"))
+
+
+class Server:
+    """`troupe serve` on a free port of 127.0.0.1, ready when the `with` block begins."""
+
+    def __init__(self, *flags, model=DEMO):
+        self.command = [BINARY, "serve", str(model), "--port", "0", *map(str, flags)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True)
+        self.log = []
+        for line in self.process.stdout:
+            self.log.append(line)
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+            if found:
+                self.port = int(found[1])
+                break
+        else:
+            raise AssertionError("the server did not start:\n" + "".join(self.log))
+        self.wait_until(lambda: self.get("/ready")[0] == 200, 30, "ready")
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(40 * PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+        self.log += self.process.stdout.readlines()
+        self.process.stdout.close()
+        # Sanitizers report on the way out.
+        assert self.process.returncode == 0, \
+            f"exit status {self.process.returncode}:\n" + "".join(self.log[-60:])
+
+    def connect(self, timeout=120):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout * PATIENCE)
+
+    def get(self, path):
+        connection = self.connect()
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def post(self, body, connection=None, path="/generate"):
+        """Status and parsed JSON (or text) of one POST."""
+        mine = connection or self.connect()
+        try:
+            data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+            if isinstance(data, str):
+                data = data.encode()
+            mine.request("POST", path, data, {"Content-Type": "application/json"})
+            answer = mine.getresponse()
+            text = answer.read().decode()
+            try:
+                return answer.status, json.loads(text)
+            except ValueError:
+                return answer.status, text
+        finally:
+            if not connection:
+                mine.close()
+
+    def post_all(self, bodies, concurrency):
+        with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+            return list(pool.map(self.post, bodies))
+
+    def metric(self, name):
+        """The sum of a metric's samples."""
+        values = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? (\S+)$", self.get("/metrics")[1], re.M)
+        assert values, f"no metric {name}"
+        return sum(map(float, values))
+
+    def rss_bytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+    def wait_until(self, condition, seconds, what):
+        deadline = time.monotonic() + seconds * PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            time.sleep(0.01)
