@@ -146,7 +146,7 @@ def check_sizes(tree, report):
         if pathlib.PurePath(name).suffix not in CPP | {".py", ".build"} and name != "dev":
             continue
         lines = text.splitlines()
-        if len(lines) > MAX_FILE:
+        if len(lines) > MAX_FILE and "/corpus/" not in name:  # texts to train on are no code
             report.error(name, f"{len(lines)} lines, the limit is {MAX_FILE}")
         for number, line in enumerate(lines, 1):
             if len(line) > MAX_LINE:

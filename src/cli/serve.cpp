@@ -112,6 +112,10 @@ void drain_server(server& front, const request_queue& queue, const serve_options
   if (front.num_requests() > 0)
     spdlog::warn("{} requests did not finish in time", front.num_requests());
   front.end_requests(why);
+  // Each answer ends on its own strand; the engine stays until the last one has been told.
+  auto last_word = std::chrono::steady_clock::now() + 2s;
+  while (front.num_requests() > 0 && std::chrono::steady_clock::now() < last_word)
+    if (stop.wait_for(5ms)) break;
 }
 
 int serve_model(const planned_model& plan, const serve_options& options, runner_factory runners) {

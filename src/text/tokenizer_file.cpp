@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
-#include <unordered_map>
 
 namespace troupe {
 namespace {

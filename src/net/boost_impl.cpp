@@ -1,0 +1,3 @@
+// The only place where Asio's and Beast's non-template parts are compiled.
+#include <boost/asio/impl/src.hpp>
+#include <boost/beast/src.hpp>

@@ -1,0 +1,32 @@
+#include "net/bridge.hpp"
+
+#include <boost/asio/post.hpp>
+
+namespace troupe {
+
+strand_unit::strand_unit(caf::actor_system& system, const strand_home& home)
+    : caf::execution_unit(&system), strand_(home.strand), presence_(home.house) {}
+
+void strand_unit::exec_later(caf::resumable* job) {
+  // What the hosted actor sends to wakes up on CAF's own threads.
+  if (job->subtype() != caf::resumable::io_actor) {
+    system().scheduler().enqueue(job);
+    return;
+  }
+  // The caller hands over one reference, so the actor, and with it this unit, outlives its turn.
+  asio::post(strand_, [this, job] {
+    if (job->resume(this, max_messages_per_turn) == caf::resumable::resume_later)
+      exec_later(job);
+    else
+      caf::intrusive_ptr_release(job);
+  });
+}
+
+void strand_unit::leave() {
+  strand_ = {};
+  presence_.leave();
+}
+
+void forget_actor_system() { caf::logger::set_current_actor_system(nullptr); }
+
+}  // namespace troupe

@@ -1,0 +1,65 @@
+// One client's socket on its strand, with deadlines on everything: a read, a write, and a watch
+// that tells when the client left while nobody reads.
+#pragma once
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace troupe {
+
+namespace asio = boost::asio;
+
+enum class io_result : std::uint8_t { done, timed_out, gone };
+
+// Every member is called on the strand, and by one coroutine at a time.
+class connection : public std::enable_shared_from_this<connection> {
+ public:
+  using steady_time = std::chrono::steady_clock::time_point;
+
+  explicit connection(asio::ip::tcp::socket socket);
+
+  asio::any_io_executor strand() { return socket_.get_executor(); }
+
+  // Appends what comes, at most `max_bytes`.
+  asio::awaitable<io_result> read_some(std::string& out, std::size_t max_bytes,
+                                       steady_time deadline);
+  asio::awaitable<io_result> write(std::string_view bytes, steady_time deadline);
+
+  // Calls `on_gone` once if the client closes its side or resets; bytes of a next request are no
+  // end. A half-closed client counts as gone. Stops with `unwatch`.
+  void watch_peer(std::function<void()> on_gone);
+  void unwatch() { on_gone_ = nullptr; }
+
+  // Ends the wait of a read or a write with `gone`; later ones, too.
+  void abort();
+  // Says that nothing more comes, then reads what is under way for a moment: closing at once could
+  // reset the connection before the client has read the answer.
+  asio::awaitable<void> close_gently();
+  void close();
+
+ private:
+  void arm(steady_time deadline);
+  void keep_time();
+  void wait_for_peer();
+  void look_at_peer();
+  bool peer_is_gone();
+
+  asio::ip::tcp::socket socket_;
+  asio::steady_timer alarm_;  // fires at or before `deadline_`, then is set again
+  asio::steady_timer peer_timer_;
+  steady_time deadline_ = steady_time::max();
+  bool is_overdue_ = false;
+  bool is_aborted_ = false;
+  bool is_waiting_for_peer_ = false;
+  std::function<void()> on_gone_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,102 @@
+#include "net/exchange.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t max_id_bytes = 64;
+
+bool is_sane_id(std::string_view id) {
+  auto is_plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  return !id.empty() && id.size() <= max_id_bytes && std::ranges::all_of(id, is_plain);
+}
+
+std::string make_id(request_id number) {
+  char text[24];
+  std::snprintf(text, sizeof text, "req-%016llx", static_cast<unsigned long long>(number.value));
+  return text;
+}
+
+}  // namespace
+
+exchange::exchange(server_context& house, connection& line, http_request request)
+    : house_(house),
+      line_(line),
+      request_(std::move(request)),
+      arrival_(std::chrono::steady_clock::now()),
+      number_(house.next_id()),
+      keep_alive_(request_.keep_alive) {
+  auto theirs = request_.header("X-Request-Id");
+  id_ = is_sane_id(theirs) ? std::string(theirs) : make_id(number_);
+  house_.num_requests.fetch_add(1);
+}
+
+exchange::~exchange() {
+  line_.unwatch();
+  house_.num_requests.fetch_sub(1);
+}
+
+strand_home exchange::home() { return {line_.strand(), house_.house}; }
+
+connection::steady_time exchange::write_deadline() const {
+  return std::chrono::steady_clock::now() + house_.options.write_timeout;
+}
+
+std::vector<http_header> exchange::common_headers() const { return {{"X-Request-Id", id_}}; }
+
+asio::awaitable<void> exchange::reply(http_response response) {
+  status_ = response.status;
+  if (house_.is_draining) keep_alive_ = false;
+  for (auto& header : common_headers()) response.headers.push_back(std::move(header));
+  auto bytes = serialise_head(response, head());
+  if (request_.method != "HEAD") bytes += response.body;
+  auto result = co_await line_.write(bytes, write_deadline());
+  is_complete_ = result == io_result::done;
+}
+
+asio::awaitable<void> exchange::refuse(const http_error& why) { co_await reply(to_response(why)); }
+
+asio::awaitable<void> exchange::refuse(const failure& why) {
+  co_await reply(to_response(to_http_error(why)));
+}
+
+asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
+  std::string bytes;
+  if (!has_begun()) {
+    status_ = 200;
+    // Only a close ends an answer of unknown length to an HTTP/1.0 client.
+    if (request_.is_http_1_0 || house_.is_draining) keep_alive_ = false;
+    bytes = serialise_stream_head(common_headers(), head());
+  }
+  if (request_.is_http_1_0)
+    bytes += events;
+  else
+    append_chunk(bytes, events);
+  if (is_last && !request_.is_http_1_0) bytes += last_chunk;
+  auto result = co_await line_.write(bytes, write_deadline());
+  is_complete_ = is_last && result == io_result::done;
+  co_return result == io_result::done;
+}
+
+feed& exchange::open_feed(feed_order order) {
+  order.max_pending_bytes = house_.options.max_pending_bytes;
+  feed_.emplace(house_.system, home(), std::move(order));
+  line_.watch_peer([this] {
+    // A write to somebody who left must not wait for its timeout.
+    line_.abort();
+    feed_->leave({.code = error_code::shutting_down, .message = "the client left"});
+  });
+  return *feed_;
+}
+
+void exchange::end(const failure& why) {
+  if (feed_) feed_->leave(why);
+}
+
+}  // namespace troupe

@@ -1,0 +1,71 @@
+// One HTTP request and the ways to answer it. A route sees nothing else of the connection.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/connection.hpp"
+#include "net/feed.hpp"
+#include "net/http_message.hpp"
+#include "net/server_context.hpp"
+
+namespace troupe {
+
+class exchange {
+ public:
+  exchange(server_context& house, connection& line, http_request request);
+  ~exchange();
+  exchange(const exchange&) = delete;
+  exchange& operator=(const exchange&) = delete;
+
+  const http_request& request() const { return request_; }
+  const service& facts() const { return house_.facts; }
+  server_context& house() { return house_; }
+  strand_home home();
+  connection::steady_time arrival() const { return arrival_; }
+  request_id number() const { return number_; }
+  // What the client may quote: its own X-Request-Id where that is sane, or one of ours.
+  const std::string& id() const { return id_; }
+
+  // The whole answer.
+  asio::awaitable<void> reply(http_response response);
+  asio::awaitable<void> refuse(const http_error& why);
+  asio::awaitable<void> refuse(const failure& why);
+
+  // The answer as server-sent events. Each call sends whole events; the first one sends the head
+  // before them, `is_last` ends the answer. False: the client is gone or reads nothing.
+  asio::awaitable<bool> write_events(std::string events, bool is_last);
+
+  // Submits a request whose answer this client waits for: it is cancelled when the client leaves.
+  feed& open_feed(feed_order order);
+
+  // The connection may serve another request.
+  bool can_go_on() const { return is_complete_ && keep_alive_; }
+  bool has_begun() const { return status_ != 0; }
+  int status() const { return status_; }  // 0: nothing was answered
+
+  // Ends what is under way; the client hears `why`.
+  void end(const failure& why);
+
+ private:
+  std::vector<http_header> common_headers() const;
+  head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
+  connection::steady_time write_deadline() const;
+
+  server_context& house_;
+  connection& line_;
+  http_request request_;
+  connection::steady_time arrival_;
+  request_id number_;
+  std::string id_;
+  std::optional<feed> feed_;
+  bool keep_alive_;
+  bool is_complete_ = false;
+  int status_ = 0;
+};
+
+}  // namespace troupe

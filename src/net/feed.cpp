@@ -1,0 +1,176 @@
+#include "net/feed.hpp"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "core/plan_step.hpp"
+
+namespace troupe {
+
+using namespace std::chrono_literals;
+
+struct feed_state {
+  explicit feed_state(const asio::any_io_executor& strand) : changed(strand) {}
+
+  void end_with(answer_end end) {
+    if (piece.end) return;
+    piece.end = std::move(end);
+    changed.notify();
+  }
+
+  answer_piece piece;  // what the reader has not taken yet
+  strand_event changed;
+};
+
+namespace {
+
+// The queue answers from its own mailbox without asking anybody: more than this is a dead queue.
+constexpr auto submit_timeout = 10s;
+
+failure engine_gone() {
+  return {.code = error_code::engine_failed, .message = "the engine stopped before the answer"};
+}
+
+}  // namespace
+
+class feed_actor : public strand_hosted<token_sink::base> {
+ public:
+  feed_actor(caf::actor_config& config, const strand_home& home, feed_order order,
+             std::shared_ptr<feed_state> state)
+      : strand_hosted(config, home),
+        order_(std::move(order)),
+        words_(order_.words, order_.text, order_.request.prompt),
+        state_(std::move(state)) {
+    usage_.prompt_tokens = static_cast<std::uint32_t>(order_.request.prompt.size());
+    set_exit_handler([this](const caf::exit_msg&) {
+      end({.why = finish_reason::failed, .error = engine_gone()});
+    });
+    // Without this an exception would travel along the link and take the queue down.
+    set_exception_handler([this](std::exception_ptr&) -> caf::error {
+      end({.why = finish_reason::failed, .error = engine_gone()});
+      return caf::exit_reason::normal;
+    });
+  }
+
+  const char* name() const override { return "feed"; }
+
+  behavior_type make_behavior() override {
+    if (!state_->piece.end) ask_queue();
+    return {[this](const tokens_ready& news) { read(news); },
+            [this](const finished& news) { conclude(news); }};
+  }
+
+  void on_exit() override {
+    if (state_) state_->end_with({.why = finish_reason::failed, .error = engine_gone()});
+    state_ = nullptr;
+    order_ = {};
+    strand_hosted::on_exit();
+  }
+
+ private:
+  void ask_queue() {
+    link_to(order_.queue);
+    was_submitted_ = true;
+    auto& r = order_.request;
+    generation_request kept{.id = r.id, .sampling = r.sampling};
+    request(order_.queue, submit_timeout,
+            submit{std::exchange(r, std::move(kept)), caf::actor_cast<token_sink>(this)})
+        .then([](const accepted&) {},
+              [this](const caf::error& why) {
+                end({.why = finish_reason::failed, .error = to_failure(why)});
+              });
+  }
+
+  void read(const tokens_ready& news) {
+    if (!state_ || state_->piece.end || words_.matched_stop()) return;
+    for (auto& sampled : news.tokens)
+      if (read(sampled)) {
+        // The engine's last word still comes: it knows how much of the prompt was cached.
+        send(order_.queue, cancel{order_.request.id, finish_reason::stop});
+        break;
+      }
+    take_text();
+  }
+
+  // True once a stop string is complete.
+  bool read(const sampled_token& sampled) {
+    ++usage_.completion_tokens;
+    if (order_.request.sampling.num_logprobs >= 0) state_->piece.tokens.push_back(sampled);
+    auto end =
+        ends_with(order_.request, sampled.token, usage_.completion_tokens, order_.eos_token_ids);
+    bool is_stop_token = end == finish_reason::stop;
+    if (is_stop_token && !order_.text.include_stop_str_in_output) return false;
+    return words_.push(sampled.token);
+  }
+
+  void take_text() {
+    auto& piece = state_->piece;
+    piece.text += words_.take();
+    auto num_bytes = piece.text.size() + piece.tokens.size() * sizeof(sampled_token);
+    if (num_bytes > order_.max_pending_bytes) {
+      withdraw();
+      end({.why = finish_reason::cancelled,
+           .usage = usage_,
+           .error = {.code = error_code::timed_out,
+                     .message = "the answer was not read fast enough"}});
+    } else if (!piece.text.empty() || !piece.tokens.empty()) {
+      state_->changed.notify();
+    }
+  }
+
+  void conclude(const finished& news) {
+    // The reader left: this message is its own.
+    if (state_->piece.end) {
+      withdraw();
+      quit();
+      return;
+    }
+    words_.finish();
+    state_->piece.text += words_.take();
+    auto usage = news.usage;
+    usage.prompt_tokens = usage_.prompt_tokens;
+    usage.completion_tokens = usage_.completion_tokens;
+    auto why = words_.matched_stop() ? finish_reason::stop : news.why;
+    end({.why = why, .usage = usage, .error = news.error});
+  }
+
+  void withdraw() {
+    if (was_submitted_) send(order_.queue, cancel{order_.request.id, finish_reason::cancelled});
+  }
+
+  void end(answer_end last) {
+    if (state_) state_->end_with(std::move(last));
+    quit();
+  }
+
+  feed_order order_;  // the prompt goes to the queue
+  detokenizer words_;
+  token_usage usage_;  // as far as it is known here
+  bool was_submitted_ = false;
+  std::shared_ptr<feed_state> state_;
+};
+
+feed::feed(caf::actor_system& system, const strand_home& home, feed_order order)
+    : state_(std::make_shared<feed_state>(home.strand)),
+      actor_(spawn_hosted<feed_actor>(system, home, std::move(order), state_)) {}
+
+feed::~feed() { leave({.code = error_code::shutting_down, .message = "the reader left"}); }
+
+asio::awaitable<answer_piece> feed::next() {
+  auto& piece = state_->piece;
+  while (!piece.end && piece.text.empty() && piece.tokens.empty()) co_await state_->changed.wait();
+  answer_piece out = std::move(piece);
+  // What remains says that the answer is over, so that late tokens and a late leave do nothing.
+  piece = {};
+  piece.end = out.end;
+  co_return out;
+}
+
+void feed::leave(failure why) {
+  if (state_->piece.end) return;
+  state_->end_with({.why = finish_reason::cancelled, .error = std::move(why)});
+  caf::anon_send(actor_, finished{.why = finish_reason::cancelled});
+}
+
+}  // namespace troupe

@@ -1,0 +1,198 @@
+#include "net/http_session.hpp"
+
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "net/route_table.hpp"
+#include "net/server_log.hpp"
+
+namespace troupe {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+constexpr std::size_t read_bytes = 16 << 10;
+constexpr std::string_view no_route = "other";
+constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+
+http_error too_slow(std::string what) {
+  return {.status = 408, .message = std::move(what), .code = "request_timeout"};
+}
+
+http_error too_many_bodies() {
+  return {.status = 503,
+          .message = "the bodies of all requests together are over the server's limit",
+          .code = "overloaded"};
+}
+
+http_error unknown_path() {
+  return {.status = 404, .message = "there is no such path", .code = "unknown_path"};
+}
+
+http_error wrong_method(const std::string& allowed) {
+  return {.status = 405,
+          .message = "this path answers " + allowed + " only",
+          .code = "method_not_allowed",
+          .headers = {{"Allow", allowed}}};
+}
+
+http_error wrong_media_type() {
+  return {.status = 415,
+          .message = "the Content-Type must be application/json",
+          .code = "unsupported_media_type"};
+}
+
+http_error our_mistake() {
+  return {.status = 500, .message = "the server made a mistake", .code = "internal_error"};
+}
+
+}  // namespace
+
+http_session::http_session(server_context& house, asio::ip::tcp::socket socket)
+    : house_(house), line_(std::make_shared<connection>(std::move(socket))) {}
+
+http_session::~http_session() {
+  house_.sessions.remove(this);
+  give_back_body_bytes();
+}
+
+asio::awaitable<void> http_session::run() {
+  // Not `while (co_await serve_one())`: g++ 12 resumes that at no valid point.
+  for (bool goes_on = true; goes_on;) goes_on = co_await serve_one();
+  co_await line_->close_gently();
+}
+
+asio::awaitable<bool> http_session::serve_one() {
+  request_parser parser({.max_body_bytes = house_.options.max_body_bytes});
+  if (!co_await read_request(parser)) co_return false;
+  exchange turn(house_, *line_, parser.take());
+  current_ = &turn;
+  co_await dispatch(turn);
+  current_ = nullptr;
+  observe(turn);
+  give_back_body_bytes();
+  co_return turn.can_go_on() && !house_.is_draining;
+}
+
+asio::awaitable<bool> http_session::read_request(request_parser& parser) {
+  if (!co_await read_first_byte()) co_return false;
+  begin_ = clock::now();
+  num_stretch_bytes_ = 0;
+  bool was_continued = false;
+  for (;;) {
+    bool had_head = parser.has_head();
+    bool has_room = put(parser);
+    if (parser.error()) co_return co_await refuse_and_close(*parser.error());
+    if (!has_room) co_return co_await refuse_and_close(too_many_bodies());
+    if (parser.is_done()) co_return true;
+    if (!had_head && parser.has_head()) body_begin_ = clock::now();
+    if (parser.expects_continue() && !std::exchange(was_continued, true)) {
+      auto told = co_await line_->write(go_on, clock::now() + house_.options.write_timeout);
+      if (told != io_result::done) co_return false;
+    }
+    if (!co_await read_more(parser)) co_return false;
+  }
+}
+
+asio::awaitable<bool> http_session::read_first_byte() {
+  if (!input_.empty()) co_return true;
+  if (house_.is_draining) co_return false;
+  is_idle_ = true;
+  auto deadline = clock::now() + house_.options.idle_timeout;
+  auto result = co_await line_->read_some(input_, read_bytes, deadline);
+  is_idle_ = false;
+  co_return result == io_result::done;
+}
+
+// False if the bodies of all sessions together have no room for what came.
+bool http_session::put(request_parser& parser) {
+  auto num_taken = parser.put(input_);
+  input_.erase(0, num_taken);
+  if (!parser.has_head()) return true;
+  num_body_bytes_ += num_taken;
+  num_stretch_bytes_ += num_taken;
+  return house_.num_body_bytes.fetch_add(num_taken) + num_taken <= house_.options.max_bodies_bytes;
+}
+
+void http_session::give_back_body_bytes() {
+  house_.num_body_bytes.fetch_sub(std::exchange(num_body_bytes_, 0));
+}
+
+// A body must bring `min_body_bytes` in each stretch of `body_timeout`.
+connection::steady_time http_session::read_deadline(const request_parser& parser) {
+  auto& options = house_.options;
+  if (!parser.has_head()) return begin_ + options.header_timeout;
+  if (num_stretch_bytes_ >= options.min_body_bytes) {
+    num_stretch_bytes_ = 0;
+    body_begin_ = clock::now();
+  }
+  return body_begin_ + options.body_timeout;
+}
+
+asio::awaitable<bool> http_session::read_more(const request_parser& parser) {
+  auto deadline = read_deadline(parser);
+  auto result = co_await line_->read_some(input_, read_bytes, deadline);
+  if (result == io_result::done) co_return true;
+  if (result == io_result::gone) co_return false;
+  auto why = too_slow(parser.has_head() ? "the body came too slowly"
+                                        : "the request's head came too slowly");
+  co_return co_await refuse_and_close(std::move(why));
+}
+
+// Always false: after a broken request nobody knows where the next one begins.
+asio::awaitable<bool> http_session::refuse_and_close(http_error why) {
+  auto response = to_response(why);
+  auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
+  co_await line_->write(bytes, clock::now() + house_.options.write_timeout);
+  observe(std::string(no_route), why.status, begin_);
+  co_return false;
+}
+
+asio::awaitable<void> http_session::dispatch(exchange& turn) {
+  auto& request = turn.request();
+  auto match = find_route(all_routes(), request.method, request.path);
+  bool is_known = !match.allowed_methods.empty();
+  route_label_ = is_known ? std::string_view(request.path) : no_route;
+  std::optional<http_error> wrong;
+  if (!is_known)
+    wrong = unknown_path();
+  else if (match.found == nullptr)
+    wrong = wrong_method(match.allowed_methods);
+  else if (match.found->takes_json && !is_json_content(request.header("Content-Type")))
+    wrong = wrong_media_type();
+  if (!wrong) {
+    try {
+      co_await match.found->handler(turn);
+    } catch (const std::exception& error) {
+      log_exception(turn.id(), error.what());
+      if (!turn.has_begun()) wrong = our_mistake();
+    }
+  }
+  if (wrong) co_await turn.refuse(*wrong);
+}
+
+void http_session::observe(const exchange& turn) {
+  observe(route_label_, turn.status(), turn.arrival());
+  log_access(turn.id(), route_label_, turn.status(), clock::now() - turn.arrival());
+}
+
+void http_session::observe(std::string route, int status, connection::steady_time since) {
+  auto seconds = std::chrono::duration<double>(clock::now() - since).count();
+  caf::anon_send(house_.facts.observer, http_observed{std::move(route), status, seconds});
+}
+
+void http_session::close_if_idle() {
+  if (is_idle_) line_->abort();
+}
+
+void http_session::end_request(const failure& why) {
+  if (current_ != nullptr) current_->end(why);
+}
+
+void http_session::abort() {
+  end_request({.code = error_code::shutting_down, .message = "the server is shutting down"});
+  line_->abort();
+}
+
+}  // namespace troupe

@@ -1,0 +1,57 @@
+// One client connection: reads requests one after another, within limits of size and time, and
+// hands each to its route.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/connection.hpp"
+#include "net/exchange.hpp"
+#include "net/request_parser.hpp"
+#include "net/server_context.hpp"
+
+namespace troupe {
+
+class http_session : public std::enable_shared_from_this<http_session> {
+ public:
+  http_session(server_context& house, asio::ip::tcp::socket socket);
+  ~http_session();
+
+  asio::any_io_executor strand() { return line_->strand(); }
+  // Serves until the client or the server has enough. Whoever runs it keeps the session alive.
+  asio::awaitable<void> run();
+
+  // The following are called on the strand.
+  void close_if_idle();
+  void end_request(const failure& why);
+  void close() { line_->close(); }
+  void abort();
+
+ private:
+  asio::awaitable<bool> serve_one();
+  asio::awaitable<bool> read_request(request_parser& parser);
+  asio::awaitable<bool> read_first_byte();
+  asio::awaitable<bool> read_more(const request_parser& parser);
+  bool put(request_parser& parser);
+  asio::awaitable<bool> refuse_and_close(http_error why);
+  asio::awaitable<void> dispatch(exchange& turn);
+  void observe(const exchange& turn);
+  void observe(std::string route, int status, connection::steady_time since);
+  connection::steady_time read_deadline(const request_parser& parser);
+  void give_back_body_bytes();
+
+  server_context& house_;
+  std::shared_ptr<connection> line_;
+  std::string input_;  // read, not yet parsed
+  exchange* current_ = nullptr;
+  bool is_idle_ = false;                // waits for the first byte of a request
+  connection::steady_time begin_;       // of the request that is read
+  connection::steady_time body_begin_;  // of the present stretch of its body
+  std::uint64_t num_stretch_bytes_ = 0;
+  std::uint64_t num_body_bytes_ = 0;
+  std::string route_label_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,44 @@
+// Bytes become an http_request or a refusal. Beast reads the grammar; what it tolerates and we do
+// not is refused here: folded headers, a missing or second Host, transfer codings other than
+// chunked, absolute targets. No I/O, no clock.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "net/http_message.hpp"
+
+namespace troupe {
+
+struct parser_limits {
+  std::size_t max_head_bytes = 8 << 10;
+  std::size_t max_headers = 100;
+  std::uint64_t max_body_bytes = 8 << 20;
+};
+
+class request_parser {
+ public:
+  explicit request_parser(parser_limits limits);
+  ~request_parser();
+
+  // Takes what it can use of `bytes` and returns how much; the caller keeps the rest and offers it
+  // again with more behind it. Call it with every new byte until `is_done` or `error`.
+  std::size_t put(std::string_view bytes);
+
+  bool has_head() const;  // the head is complete, the body may not be
+  bool is_done() const;
+  // Once set, the connection's framing is lost: answer and close.
+  const std::optional<http_error>& error() const;
+  // The head asks for "100 Continue" before its body comes.
+  bool expects_continue() const;
+  // What was read; the body is complete once `is_done`.
+  http_request take();
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace troupe

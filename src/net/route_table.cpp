@@ -1,0 +1,34 @@
+#include "net/route_table.hpp"
+
+#include <array>
+
+#include "net/routes/routes.hpp"
+
+namespace troupe {
+
+std::span<const route> all_routes() {
+  static constexpr std::array table{
+      route{"POST", "/generate", true, &answer_generate},
+      route{"GET", "/health", false, &answer_health},
+      route{"GET", "/ready", false, &answer_ready},
+      route{"GET", "/metrics", false, &answer_metrics},
+      route{"GET", "/version", false, &answer_version},
+  };
+  return table;
+}
+
+route_match find_route(std::span<const route> table, std::string_view method,
+                       std::string_view path) {
+  route_match match;
+  for (auto& candidate : table) {
+    if (candidate.path != path) continue;
+    bool is_head = method == "HEAD" && candidate.method == "GET";
+    if (candidate.method == method || is_head) match.found = &candidate;
+    if (!match.allowed_methods.empty()) match.allowed_methods += ", ";
+    match.allowed_methods += candidate.method;
+    if (candidate.method == "GET") match.allowed_methods += ", HEAD";
+  }
+  return match;
+}
+
+}  // namespace troupe

@@ -1,0 +1,19 @@
+// The handlers of all routes: one file each. A handler answers its exchange exactly once.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+
+namespace troupe {
+
+class exchange;
+
+// POST: a prompt and how to continue it; the answer at once or as server-sent events.
+boost::asio::awaitable<void> answer_generate(exchange& turn);
+// Is the process alive: threads, strands and actors answer.
+boost::asio::awaitable<void> answer_health(exchange& turn);
+// Should it get requests: 503 and a reason while it should not.
+boost::asio::awaitable<void> answer_ready(exchange& turn);
+// Prometheus' text form.
+boost::asio::awaitable<void> answer_metrics(exchange& turn);
+boost::asio::awaitable<void> answer_version(exchange& turn);
+
+}  // namespace troupe

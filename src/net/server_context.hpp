@@ -1,0 +1,41 @@
+// What all sessions of one server share.
+#pragma once
+#include <caf/all.hpp>
+
+#include <boost/asio/thread_pool.hpp>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "net/head_count.hpp"
+#include "net/server.hpp"
+#include "net/service.hpp"
+#include "net/session_list.hpp"
+#include "net/strand_event.hpp"
+
+namespace troupe {
+
+struct server_context {
+  server_context(caf::actor_system& actors, service what, server_options how)
+      : system(actors),
+        facts(std::move(what)),
+        options(std::move(how)),
+        text_threads(options.num_text_threads) {}
+
+  // A number for a request: unique within this server, and a seed for it that no other request has.
+  request_id next_id() { return {num_ids.fetch_add(1, std::memory_order_relaxed) + 1}; }
+
+  caf::actor_system& system;
+  const service facts;
+  const server_options options;
+  const std::shared_ptr<head_count> house = std::make_shared<head_count>();
+  session_list sessions;
+  asio::thread_pool text_threads;
+  std::atomic<std::uint64_t> num_ids{0};
+  std::atomic<std::size_t> num_requests{0};      // under way
+  std::atomic<std::uint64_t> num_body_bytes{0};  // of the requests under way
+  std::atomic<bool> is_draining{false};
+};
+
+}  // namespace troupe

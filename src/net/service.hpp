@@ -1,0 +1,31 @@
+// What the routes need to know of the house behind them. Facts and handles; nothing here changes
+// while the server runs.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "actors/meter.hpp"
+#include "actors/replica.hpp"
+#include "actors/request_queue.hpp"
+#include "core/config.hpp"
+#include "core/sampling.hpp"
+#include "text/chat_template.hpp"
+#include "text/tokenizer.hpp"
+
+namespace troupe {
+
+struct service {
+  std::string model_name;  // as clients write it in "model"
+  std::shared_ptr<const tokenizer> words;
+  std::shared_ptr<const chat_template> chat;  // null: the model has no chat template that we know
+  sampling_params defaults;                   // for what a request leaves out
+  engine_limits limits;
+  std::uint32_t vocab_size = 0;  // width of the logits: ids in requests stay below
+  std::uint64_t seed = 0;        // of the seeds drawn for requests without one
+  request_queue queue;
+  meter observer;
+  replica copy;
+};
+
+}  // namespace troupe
