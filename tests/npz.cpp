@@ -45,7 +45,8 @@ std::string header_value(const std::string& header, const std::string& key) {
 npy_array parse_npy(const std::string& file) {
   require(file.compare(0, 6, "\x93NUMPY") == 0, "npy: bad magic");
   const bool old = file[6] == 1;
-  const std::size_t length = old ? read_at<std::uint16_t>(file, 8) : read_at<std::uint32_t>(file, 8);
+  const std::size_t length =
+      old ? read_at<std::uint16_t>(file, 8) : read_at<std::uint32_t>(file, 8);
   const std::size_t start = old ? 10 : 12;
   const std::string header = file.substr(start, length);
   require(header_value(header, "fortran_order").starts_with("False"), "npy: Fortran order");

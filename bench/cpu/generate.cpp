@@ -1,5 +1,5 @@
-// Tokens per second of the whole model at the shape of Qwen2.5-0.5B with dummy weights (or of a model
-// directory): a prompt of 512 tokens in one step, then decoding with 1, 4 and 16 sequences.
+// Tokens per second of the whole model at the shape of Qwen2.5-0.5B with dummy weights (or of a
+// model directory): a prompt of 512 tokens in one step, then decoding with 1, 4 and 16 sequences.
 // Arguments: dtype (float32 or bfloat16), threads, [model directory].
 #include "cpu/cpu_runner.hpp"
 
@@ -96,8 +96,8 @@ int main(int argc, char** argv) {
   options.num_pages = 16 * pages_per_sequence;
   const bool given = argc > 3;
   const model_config config = given ? value_of(read_model_config(argv[3])) : half_billion();
-  const model_weights weights = given ? value_of(load_weights(argv[3], config))
-                                      : value_of(make_dummy_weights(config, 1));
+  const model_weights weights =
+      given ? value_of(load_weights(argv[3], config)) : value_of(make_dummy_weights(config, 1));
   const auto runners = make_model_runners(value_of(load_cpu_model(config, weights, options)));
   std::printf("%s, %u threads\n", std::string(to_string(options.type)).c_str(),
               options.threads.num_threads);

@@ -74,9 +74,9 @@ void bench_linear(thread_pool& pool, dtype type, std::uint32_t rows, std::uint32
   const kernels::linear_args args{x.data(), in, rows, &matrix, nullptr, result.data(), out};
   const double seconds = best_time([&] { kernels::linear(args, pool); });
   const double flops = 2.0 * rows * in * out;
-  report("linear " + std::to_string(rows) + " x " + std::to_string(in) + " x " +
-             std::to_string(out),
-         seconds, flops, static_cast<double>(matrix.size_in_bytes()));
+  report(
+      "linear " + std::to_string(rows) + " x " + std::to_string(in) + " x " + std::to_string(out),
+      seconds, flops, static_cast<double>(matrix.size_in_bytes()));
 }
 
 // One KV head of a sequence: 7 query heads a row.
@@ -100,13 +100,12 @@ void bench_attention(dtype type, std::uint32_t rows, std::uint32_t num_keys) {
   });
   const double keys = static_cast<double>(num_keys) * dim;
   report("attention " + std::to_string(rows) + " rows, " + std::to_string(num_keys) + " keys",
-         seconds, 4.0 * keys * rows * group,
-         2 * keys * static_cast<double>(size_bytes(type)));
+         seconds, 4.0 * keys * rows * group, 2 * keys * static_cast<double>(size_bytes(type)));
 }
 
 void bench_rows(dtype type) {
-  const auto round = type == dtype::float32 ? kernels::rounding::none
-                                            : kernels::rounding::to_bfloat16;
+  const auto round =
+      type == dtype::float32 ? kernels::rounding::none : kernels::rounding::to_bfloat16;
   auto x = random_floats(4864);
   const auto y = random_floats(4864);
   std::vector<float> out(4864);
@@ -114,9 +113,8 @@ void bench_rows(dtype type) {
            kernels::add_rms_norm({y.data(), x.data(), y.data(), 896, 1e-6F, round}, out.data());
          }),
          4.0 * 896, 16.0 * 896);
-  report("silu_mul 4864", best_time([&] {
-           kernels::silu_mul(x.data(), y.data(), 4864, round, out.data());
-         }),
+  report("silu_mul 4864",
+         best_time([&] { kernels::silu_mul(x.data(), y.data(), 4864, round, out.data()); }),
          4.0 * 4864, 12.0 * 4864);
 }
 
@@ -124,9 +122,9 @@ void bench_sampling() {
   auto logits = random_floats(151'936);
   for (float& x : logits) x *= 8;
   choice_scratch scratch;
-  for (const choice_params& params : {choice_params{0.0F, 1.0F, 0, 0.0F},
-                                      choice_params{1.0F, 1.0F, 0, 0.0F},
-                                      choice_params{0.7F, 0.8F, 20, 0.0F}}) {
+  for (const choice_params& params :
+       {choice_params{0.0F, 1.0F, 0, 0.0F}, choice_params{1.0F, 1.0F, 0, 0.0F},
+        choice_params{0.7F, 0.8F, 20, 0.0F}}) {
     std::uint64_t draw = 0;
     const double seconds = best_time([&] {
       draw += 0x9E3779B97F4A7C15ULL;
@@ -141,8 +139,8 @@ void bench_sampling() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const dtype type = argc > 1 && std::string(argv[1]) == "float32" ? dtype::float32
-                                                                  : dtype::bfloat16;
+  const dtype type =
+      argc > 1 && std::string(argv[1]) == "float32" ? dtype::float32 : dtype::bfloat16;
   const auto num_threads = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
   thread_pool pool({num_threads, 0});
   std::printf("%s, %u threads\n", std::string(to_string(type)).c_str(), pool.num_threads());

@@ -159,8 +159,8 @@ class scorer {
     num_done_ += count;
     std::vector<std::future<std::vector<float>>> others;
     for (std::size_t r = 1; r < ranks_.size(); ++r) {
-      others.push_back(std::async(std::launch::async,
-                                  [&, r] { return ranks_[r]->run_for_logits(batch); }));
+      others.push_back(
+          std::async(std::launch::async, [&, r] { return ranks_[r]->run_for_logits(batch); }));
     }
     auto logits = ranks_.front()->run_for_logits(batch);
     for (auto& other : others) other.get();

@@ -23,8 +23,8 @@ void* allocate_zeroed(std::size_t num_bytes) {
 
   void* memory = std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) throw std::bad_alloc();
-  // Streaming gigabytes of weights through 4 KiB pages costs a tenth of the bandwidth in TLB misses;
-  // where huge pages are switched off, the advice is refused and nothing else changes.
+  // Streaming gigabytes of weights through 4 KiB pages costs a tenth of the bandwidth in TLB
+  // misses; where huge pages are switched off, the advice is refused and nothing else changes.
   if (large) static_cast<void>(madvise(memory, rounded, MADV_HUGEPAGE));
   std::memset(memory, 0, rounded);
   return memory;

@@ -85,8 +85,7 @@ void weigh_block(attention_scratch& scratch, std::uint32_t q, std::uint32_t num_
   for (std::size_t v = 0; v < group_lanes; v += vector_lanes) {
     auto sum = hn::Zero(d);
     for (std::uint32_t i = 0; i < attention_block; i += group_lanes) {
-      const auto weight =
-          exponential_of(hn::Sub(hn::LoadU(d, scores + i + v), splat(highest)));
+      const auto weight = exponential_of(hn::Sub(hn::LoadU(d, scores + i + v), splat(highest)));
       hn::StoreU(weight, d, scores + i + v);
       sum = hn::Add(sum, weight);
     }
@@ -124,8 +123,8 @@ void add_values(const attention_args& args, const std::uint32_t* const* pages, s
       }
     }
     for (std::uint32_t pair = first / 2 * 2; pair < end; pair += 2) {
-      const std::uint32_t* words = pages[pair / page_size_tokens] + dim +
-                                   pair % page_size_tokens / 2 * pair_words;
+      const std::uint32_t* words =
+          pages[pair / page_size_tokens] + dim + pair % page_size_tokens / 2 * pair_words;
       if (pair >= first) add_value<0, Format>(weights, pair, words, args.head_dim, sums);
       if (pair + 1 < end) add_value<1, Format>(weights, pair + 1, words, args.head_dim, sums);
     }
@@ -183,8 +182,8 @@ void attend_all(const attention_args& args, attention_scratch& scratch) {
   const std::uint32_t end = scratch.positions[args.num_queries - 1] + 1;
   for (std::uint32_t first = 0; first < end; first += attention_block) {
     key_block block{first, 0, {}, {}};
-    block.num_pages = std::min(pages_per_block, (end - first + page_size_tokens - 1) /
-                                                    page_size_tokens);
+    block.num_pages =
+        std::min(pages_per_block, (end - first + page_size_tokens - 1) / page_size_tokens);
     for (std::uint32_t p = 0; p < block.num_pages; ++p) {
       const std::size_t page = args.page_table[first / page_size_tokens + p];
       block.keys[p] = args.keys + page * args.page_stride;

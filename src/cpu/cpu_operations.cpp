@@ -8,9 +8,7 @@ namespace troupe {
 namespace {
 
 // A device is given what it made itself.
-const packed_matrix& packed(const device_matrix& m) {
-  return static_cast<const packed_matrix&>(m);
-}
+const packed_matrix& packed(const device_matrix& m) { return static_cast<const packed_matrix&>(m); }
 const float* values(const device_vector& v) { return static_cast<const cpu_vector&>(v).data(); }
 
 float* row_of(activation x, std::size_t row) { return static_cast<float*>(x.data) + row * x.width; }
@@ -48,9 +46,9 @@ void cpu_device::norm_logit_rows(activation addend, activation residual,
 
 void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                           const device_vector* bias, activation out) {
-  const kernels::linear_args args{row_of(x, 0), x.width, rows, &packed(matrix),
-                                  bias != nullptr ? values(*bias) : nullptr, row_of(out, 0),
-                                  out.width};
+  const kernels::linear_args args{
+      row_of(x, 0),   x.width,  rows, &packed(matrix), bias != nullptr ? values(*bias) : nullptr,
+      row_of(out, 0), out.width};
   kernels::linear(args, pool_);
 }
 

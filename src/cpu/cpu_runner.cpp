@@ -89,8 +89,9 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
 
 batch_limits limits_of(const cpu_model& model) {
   const cpu_runner_options& options = model.options;
-  return {options.max_num_seqs,  options.max_num_batched_tokens, options.max_num_logit_rows,
-          options.max_model_len, options.num_pages,              model.config.vocab_size};
+  return {options.max_num_seqs,       options.max_num_batched_tokens,
+          options.max_num_logit_rows, options.max_model_len,
+          options.num_pages,          model.config.vocab_size};
 }
 
 // A device without pages packs every rank's weights; the embedding is the same for all.
@@ -181,8 +182,8 @@ std::vector<std::unique_ptr<model_runner>> make_model_runners(
     const shard_plan& plan = model->plans[rank];
     model_runner_parts parts{std::make_unique<cpu_device>(device_options(*model, plan)),
                              std::move(ranks[rank]), model->weights[rank], model};
-    runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config, plan,
-                                                     limits_of(*model)));
+    runners.push_back(
+        std::make_unique<model_runner>(std::move(parts), model->config, plan, limits_of(*model)));
   }
   return runners;
 }

@@ -1,5 +1,5 @@
-// The CPU's arithmetic on plain memory, for one thread unless a pool is given: SIMD by Highway, chosen at run time for the
-// machine (AVX-512, AVX2, SSE2). reference.hpp states each as a formula.
+// The CPU's arithmetic on plain memory, for one thread unless a pool is given: SIMD by Highway,
+// chosen at run time for the machine (AVX-512, AVX2, SSE2). reference.hpp states each as a formula.
 //
 // A vector lane is an output element (or, in a reduction, one of 16 partial sums), never a part of
 // the reduced dimension. So every element is one chain of multiply-adds in the order of the reduced
@@ -56,9 +56,9 @@ struct attention_args {
   std::uint32_t head_dim = 0;     // a multiple of 16, <= max_head_dim
   float scale = 1;
   dtype type = dtype::float32;
-  const std::uint32_t* keys = nullptr;    // of page 0, this layer and head
-  const std::uint32_t* values = nullptr;  // of page 0, this layer and head
-  std::size_t page_stride = 0;            // 32-bit words from page to page
+  const std::uint32_t* keys = nullptr;        // of page 0, this layer and head
+  const std::uint32_t* values = nullptr;      // of page 0, this layer and head
+  std::size_t page_stride = 0;                // 32-bit words from page to page
   const std::uint32_t* page_table = nullptr;  // covers positions 0 .. the last query's
 };
 inline constexpr std::uint32_t max_queries = 64;

@@ -66,18 +66,17 @@ HWY_INLINE float_vector exponential_of(float_vector x) {
   const auto limited = hn::IfThenElse(hn::Gt(x, splat(c::highest)), splat(c::highest), x);
   const auto too_low = hn::Lt(limited, splat(c::lowest));
   const auto inside = hn::IfThenElse(too_low, splat(c::lowest), limited);
-  const auto shifted =
-      hn::Add(hn::Mul(inside, splat(c::inverse_ln2)), splat(c::round_to_int));
+  const auto shifted = hn::Add(hn::Mul(inside, splat(c::inverse_ln2)), splat(c::round_to_int));
   const auto n = hn::Sub(shifted, splat(c::round_to_int));
-  const auto r = hn::Sub(hn::Sub(inside, hn::Mul(n, splat(c::ln2_high))),
-                         hn::Mul(n, splat(c::ln2_low)));
+  const auto r =
+      hn::Sub(hn::Sub(inside, hn::Mul(n, splat(c::ln2_high))), hn::Mul(n, splat(c::ln2_low)));
   auto p = hn::Add(hn::Mul(splat(c::p4), r), splat(c::p3));
   p = hn::Add(hn::Mul(p, r), splat(c::p2));
   p = hn::Add(hn::Mul(p, r), splat(c::p1));
   p = hn::Add(hn::Mul(p, r), splat(c::p0));
   const auto fraction = hn::Add(hn::Add(hn::Mul(hn::Mul(r, r), p), r), splat(1.0F));
-  const auto scale = hn::BitCast(
-      d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(dw, shifted), hn::Set(dw, 127U))));
+  const auto scale =
+      hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(dw, shifted), hn::Set(dw, 127U))));
   return hn::IfThenZeroElse(too_low, hn::Mul(fraction, scale));
 }
 
@@ -87,8 +86,8 @@ HWY_INLINE float_vector rounded_to_bfloat16(float_vector x) {
   const word_tag dw;
   const auto bits = hn::BitCast(dw, x);
   const auto upper_is_odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(dw, 1U));
-  const auto rounded = hn::And(hn::Add(hn::Add(bits, hn::Set(dw, 0x7FFFU)), upper_is_odd),
-                               hn::Set(dw, 0xFFFF0000U));
+  const auto rounded =
+      hn::And(hn::Add(hn::Add(bits, hn::Set(dw, 0x7FFFU)), upper_is_odd), hn::Set(dw, 0xFFFF0000U));
   return hn::IfThenElse(hn::IsNaN(x), x, hn::BitCast(d, rounded));
 }
 

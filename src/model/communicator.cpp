@@ -27,9 +27,10 @@ class loopback : public communicator {
   std::atomic<bool> aborted_{false};
 };
 
-// What the ranks share. An exchange has two phases: all arrive and publish an address; then all read
-// each other's memory and leave when the last one has read. Only the first can be aborted: a rank
-// that is released from it never published memory that a peer will touch, so it may free its own.
+// What the ranks share. An exchange has two phases: all arrive and publish an address; then all
+// read each other's memory and leave when the last one has read. Only the first can be aborted: a
+// rank that is released from it never published memory that a peer will touch, so it may free its
+// own.
 class meeting_place {
  public:
   explicit meeting_place(std::uint32_t size) : addresses_(size) {}

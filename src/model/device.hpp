@@ -1,5 +1,6 @@
 // The only interface between the model and the metal: memory, weights in, and the fused operations
-// of one forward pass. One device is one rank's shard; model/forward.cpp is written against it once.
+// of one forward pass. One device is one rank's shard; model/forward.cpp is written against it
+// once.
 //
 // Operations are enqueued in the order of the calls and may run later: no operation answers the
 // host. Only finish_step() waits. Addresses belong to the device; the host never looks behind one.

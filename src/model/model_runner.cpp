@@ -80,8 +80,8 @@ void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted
   sampled_slots_.clear();
   for (const chunk& piece : batch.chunks) {
     const auto first_row = static_cast<std::uint32_t>(row_slots_.size());
-    chunks_.push_back({first_row, piece.num_tokens, piece.first_position, piece.first_page_idx,
-                       piece.num_pages});
+    chunks_.push_back(
+        {first_row, piece.num_tokens, piece.first_position, piece.first_page_idx, piece.num_pages});
     for (std::uint32_t i = 0; i < piece.num_tokens; ++i) {
       row_slots_.push_back(piece.slot);
       positions_.push_back(piece.first_position + i);

@@ -81,9 +81,9 @@ sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits
   adjust(slot, scratch.logits);
   const sampling_params& params = slot.params;
   sampled_token out;
-  out.token = choose_token(scratch.logits,
-                           {params.temperature, params.top_p, params.top_k, params.min_p},
-                           random_bits(params.seed, slot.position), scratch);
+  out.token =
+      choose_token(scratch.logits, {params.temperature, params.top_p, params.top_k, params.min_p},
+                   random_bits(params.seed, slot.position), scratch);
   const float chosen = scratch.logits[static_cast<std::size_t>(out.token)];
   const bool possible = chosen > -std::numeric_limits<float>::infinity();
   if (!possible && !options_.eos_token_ids.empty()) out.token = options_.eos_token_ids.front();

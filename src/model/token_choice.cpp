@@ -99,8 +99,8 @@ threshold find_top_p(std::span<const float> logits, exponent_of exponent, float 
   fill_bins(logits, exponent, scratch);
   std::uint64_t total = 0;
   for (std::uint64_t mass : scratch.bin_masses) total += mass;
-  const auto limit = static_cast<std::uint64_t>((1.0 - static_cast<double>(top_p)) *
-                                                static_cast<double>(total));
+  const auto limit =
+      static_cast<std::uint64_t>((1.0 - static_cast<double>(top_p)) * static_cast<double>(total));
   std::uint64_t below = 0;
   for (std::uint32_t bin = choice_scratch::num_bins; bin-- > 0;) {
     if (scratch.bin_masses[bin] == 0) continue;
@@ -174,7 +174,8 @@ float kth_highest(std::vector<float>& values, std::uint32_t k) {
   return *kth;
 }
 
-// Appends what is not below `bound`, block by block: a block whose highest logit is below is skipped.
+// Appends what is not below `bound`, block by block: a block whose highest logit is below is
+// skipped.
 void gather_from(std::span<const float> logits, float bound, choice_scratch& scratch) {
   scratch.top_logits.clear();
   scratch.top_tokens.clear();

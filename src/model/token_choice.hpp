@@ -27,13 +27,13 @@ struct choice_scratch {
     std::uint32_t token;
   };
   static constexpr std::uint32_t num_bins = 2048;
-  std::vector<float> logits;         // [vocabulary], adjusted
+  std::vector<float> logits;          // [vocabulary], adjusted
   std::vector<std::uint32_t> masses;  // [vocabulary]: exp((logit - highest) / T) * 2^30
   std::array<std::uint64_t, num_bins> bin_masses;
-  std::vector<candidate> bin;        // the members of one bin
-  std::vector<float> block_maxima;   // of 64 logits each
-  std::vector<float> sorted;         // in part
-  std::vector<float> top_logits;     // what top_k keeps, in the order of ids
+  std::vector<candidate> bin;       // the members of one bin
+  std::vector<float> block_maxima;  // of 64 logits each
+  std::vector<float> sorted;        // in part
+  std::vector<float> top_logits;    // what top_k keeps, in the order of ids
   std::vector<std::uint32_t> top_tokens;
 };
 

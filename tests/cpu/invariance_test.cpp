@@ -159,8 +159,7 @@ TEST_CASE("ranks agree with one rank, padded heads included") {
   config.intermediate_size = 128;
   const model_weights weights = value_of(make_dummy_weights(config, 11));
   const test_sequence sequence = random_sequence(0, 70, 0);
-  test_replica one(
-      value_of(load_cpu_model(config, weights, small_options(dtype::float32, 1, 1))));
+  test_replica one(value_of(load_cpu_model(config, weights, small_options(dtype::float32, 1, 1))));
   const auto expected = logits_in_chunks(one, sequence, 64);
   const auto tokens = greedy_tokens(one, sequence, 5);
   for (std::uint32_t tp_size : {2U, 4U, 8U}) {

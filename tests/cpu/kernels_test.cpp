@@ -123,7 +123,8 @@ TEST_CASE("rms_norm, silu_mul and rounding agree with their formulas") {
         [&] {
           std::vector<float> residual = x;
           std::vector<float> out(width);
-          kernels::add_rms_norm({nullptr, residual.data(), weight.data(), width, 1e-6F}, out.data());
+          kernels::add_rms_norm({nullptr, residual.data(), weight.data(), width, 1e-6F},
+                                out.data());
           return out;
         },
         reference::rms_norm(x, weight, 1e-6), 1e-5);
@@ -174,7 +175,8 @@ TEST_CASE("paged attention agrees with its formula and reads no key beyond the q
         for (std::uint32_t p = 0; p < num_pages; ++p) table.push_back((p + 2) % (num_pages + 3));
         for (std::uint32_t j = 0; j < num_pages * page_size_tokens; ++j) {
           const bool real = j < num_keys;
-          pages.write(0, table[j / 16], 1, j % 16, real ? &keys[std::size_t{j} * head_dim] : poison.data(),
+          pages.write(0, table[j / 16], 1, j % 16,
+                      real ? &keys[std::size_t{j} * head_dim] : poison.data(),
                       real ? &values[std::size_t{j} * head_dim] : poison.data());
         }
         // The last six positions, three heads each.
@@ -187,15 +189,17 @@ TEST_CASE("paged attention agrees with its formula and reads no key beyond the q
           scratch->queries[q] = &queries[std::size_t{q} * head_dim];
           scratch->positions[q] = num_keys - rows + q / 3;
           const std::size_t seen = (std::size_t{scratch->positions[q]} + 1) * head_dim;
-          const auto row = reference::attention(std::span(queries).subspan(std::size_t{q} * head_dim, head_dim),
-                                                std::span(keys).first(seen), std::span(values).first(seen), scale);
+          const auto row = reference::attention(
+              std::span(queries).subspan(std::size_t{q} * head_dim, head_dim),
+              std::span(keys).first(seen), std::span(values).first(seen), scale);
           expected.insert(expected.end(), row.begin(), row.end());
         }
         on_every_target(
             [&] {
-              kernels::attention({rows * 3, head_dim, static_cast<float>(scale), type, pages.keys(0, 1),
-                                  pages.values(0, 1), pages.shape().page_words(), table.data()},
-                                 *scratch);
+              kernels::attention(
+                  {rows * 3, head_dim, static_cast<float>(scale), type, pages.keys(0, 1),
+                   pages.values(0, 1), pages.shape().page_words(), table.data()},
+                  *scratch);
               std::vector<float> out;
               for (std::uint32_t q = 0; q < rows * 3; ++q) {
                 out.insert(out.end(), scratch->out[q], scratch->out[q] + head_dim);

@@ -50,8 +50,8 @@ TEST_CASE("score answers the recorded argmax, log-sum-exp, top logits and greedy
   auto prompts = read_npz(golden_models() / "golden" / "prompts.npz");
   auto golden = read_npz(golden_models() / "golden" / "tiny_f32.npz");
   const auto ids = prompts.at("ids_64").ints();
-  const auto answers = score(line_of(ids) + line_of(prompts.at("ids_7").ints()),
-                             {dtype::float32, 2, 8, 1});
+  const auto answers =
+      score(line_of(ids) + line_of(prompts.at("ids_7").ints()), {dtype::float32, 2, 8, 1});
   REQUIRE(answers.size() == 2);
   const auto argmax = golden.at("argmax_64").ints();
   const auto lse = golden.at("lse_64").floats();
@@ -60,7 +60,8 @@ TEST_CASE("score answers the recorded argmax, log-sum-exp, top logits and greedy
     CHECK(number_at(answers[0], "argmax", i) == argmax[i]);
     CHECK(std::fabs(number_at(answers[0], "lse", i) - lse[i]) <= 2e-4);
     double highest = 0;
-    REQUIRE(answers[0].find("top_logits")->as_array()->at(i).as_array()->at(15).get_number(highest));
+    REQUIRE(
+        answers[0].find("top_logits")->as_array()->at(i).as_array()->at(15).get_number(highest));
     CHECK(std::fabs(highest - top[i * 16 + 15]) <= 2e-4);
   }
   const auto greedy = golden.at("greedy_7").ints();
@@ -70,7 +71,8 @@ TEST_CASE("score answers the recorded argmax, log-sum-exp, top logits and greedy
 TEST_CASE("a bad line gets its own error and the next line is scored") {
   if (golden_models().empty()) return;
   const auto answers = score(
-      "{\"ids\":[]}\n{\"ids\":[151936]}\n{\"ids\":[-1]}\nnonsense\n{}\n{\"ids\":[1.5]}\n{\"ids\":[1]}\n",
+      "{\"ids\":[]}\n{\"ids\":[151936]}\n{\"ids\":[-1]}\nnonsense\n{}\n{\"ids\":[1.5]}\n{\"ids\":["
+      "1]}\n",
       {dtype::bfloat16, 1, 0, 1});
   REQUIRE(answers.size() == 7);
   for (std::size_t i = 0; i < 6; ++i) CHECK(answers[i].find("error") != nullptr);

@@ -1,8 +1,8 @@
 // The sampler against a sorted double-precision reference, Hugging Face's filters by hand, and the
 // statistics of its draws.
+#include "model/sampler.hpp"
 #include "model/exponential.hpp"
 #include "model/philox.hpp"
-#include "model/sampler.hpp"
 
 #include <doctest/doctest.h>
 
@@ -92,8 +92,7 @@ std::vector<float> log_of(std::vector<float> probabilities) {
 
 TEST_CASE("philox gives the published numbers") {
   using words = std::array<std::uint32_t, 4>;
-  CHECK(philox({0, 0, 0, 0}, {0, 0}) ==
-        words{0x6627E8D5U, 0xE169C58DU, 0xBC57AC4CU, 0x9B00DBD8U});
+  CHECK(philox({0, 0, 0, 0}, {0, 0}) == words{0x6627E8D5U, 0xE169C58DU, 0xBC57AC4CU, 0x9B00DBD8U});
   CHECK(philox({0x243F6A88U, 0x85A308D3U, 0x13198A2EU, 0x03707344U}, {0xA4093822U, 0x299F31D0U}) ==
         words{0xD16CFE09U, 0x94FDCCEBU, 0x5001E420U, 0x24126EA1U});
 }
@@ -206,9 +205,7 @@ struct one_slot {
       : target({6, 1, {5}}) {
     target.start({0, params, std::move(history), num_prompt_tokens, rope_kind::plain});
   }
-  sampled_token next(const std::vector<float>& logits) {
-    return target.sample(0, logits, scratch);
-  }
+  sampled_token next(const std::vector<float>& logits) { return target.sample(0, logits, scratch); }
   sampler target;
   choice_scratch scratch;
 };
@@ -308,7 +305,8 @@ TEST_CASE("a row in which nothing is possible ends the request") {
   CHECK(one_slot(greedy_params()).next(std::vector<float>(6, std::nanf(""))).token == 5);
 }
 
-// On one core at 2 GHz or better a row costs 0.2 to 0.6 ms; the bound leaves room for a busy machine.
+// On one core at 2 GHz or better a row costs 0.2 to 0.6 ms; the bound leaves room for a busy
+// machine.
 TEST_CASE("a row of 151,936 logits is sampled in milliseconds, flat or peaked") {
   for (float deviation : {0.01F, 2.0F}) {
     const auto logits = random_logits(151'936, 1, deviation);
