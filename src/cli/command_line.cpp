@@ -182,9 +182,8 @@ void add_tokenize(CLI::App& app, int& status) {
       "tokenize", "Text or chats to token ids and back: JSON lines in, JSON lines out");
   auto model_dir = std::make_shared<std::filesystem::path>();
   command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
-  command->callback([model_dir, &status] {
-    status = run_tokenize(*model_dir, std::cin, std::cout, std::cerr);
-  });
+  command->callback(
+      [model_dir, &status] { status = run_tokenize(*model_dir, std::cin, std::cout, std::cerr); });
 }
 
 void add_score(CLI::App& app, int& status) {

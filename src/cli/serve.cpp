@@ -124,9 +124,9 @@ int serve_model(const planned_model& plan, const serve_options& options, runner_
   caf::actor_system system{config};
   auto observer = spawn_meter(system, plan.name);
   auto queue = spawn_request_queue(system, plan.limits, observer);
-  auto copy = spawn_replica(
-      system, {.limits = plan.limits, .executor_timeout = options.executor_timeout}, queue,
-      observer, std::move(runners));
+  auto copy =
+      spawn_replica(system, {.limits = plan.limits, .executor_timeout = options.executor_timeout},
+                    queue, observer, std::move(runners));
   auto facts = make_service(plan, options);
   facts.queue = queue;
   facts.observer = observer;

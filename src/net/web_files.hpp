@@ -6,7 +6,7 @@
 namespace troupe {
 
 struct web_file {
-  std::string_view name;   // "index.html"
+  std::string_view name;  // "index.html"
   std::string_view bytes;
 };
 

@@ -28,9 +28,7 @@ std::string name_of(std::size_t message_idx) {
   return "messages[" + std::to_string(message_idx) + "]";
 }
 
-bool is_absent(const json_value* value) {
-  return value == nullptr || value->is_null();
-}
+bool is_absent(const json_value* value) { return value == nullptr || value->is_null(); }
 
 std::string_view type_of(const json_value* value) {
   return value == nullptr ? "nothing" : value->type_name();
@@ -126,14 +124,10 @@ class conversation_writer {
 
   bool append_message(std::size_t i) {
     switch (roles_[i]) {
-      case role::system:
-        return i == 0 || append_turn(i, "system");
-      case role::user:
-        return append_turn(i, "user");
-      case role::assistant:
-        return append_assistant(i);
-      case role::tool:
-        return append_tool_response(i);
+      case role::system: return i == 0 || append_turn(i, "system");
+      case role::user: return append_turn(i, "user");
+      case role::assistant: return append_assistant(i);
+      case role::tool: return append_tool_response(i);
     }
     return false;
   }

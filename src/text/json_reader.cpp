@@ -200,18 +200,14 @@ class json_reader {
 
   bool refuse_at(simdjson::error_code error) {
     switch (error) {
-      case simdjson::UNCLOSED_STRING:
-        return refuse("the JSON text ends inside a string");
+      case simdjson::UNCLOSED_STRING: return refuse("the JSON text ends inside a string");
       case simdjson::UNESCAPED_CHARS:
         return refuse("a string of the JSON text holds an unescaped control character");
       case simdjson::STRING_ERROR:
         return refuse("a string of the JSON text holds an invalid escape near" + place().substr(3));
-      case simdjson::CAPACITY:
-        return refuse("the JSON text is larger than 4 GiB");
-      case simdjson::MEMALLOC:
-        return refuse("the JSON text does not fit into memory");
-      default:
-        return refuse("the JSON text is malformed near" + place().substr(3));
+      case simdjson::CAPACITY: return refuse("the JSON text is larger than 4 GiB");
+      case simdjson::MEMALLOC: return refuse("the JSON text does not fit into memory");
+      default: return refuse("the JSON text is malformed near" + place().substr(3));
     }
   }
 

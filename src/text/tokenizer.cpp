@@ -79,13 +79,9 @@ std::string tokenizer::decode(const std::vector<token_id>& ids, bool skip_specia
   return text;
 }
 
-std::string_view tokenizer::bytes(token_id id) const {
-  return tables_->tokens.bytes(id);
-}
+std::string_view tokenizer::bytes(token_id id) const { return tables_->tokens.bytes(id); }
 
-bool tokenizer::is_special(token_id id) const {
-  return tables_->added.is_special(id);
-}
+bool tokenizer::is_special(token_id id) const { return tables_->added.is_special(id); }
 
 std::optional<token_id> tokenizer::find_added(std::string_view content) const {
   const added_token* token = tables_->added.find(content);
@@ -93,8 +89,6 @@ std::optional<token_id> tokenizer::find_added(std::string_view content) const {
   return token->token;
 }
 
-std::uint32_t tokenizer::vocab_size() const {
-  return tables_->tokens.size();
-}
+std::uint32_t tokenizer::vocab_size() const { return tables_->tokens.size(); }
 
 }  // namespace troupe

@@ -30,9 +30,7 @@ void append_utf8(std::string& out, char32_t code_point) {
   }
 }
 
-bool is_utf8(std::string_view text) {
-  return simdjson::validate_utf8(text.data(), text.size());
-}
+bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 std::size_t find_ill_formed_utf8(std::string_view text) {
   if (is_utf8(text)) return text.size();
