@@ -1,5 +1,6 @@
 // The CPU's arithmetic on plain memory, for one thread unless a pool is given: SIMD by Highway,
-// chosen at run time for the machine (AVX-512, AVX2, SSE2). reference.hpp states each as a formula.
+// chosen at run time for the machine (AVX-512, AVX2, else what every machine has). reference.hpp
+// states each as a formula.
 //
 // A vector lane is an output element (or, in a reduction, one of 16 partial sums), never a part of
 // the reduced dimension. So every element is one chain of multiply-adds in the order of the reduced
