@@ -15,15 +15,15 @@
 namespace troupe {
 namespace {
 
-void add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
-              const std::string& help) {
+CLI::Option* add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
+                      const std::string& help) {
   auto read = [&value](const std::string& text) {
     auto parsed = parse_time(text);
     if (!parsed) throw CLI::ValidationError("expected a time such as 250ms, 30s or 2m: " + text);
     value = *parsed;
   };
-  app->add_option_function<std::string>(name, read, help)
-      ->default_str(std::to_string(value.count()) + "ms")
+  return app->add_option_function<std::string>(name, read, help)
+      ->default_str(std::to_string(value.count() / 1000) + "s")
       ->type_name("TIME");
 }
 
@@ -108,15 +108,23 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
   app->add_option("--threads", o.threads, "CPU threads of each rank (default: cores / ranks)")
       ->check(CLI::Range(0U, 1024U))
       ->group(group);
-  add_time(app->add_option_group("Engine"), "--executor-timeout", o.executor_timeout,
-           "A step that takes longer counts as a dead device");
+  add_time(app, "--executor-timeout", o.executor_timeout,
+           "A step that takes longer counts as a dead device")
+      ->group(group);
 }
 
 void add_memory_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Memory";
   app->add_option("--gpu-memory-utilization", o.memory_utilization,
                   "Share of the device's free memory (CPU: of the available RAM) to plan with")
-      ->check(CLI::Range(0.01, 1.0))
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            double share = 0;
+            // CLI::Range lets NaN pass.
+            bool is_share = CLI::detail::lexical_cast(text, share) && share >= 0.01 && share <= 1;
+            return is_share ? std::string{} : "expected a share from 0.01 to 1: " + text;
+          },
+          "0.01 to 1"))
       ->capture_default_str()
       ->group(group);
   auto* bytes = add_bytes(app, "--kv-cache-memory-bytes", o.kv_cache_bytes,
@@ -139,10 +147,9 @@ void add_limit_flags(CLI::App* app, serve_options& o) {
                   "Prompt tokens that may wait, together")
       ->capture_default_str()
       ->group(group);
-  auto* times = app->add_option_group("Limits");
-  add_time(times, "--queue-timeout", o.queue_timeout, "Longest wait for admission");
-  add_time(times, "--request-timeout", o.request_timeout, "Longest life of a request");
-  add_time(times, "--drain-timeout", o.drain_timeout, "After SIGTERM: time to finish");
+  add_time(app, "--queue-timeout", o.queue_timeout, "Longest wait for admission")->group(group);
+  add_time(app, "--request-timeout", o.request_timeout, "Longest life of a request")->group(group);
+  add_time(app, "--drain-timeout", o.drain_timeout, "After SIGTERM: time to finish")->group(group);
 }
 
 void add_http_flags(CLI::App* app, serve_options& o) {

@@ -153,7 +153,8 @@ int serve_model(const planned_model& plan, const serve_options& options, runner_
 
 int run_serve(const serve_options& options) {
   // Lines for people go to stdout; the log goes to stderr.
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("troupe"));
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("troupe", std::move(sink)));
   if (options.only_protocol) {
     print_protocol(std::cout);
     return 0;
