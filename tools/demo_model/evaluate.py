@@ -91,7 +91,9 @@ def main():
         for name, options in (("greedy", {}), ("T=0.7", {"temperature": 0.7})):
             for key, value in score_reviews(generator, args.reviews, lang, **options).items():
                 print(f"{lang} {name} {key}: {100 * value:.1f} %")
-    print(f"translation exact: {100 * exact_answers(generator, 'translate', 'en', 200):.1f} %")
+    print(
+        f"translation exact: {100 * exact_answers(generator, 'translate', 'en', args.reviews):.1f} %"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train the demo model: tokenizer first, then the network.
 
-    python3 train.py --work /tmp/demo_model --tokens 12000000
+    python3 train.py --work /tmp/demo_model --tokens 4500000
 
 Everything is seeded; the same arguments on the same machine give the same model, unless the time
 limit `--minutes` ends the run early.
@@ -22,7 +22,7 @@ from model import DemoModel, ModelConfig, count_parameters
 TOKENIZER_SEED, DATA_SEED, INIT_SEED, HELD_OUT_SEED = 11, 22, 33, 44
 TOKENIZER_DOCUMENTS = 60_000
 BASE_VOCAB = 4000
-COPY_PART = 0.12
+COPY_PART = 0.05
 
 
 def keep_memory():
@@ -45,18 +45,28 @@ def get_tokenizer(path):
     return load_tokenizer(path)
 
 
-def training_batches(tokenizer, tokens):
+def training_batches(tokenizer, tokens, seed, copy_part):
     """Return all batches in order.
 
     Many documents of the first part only copy random words.  Small networks learn to copy late and
     suddenly; this brings the moment forward, and names, topics and reviews depend on it.
     """
-    first = int(tokens * COPY_PART)
+    first = int(tokens * copy_part)
     parts = [
-        dataset.encode_documents(tokenizer, DATA_SEED, first, copying=0.5),
-        dataset.encode_documents(tokenizer, DATA_SEED + 1, tokens - first),
+        dataset.encode_documents(tokenizer, seed, first, copying=0.5),
+        dataset.encode_documents(tokenizer, seed + 1, tokens - first),
     ]
-    return [batch for part in parts for batch in dataset.make_batches(part, DATA_SEED)]
+    return [batch for part in parts for batch in dataset.make_batches(part, seed)]
+
+
+def build_model(tokenizer, resume):
+    """Return a fresh network, or the one of the checkpoint `resume`."""
+    if resume:
+        checkpoint = torch.load(resume)
+        model = DemoModel(ModelConfig(**checkpoint["config"]))
+        model.load_state_dict(checkpoint["weights"])
+        return model
+    return DemoModel(ModelConfig(vocab_size=-(-tokenizer.size // 128) * 128), INIT_SEED)
 
 
 def rate_factor(step, progress, warmup):
@@ -97,11 +107,12 @@ def train(args):
     torch.set_num_threads(args.threads)
     keep_memory()
     tokenizer = get_tokenizer(os.path.join(args.work, "tokenizer.json"))
-    batches = training_batches(tokenizer, args.tokens)
+    copy_part = 0.0 if args.resume else COPY_PART
+    batches = training_batches(tokenizer, args.tokens, args.data_seed, copy_part)
     held_out = dataset.make_batches(
         dataset.encode_documents(tokenizer, HELD_OUT_SEED, 40_000, "heldout"), HELD_OUT_SEED
     )
-    model = DemoModel(ModelConfig(vocab_size=-(-tokenizer.size // 128) * 128), INIT_SEED)
+    model = build_model(tokenizer, args.resume)
     optimizer = make_optimizer(model, args.rate)
     print(f"{count_parameters(model)} parameters, {len(batches)} steps", flush=True)
     checkpoint = os.path.join(args.work, "checkpoint.pt")
@@ -132,9 +143,11 @@ def main():
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", required=True, help="folder for tokenizer and checkpoint")
-    parser.add_argument("--tokens", type=int, default=12_000_000, help="training tokens")
+    parser.add_argument("--tokens", type=int, default=4_500_000, help="training tokens")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--warmup", type=int, default=100, help="warm-up steps")
+    parser.add_argument("--resume", help="checkpoint to go on from, with a fresh optimizer")
+    parser.add_argument("--data-seed", type=int, default=DATA_SEED, help="change it on resume")
     parser.add_argument("--minutes", type=float, default=1e6, help="time limit")
     parser.add_argument("--threads", type=int, default=1)
     train(parser.parse_args())
