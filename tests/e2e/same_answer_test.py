@@ -3,8 +3,6 @@
 64 requests, greedy and seeded, one by one on a plain server; then all at once on servers with a
 quarter of the KV pages they need, other chunk sizes, prefix cache on and off, one thread and two.
 """
-import sys
-
 from troupe_server import Server
 
 PROMPTS = [
@@ -47,22 +45,29 @@ def answers(results):
              str(body["logprobs"])) for _, body in results]
 
 
-def main():
+SCHEDULES = [
+    ["--max-num-batched-tokens", 16],
+    ["--max-num-batched-tokens", 64],
+    ["--max-num-batched-tokens", 512],
+    ["--max-num-batched-tokens", 64, "--no-enable-prefix-caching"],
+    ["--max-num-batched-tokens", 512, "--threads", 1],
+    ["--max-num-batched-tokens", 100, "--threads", 2],
+]
+
+
+def check(base, schedules):
+    """Answers under `base`, one by one and undisturbed, against the same under each schedule."""
     bodies = requests()
-    with Server("--no-enable-prefix-caching", "--threads", 1) as server:
-        expected = answers(server.post(body) for body in bodies)
+    with Server("--no-enable-prefix-caching", "--threads", 1, *base) as server:
+        results = [server.post(body) for body in bodies]
+    expected = answers(results)
     assert len(set(expected)) > 40, "the requests should differ"
-    need = sum(-(-(len(b["prompt"]) // 2 + b["max_tokens"]) // 16) for b in bodies)
-    quarter = need // 4
+    need = sum(-(-(r["usage"]["prompt_tokens"] + r["usage"]["completion_tokens"]) // 16)
+               for _, r in results)
+    num_pages = need // 4
     num_preemptions = num_hits = 0
-    for flags in (
-            ["--max-num-batched-tokens", 16],
-            ["--max-num-batched-tokens", 64],
-            ["--max-num-batched-tokens", 512],
-            ["--max-num-batched-tokens", 64, "--no-enable-prefix-caching"],
-            ["--max-num-batched-tokens", 512, "--threads", 1],
-            ["--max-num-batched-tokens", 100, "--tensor-parallel-size", 1, "--threads", 2]):
-        with Server("--max-model-len", 1024, "--num-gpu-blocks-override", max(64, quarter),
+    for flags in schedules:
+        with Server("--max-model-len", 768, "--num-gpu-blocks-override", num_pages, *base,
                     *flags) as server:
             got = answers(server.post_all(bodies, 64))
             assert got == expected, [
@@ -72,10 +77,16 @@ def main():
             num_preemptions += preemptions
             num_hits += hits
             assert server.metric("troupe_kv_pages_used") == 0
-            print(f"{flags}: equal; {preemptions:.0f} preemptions, {hits:.0f} cached tokens")
+            print(f"{base + flags}: equal; {preemptions:.0f} preemptions, {hits:.0f} cached tokens")
     assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
-    print(f"64 answers equal under every schedule, {max(64, quarter)} of about {need} pages")
+    print(f"64 answers equal under every schedule, with {num_pages} of {need} pages")
+
+
+def main():
+    check([], SCHEDULES)
+    check(["--tensor-parallel-size", 2], SCHEDULES[1:2])
+    check(["--dtype", "float32"], SCHEDULES[:1])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
