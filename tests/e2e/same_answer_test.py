@@ -25,7 +25,7 @@ def requests():
         prompt = PROMPTS[i % len(PROMPTS)] * (1 + i % 5)
         if i % 2:
             prompt = SYSTEM + prompt
-        body = {"prompt": prompt, "max_tokens": 24 + i % 41, "ignore_eos": True,
+        body = {"prompt": prompt, "max_tokens": 40 + i * 7 % 101, "ignore_eos": True,
                 "logprobs": 1}
         if i % 3 == 0:
             body["temperature"] = 0
@@ -56,7 +56,10 @@ SCHEDULES = [
 
 
 def check(base, schedules):
-    """Answers under `base`, one by one and undisturbed, against the same under each schedule."""
+    """Answers under `base`, one by one and undisturbed, against the same under each schedule.
+
+    Returns the preemptions and the cached tokens of all schedules.
+    """
     bodies = requests()
     with Server("--no-enable-prefix-caching", "--threads", 1, *base) as server:
         results = [server.post(body) for body in bodies]
@@ -78,12 +81,13 @@ def check(base, schedules):
             num_hits += hits
             assert server.metric("troupe_kv_pages_used") == 0
             print(f"{base + flags}: equal; {preemptions:.0f} preemptions, {hits:.0f} cached tokens")
-    assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
     print(f"64 answers equal under every schedule, with {num_pages} of {need} pages")
+    return num_preemptions, num_hits
 
 
 def main():
-    check([], SCHEDULES)
+    num_preemptions, num_hits = check([], SCHEDULES)
+    assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
     check(["--tensor-parallel-size", 2], SCHEDULES[1:2])
     check(["--dtype", "float32"], SCHEDULES[:1])
 
