@@ -142,6 +142,7 @@ asio::awaitable<bool> http_session::read_more(const request_parser& parser) {
 
 // Always false: after a broken request nobody knows where the next one begins.
 asio::awaitable<bool> http_session::refuse_and_close(http_error why) {
+  give_back_body_bytes();
   auto response = to_response(why);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
   co_await line_->write(bytes, clock::now() + house_.options.write_timeout);
