@@ -99,6 +99,11 @@ void connection::look_at_peer() {
     std::exchange(on_gone_, nullptr)();
     return;
   }
+  error ignored;
+  if (socket_.available(ignored) == 0) {
+    wait_for_peer();
+    return;
+  }
   if (std::exchange(is_waiting_for_peer_, true)) return;
   peer_timer_.expires_after(peer_poll_period);
   peer_timer_.async_wait([self = shared_from_this()](error) {

@@ -88,6 +88,7 @@ feed& exchange::open_feed(feed_order order) {
   order.max_pending_bytes = house_.options.max_pending_bytes;
   feed_.emplace(house_.system, home(), std::move(order));
   line_.watch_peer([this] {
+    client_left_ = true;
     // A write to somebody who left must not wait for its timeout.
     line_.abort();
     feed_->leave({.code = error_code::shutting_down, .message = "the client left"});

@@ -13,6 +13,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 constexpr std::size_t read_bytes = 16 << 10;
+constexpr std::size_t idle_read_bytes = 2 << 10;  // all that an idle connection holds
 constexpr std::string_view no_route = "other";
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -100,7 +101,8 @@ asio::awaitable<bool> http_session::read_first_byte() {
   if (house_.is_draining) co_return false;
   is_idle_ = true;
   auto deadline = clock::now() + house_.options.idle_timeout;
-  auto result = co_await line_->read_some(input_, read_bytes, deadline);
+  std::string().swap(input_);
+  auto result = co_await line_->read_some(input_, idle_read_bytes, deadline);
   is_idle_ = false;
   co_return result == io_result::done;
 }
