@@ -12,7 +12,8 @@ SKIPPED = {"SKIP"}
 
 
 def main(path):
-    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    log = pathlib.Path(path)
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     results = [json.loads(line) for line in lines if line.strip()]
     passed = [r for r in results if r["result"] in PASSED]
     skipped = [r for r in results if r["result"] in SKIPPED]

@@ -39,7 +39,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$/:-])/(" + "|".join(["work", "home", "root
 CPP = {".hpp", ".cpp", ".cu", ".cuh"}
 TEXT = CPP | set(".py .md .build .txt .wrap .sh .html .css .js .yml .yaml".split())
 NOT_OURS = {".git", ".cache", "__pycache__", "models", "node_modules"}
-TEST_FOLDERS = {"house", "e2e", "faults"}  # those that mirror no folder of src/
+TEST_FOLDERS = {"house", "e2e", "faults", "oracle"}  # those that mirror no folder of src/
 MAX_FILE, MAX_FUNCTION, MAX_LINE, MAX_ACTOR_HEADER = 500, 70, 100, 100
 
 
@@ -146,7 +146,7 @@ def check_sizes(tree, report):
         if pathlib.PurePath(name).suffix not in CPP | {".py", ".build"} and name != "dev":
             continue
         lines = text.splitlines()
-        if len(lines) > MAX_FILE:
+        if len(lines) > MAX_FILE and "/corpus/" not in name:  # texts to train on are no code
             report.error(name, f"{len(lines)} lines, the limit is {MAX_FILE}")
         for number, line in enumerate(lines, 1):
             if len(line) > MAX_LINE:

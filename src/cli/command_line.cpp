@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/flag_values.hpp"
@@ -11,8 +14,6 @@
 
 namespace troupe {
 namespace {
-
-using bytes_flag = std::optional<std::uint64_t>;
 
 void add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
               const std::string& help) {
@@ -37,6 +38,22 @@ CLI::Option* add_bytes(CLI::App* app, const std::string& name, Bytes& value,
   return app->add_option_function<std::string>(name, read, help)->type_name("BYTES");
 }
 
+// A flag that takes one of a few words.
+template <class Value>
+CLI::Option* add_choice(CLI::App* app, const std::string& name, Value& value,
+                        std::map<std::string, Value> words, const std::string& help) {
+  std::string names;
+  for (auto& [word, meaning] : words) names += (names.empty() ? "{" : ",") + word;
+  auto read = [&value, words](const std::string& text) { value = words.at(text); };
+  auto* option = app->add_option_function<std::string>(name, read, help);
+  for (auto& [word, meaning] : words)
+    if (meaning == value) option->default_str(word);
+  auto is_known = [words, names](const std::string& text) {
+    return words.contains(text) ? "" : "expected one of " + names + "}: " + text;
+  };
+  return option->check(CLI::Validator(is_known, names + "}"))->type_name("");
+}
+
 CLI::Range at_least_one() { return CLI::Range(std::uint32_t{1}, std::uint32_t{1} << 30); }
 
 void add_model_flags(CLI::App* app, serve_options& o) {
@@ -51,23 +68,18 @@ void add_model_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::IsMember({"auto", "bfloat16", "float32"}))
       ->capture_default_str()
       ->group(group);
-  static const std::map<std::string, load_format> formats{{"auto", load_format::files},
-                                                          {"dummy", load_format::dummy}};
-  app->add_option("--load-format", o.format,
-                  "auto: safetensors files; dummy: seeded random weights of config.json")
-      ->transform(CLI::CheckedTransformer(formats).description(""))
-      ->option_text("{auto,dummy}")
+  add_choice<load_format>(app, "--load-format", o.format,
+                          {{"auto", load_format::files}, {"dummy", load_format::dummy}},
+                          "auto: safetensors files; dummy: seeded random weights of config.json")
       ->group(group);
   app->add_option("--seed", o.seed, "Of dummy weights and of requests that give no seed")
       ->capture_default_str()
       ->group(group);
-  static const std::map<std::string, yarn_mode> modes{{"always", yarn_mode::always},
-                                                      {"per-request", yarn_mode::per_request}};
-  app->add_option("--yarn", o.yarn,
-                  "always: as Hugging Face; per-request: plain RoPE for requests whose prompt and "
-                  "max_tokens fit the original window")
-      ->transform(CLI::CheckedTransformer(modes).description(""))
-      ->option_text("{always,per-request}")
+  add_choice<yarn_mode>(
+      app, "--yarn", o.yarn,
+      {{"always", yarn_mode::always}, {"per-request", yarn_mode::per_request}},
+      "always: as Hugging Face; per-request: plain RoPE for requests whose prompt and "
+      "max_tokens fit the original window")
       ->group(group);
 }
 
@@ -170,9 +182,8 @@ void add_tokenize(CLI::App& app, int& status) {
       "tokenize", "Text or chats to token ids and back: JSON lines in, JSON lines out");
   auto model_dir = std::make_shared<std::filesystem::path>();
   command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
-  command->callback([model_dir, &status] {
-    status = run_tokenize(*model_dir, std::cin, std::cout, std::cerr);
-  });
+  command->callback(
+      [model_dir, &status] { status = run_tokenize(*model_dir, std::cin, std::cout, std::cerr); });
 }
 
 void add_score(CLI::App& app, int& status) {
@@ -181,11 +192,8 @@ void add_score(CLI::App& app, int& status) {
   auto model_dir = std::make_shared<std::filesystem::path>();
   auto options = std::make_shared<score_options>();
   command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
-  static const std::map<std::string, dtype> types{{"float32", dtype::float32},
-                                                  {"bfloat16", dtype::bfloat16}};
-  command->add_option("--dtype", options->type, "Arithmetic (default: bfloat16)")
-      ->transform(CLI::CheckedTransformer(types).description(""))
-      ->option_text("{float32,bfloat16}");
+  add_choice<dtype>(command, "--dtype", options->type,
+                    {{"float32", dtype::float32}, {"bfloat16", dtype::bfloat16}}, "Arithmetic");
   command->add_option("--tensor-parallel-size", options->tensor_parallel_size)
       ->check(CLI::IsMember({1, 2, 4, 8}))
       ->capture_default_str();

@@ -29,18 +29,16 @@ std::optional<double> parse_with_unit(std::string_view text, std::span<const uni
 }  // namespace
 
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
-  static constexpr unit units[] = {{"", 1},         {"B", 1},           {"KiB", 0x1p10},
-                                   {"MiB", 0x1p20}, {"GiB", 0x1p30},    {"TiB", 0x1p40},
-                                   {"kB", 1e3},     {"MB", 1e6},        {"GB", 1e9},
-                                   {"TB", 1e12}};
+  static constexpr unit units[] = {
+      {"", 1},         {"B", 1},    {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
+      {"TiB", 0x1p40}, {"kB", 1e3}, {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
   auto value = parse_with_unit(text, units, 0x1p53);
   if (!value) return std::nullopt;
   return static_cast<std::uint64_t>(*value);
 }
 
 std::optional<std::chrono::milliseconds> parse_time(std::string_view text) {
-  static constexpr unit units[] = {
-      {"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
+  static constexpr unit units[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
   auto value = parse_with_unit(text, units, 1e12);
   if (!value) return std::nullopt;
   return std::chrono::milliseconds{std::llround(*value)};

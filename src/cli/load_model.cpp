@@ -100,8 +100,8 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
                      .max_num_seqs = plan.limits.max_num_seqs,
                      .max_num_batched_tokens = plan.limits.max_num_batched_tokens,
                      .total_flag = "--gpu-memory-utilization"};
-  ask.total_bytes = static_cast<std::uint64_t>(static_cast<double>(*available) *
-                                               options.memory_utilization);
+  ask.total_bytes =
+      static_cast<std::uint64_t>(static_cast<double>(*available) * options.memory_utilization);
   auto all_that_fits = plan_memory(ask);
   if (!all_that_fits || options.kv_cache_bytes || options.num_kv_pages) return all_that_fits;
   if (all_that_fits->num_pages <= useful_pages(plan.limits)) return all_that_fits;
@@ -118,8 +118,8 @@ std::string name_of(const std::filesystem::path& model_dir) {
 
 outcome<planned_model> plan_model(const serve_options& options) {
   planned_model plan;
-  plan.name = options.served_model_name.empty() ? name_of(options.model_dir)
-                                                : options.served_model_name;
+  plan.name =
+      options.served_model_name.empty() ? name_of(options.model_dir) : options.served_model_name;
   auto config = read_model_config(options.model_dir);
   if (!config) return config.error();
   plan.config = *std::move(config);

@@ -72,10 +72,11 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.model_name = plan.name;
   facts.words = plan.words;
   facts.chat = plan.chat ? std::make_shared<const chat_template>(*plan.chat) : nullptr;
-  facts.defaults = {.temperature = plan.defaults.temperature,
-                    .top_p = plan.defaults.top_p,
-                    .top_k = plan.defaults.top_k,
-                    .repetition_penalty = plan.defaults.repetition_penalty};
+  facts.defaults.temperature = plan.defaults.temperature.value_or(facts.defaults.temperature);
+  facts.defaults.top_p = plan.defaults.top_p.value_or(facts.defaults.top_p);
+  facts.defaults.top_k = plan.defaults.top_k.value_or(facts.defaults.top_k);
+  facts.defaults.repetition_penalty =
+      plan.defaults.repetition_penalty.value_or(facts.defaults.repetition_penalty);
   facts.limits = plan.limits;
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
@@ -111,6 +112,10 @@ void drain_server(server& front, const request_queue& queue, const serve_options
   if (front.num_requests() > 0)
     spdlog::warn("{} requests did not finish in time", front.num_requests());
   front.end_requests(why);
+  // Each answer ends on its own strand; the engine stays until the last one has been told.
+  auto last_word = std::chrono::steady_clock::now() + 2s;
+  while (front.num_requests() > 0 && std::chrono::steady_clock::now() < last_word)
+    if (stop.wait_for(5ms)) break;
 }
 
 int serve_model(const planned_model& plan, const serve_options& options, runner_factory runners) {
@@ -119,9 +124,9 @@ int serve_model(const planned_model& plan, const serve_options& options, runner_
   caf::actor_system system{config};
   auto observer = spawn_meter(system, plan.name);
   auto queue = spawn_request_queue(system, plan.limits, observer);
-  auto copy = spawn_replica(
-      system, {.limits = plan.limits, .executor_timeout = options.executor_timeout}, queue,
-      observer, std::move(runners));
+  auto copy =
+      spawn_replica(system, {.limits = plan.limits, .executor_timeout = options.executor_timeout},
+                    queue, observer, std::move(runners));
   auto facts = make_service(plan, options);
   facts.queue = queue;
   facts.observer = observer;

@@ -26,7 +26,7 @@ struct serve_options {
   std::uint32_t max_num_batched_tokens = 512;
   bool enable_prefix_caching = true;
   std::uint32_t tensor_parallel_size = 1;
-  std::uint32_t threads = 0;  // of each rank; 0: the cores divided by the ranks
+  std::uint32_t threads = 0;        // of each rank; 0: the cores divided by the ranks
   double memory_utilization = 0.5;  // of the memory that is available at the start
   std::optional<std::uint64_t> kv_cache_bytes;
   std::optional<std::uint64_t> num_kv_pages;

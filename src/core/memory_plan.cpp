@@ -44,11 +44,14 @@ refusal check_request(const memory_request& r) {
   if (r.max_model_len == 0) return refuse("--max-model-len must be at least 1.", "max-model-len");
   if (r.max_num_seqs == 0) return refuse("--max-num-seqs must be at least 1.", "max-num-seqs");
   if (r.kv_cache_bytes && r.num_pages) {
-    return refuse("--kv-cache-memory and --num-pages both size the KV cache; give one of them.",
-                  "num-pages");
+    return refuse(
+        "--kv-cache-memory-bytes and --num-gpu-blocks-override both size the KV cache; give one of "
+        "them.",
+        "--num-gpu-blocks-override");
   }
   if (!r.total_bytes && !r.kv_cache_bytes && !r.num_pages) {
-    return refuse("Neither " + r.total_flag + " nor --kv-cache-memory nor --num-pages is given.",
+    return refuse("Neither " + r.total_flag +
+                      " nor --kv-cache-memory-bytes nor --num-gpu-blocks-override is given.",
                   r.total_flag);
   }
   return nothing{};
@@ -83,10 +86,10 @@ failure refuse_few_pages(const memory_request& r, std::uint64_t pages) {
   std::string remedy;
   std::string flag;
   if (r.num_pages) {
-    flag = "--num-pages";
+    flag = "--num-gpu-blocks-override";
     remedy = std::to_string(wanted);
   } else if (r.kv_cache_bytes) {
-    flag = "--kv-cache-memory";
+    flag = "--kv-cache-memory-bytes";
     remedy = whole_mib(kv_bytes);
   } else {
     flag = r.total_flag;

@@ -1,7 +1,7 @@
 // One file or several shards of a checkpoint: the second half of model/safetensors.hpp.
 #include "model/mapped_file.hpp"
 #include "model/safetensors.hpp"
-#include "model/text_file.hpp"
+#include "text/file.hpp"
 #include "text/json.hpp"
 
 #include <cstdint>
@@ -79,7 +79,7 @@ refusal merge_shard(const weight_map& index, const std::string& file, tensor_map
 }
 
 outcome<tensor_map> map_shards(const std::filesystem::path& model_dir, mappings& mapped) {
-  auto text = read_text_file(model_dir / index_name, max_index_bytes);
+  auto text = read_file(model_dir / index_name, max_index_bytes);
   if (!text) return std::move(text).error();
   auto index = parse_index(*text);
   if (!index) return std::move(index).error();

@@ -1,7 +1,7 @@
 #include "model/model_config.hpp"
 
 #include "model/key_reader.hpp"
-#include "model/text_file.hpp"
+#include "text/file.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -211,7 +211,7 @@ void check_sliding_window(key_reader& in, const model_config& config) {
 }
 
 outcome<json_value> read_json_object(const std::filesystem::path& path) {
-  auto text = read_text_file(path, max_config_bytes);
+  auto text = read_file(path, max_config_bytes);
   if (!text) return std::move(text).error();
   auto parsed = parse_json(*text);
   if (!parsed) {

@@ -29,7 +29,7 @@ byte_pair_encoder::byte_pair_encoder(const token_table& tokens,
     const char c = static_cast<char>(static_cast<unsigned char>(byte));
     byte_tokens_[byte] = tokens.find({&c, 1});
   }
-  entries_.resize(std::bit_ceil(2 * merges.size() + 2));
+  entries_.resize(std::bit_ceil(merges.size() * 3 / 2 + 2));
   shift_ = 64U - static_cast<unsigned>(std::countr_zero(entries_.size()));
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const std::uint64_t pair = pair_key(merges[rank].left, merges[rank].right);
@@ -39,6 +39,15 @@ byte_pair_encoder::byte_pair_encoder(const token_table& tokens,
     }
     entries_[slot] = {pair, {rank, merges[rank].merged}};
   }
+  byte_merges_.reserve(256 * 256);
+  for (const token_id left : byte_tokens_) {
+    for (const token_id right : byte_tokens_) byte_merges_.push_back(find(left, right));
+  }
+}
+
+byte_pair_encoder::merge byte_pair_encoder::find_bytes(char left, char right) const {
+  return byte_merges_[static_cast<std::size_t>(static_cast<unsigned char>(left)) << 8U |
+                      static_cast<unsigned char>(right)];
 }
 
 byte_pair_encoder::merge byte_pair_encoder::find(token_id left, token_id right) const {
@@ -87,7 +96,7 @@ void byte_pair_encoder::merge_short(std::string_view piece, std::vector<token_id
   for (std::size_t i = 0; i < num_tokens; ++i) {
     tokens[i] = byte_tokens_[static_cast<unsigned char>(piece[i])];
   }
-  for (std::size_t i = 0; i + 1 < num_tokens; ++i) merges[i] = find(tokens[i], tokens[i + 1]);
+  for (std::size_t i = 0; i + 1 < num_tokens; ++i) merges[i] = find_bytes(piece[i], piece[i + 1]);
   while (num_tokens > 1) {
     std::size_t best = 0;
     for (std::size_t i = 1; i + 1 < num_tokens; ++i) {
@@ -112,44 +121,40 @@ void byte_pair_encoder::merge_long(std::string_view piece, merge_buffers& buffer
   nodes.resize(num_bytes);
   queue.clear();
   for (std::uint32_t i = 0; i < num_bytes; ++i) {
-    nodes[i] = {byte_tokens_[static_cast<unsigned char>(piece[i])], i - 1,
-                i + 1 < num_bytes ? i + 1 : no_node};
+    nodes[i].token = byte_tokens_[static_cast<unsigned char>(piece[i])];
+    nodes[i].previous = i - 1;  // the first node's is never read
+    nodes[i].next = i + 1 < num_bytes ? i + 1 : no_node;
   }
-  const auto rank_at = [&](std::uint32_t i) {
+  const auto set = [&](std::uint32_t i, merge now) {
+    nodes[i].rank = now.rank;
+    nodes[i].merged = now.merged;
+    if (now.rank != no_rank) queue.push_back(std::uint64_t{now.rank} << 32U | i);
+    return now.rank != no_rank;
+  };
+  const auto update = [&](std::uint32_t i) {
     const auto& node = nodes[i];
-    return node.next == no_node ? merge{} : find(node.token, nodes[node.next].token);
+    return set(i, node.next == no_node ? merge{} : find(node.token, nodes[node.next].token));
   };
-  const auto place = [](std::uint32_t rank, std::uint32_t i) {
-    return std::uint64_t{rank} << 32U | i;
-  };
-  for (std::uint32_t i = 0; i < num_bytes; ++i) {
-    const std::uint32_t rank = rank_at(i).rank;
-    if (rank != no_rank) queue.push_back(place(rank, i));
-  }
+  for (std::uint32_t i = 0; i + 1 < num_bytes; ++i) set(i, find_bytes(piece[i], piece[i + 1]));
+  set(num_bytes - 1, merge{});
   std::make_heap(queue.begin(), queue.end(), std::greater<>{});
-  const auto offer = [&](std::uint32_t i) {
-    const std::uint32_t rank = rank_at(i).rank;
-    if (rank == no_rank) return;
-    queue.push_back(place(rank, i));
-    std::push_heap(queue.begin(), queue.end(), std::greater<>{});
-  };
   while (!queue.empty()) {
     std::pop_heap(queue.begin(), queue.end(), std::greater<>{});
     const auto rank = static_cast<std::uint32_t>(queue.back() >> 32U);
     const auto left = static_cast<std::uint32_t>(queue.back());
     queue.pop_back();
-    // Entries are not withdrawn: one that no longer names the pair at its place is stale.
-    if (nodes[left].token < 0) continue;
-    const merge now = rank_at(left);
-    if (now.rank != rank) continue;
     auto& node = nodes[left];
-    const std::uint32_t right = node.next;
-    node.token = now.merged;
-    node.next = nodes[right].next;
-    nodes[right].token = -1;
+    // Entries are not withdrawn: one that no longer names the pair at its place is stale.
+    if (node.rank != rank) continue;
+    auto& right = nodes[node.next];
+    node.token = node.merged;
+    node.next = right.next;
+    right.rank = no_rank;
     if (node.next != no_node) nodes[node.next].previous = left;
-    offer(left);
-    if (left > 0) offer(node.previous);
+    if (update(left)) std::push_heap(queue.begin(), queue.end(), std::greater<>{});
+    if (left > 0 && update(node.previous)) {
+      std::push_heap(queue.begin(), queue.end(), std::greater<>{});
+    }
   }
   for (std::uint32_t i = 0; i < num_bytes; i = nodes[i].next) out.push_back(nodes[i].token);
 }

@@ -21,7 +21,9 @@ struct merge_rule {
 struct merge_buffers {
   struct node {
     token_id token = 0;
-    std::uint32_t previous = 0, next = 0;  // indices; none: no_node
+    token_id merged = 0;                   // what it and the next node merge to
+    std::uint32_t rank = 0;                // of that merge
+    std::uint32_t previous = 0, next = 0;  // indices
   };
   std::vector<node> nodes;
   std::vector<std::uint64_t> queue;  // rank << 32 | index of the left node: a min-heap
@@ -48,14 +50,16 @@ class byte_pair_encoder {
   enum class reach : std::uint8_t { unknown, itself, several };
 
   merge find(token_id left, token_id right) const;
+  merge find_bytes(char left, char right) const;
   void merge_any(std::string_view piece, merge_buffers& buffers, std::vector<token_id>& out) const;
   void merge_short(std::string_view piece, std::vector<token_id>& out) const;
   void merge_long(std::string_view piece, merge_buffers& buffers, std::vector<token_id>& out) const;
 
   const token_table& tokens_;
   std::array<token_id, 256> byte_tokens_{};
-  std::vector<entry> entries_;  // open addressing, a power of two
-  unsigned shift_ = 0;          // 64 - log2(entries_.size())
+  std::vector<entry> entries_;      // open addressing, a power of two
+  std::vector<merge> byte_merges_;  // [256 * 256], of two single bytes: half of all lookups
+  unsigned shift_ = 0;              // 64 - log2(entries_.size())
   // Whether the bytes of a token merge to that very token. Learnt on first use; every thread learns
   // the same, so the order of these atomics does not matter.
   std::unique_ptr<std::atomic<reach>[]> reach_;  // [tokens.size()]

@@ -28,9 +28,7 @@ std::string name_of(std::size_t message_idx) {
   return "messages[" + std::to_string(message_idx) + "]";
 }
 
-bool is_absent(const json_value* value) {
-  return value == nullptr || value->is_null();
-}
+bool is_absent(const json_value* value) { return value == nullptr || value->is_null(); }
 
 std::string_view type_of(const json_value* value) {
   return value == nullptr ? "nothing" : value->type_name();
@@ -126,14 +124,10 @@ class conversation_writer {
 
   bool append_message(std::size_t i) {
     switch (roles_[i]) {
-      case role::system:
-        return i == 0 || append_turn(i, "system");
-      case role::user:
-        return append_turn(i, "user");
-      case role::assistant:
-        return append_assistant(i);
-      case role::tool:
-        return append_tool_response(i);
+      case role::system: return i == 0 || append_turn(i, "system");
+      case role::user: return append_turn(i, "user");
+      case role::assistant: return append_assistant(i);
+      case role::tool: return append_tool_response(i);
     }
     return false;
   }
@@ -267,9 +261,12 @@ outcome<chat_template> chat_template::recognise(std::string_view jinja) {
   const auto begin = found + before.size();
   const std::string system(jinja.substr(begin, jinja.find_first_of("'\\", begin) - begin));
   std::string rest(jinja);
-  for (std::size_t at = 0; !system.empty() && (at = rest.find(system, at)) != std::string::npos;) {
-    rest.erase(at, system.size());
-  }
+  rest.erase(begin, system.size());
+  // It stands once more, in the branch without tools.
+  constexpr std::string_view turn = "<|im_start|>system\\n";
+  const auto again = rest.find(std::string(turn) + system + "<|im_end|>");
+  if (again == std::string::npos) return unknown();
+  rest.erase(again + turn.size(), system.size());
   if (rest.ends_with('\n')) rest.pop_back();
   if (rest.size() != template_bytes || hash_text(rest) != template_hash) return unknown();
   return chat_template(system);

@@ -70,9 +70,7 @@ bool detokenizer::push(token_id token) {
   return s.matched.has_value();
 }
 
-std::string detokenizer::take() {
-  return std::exchange(state_->ready, {});
-}
+std::string detokenizer::take() { return std::exchange(state_->ready, {}); }
 
 void detokenizer::finish() {
   state& s = *state_;

@@ -7,9 +7,7 @@
 namespace troupe {
 namespace {
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The parts of -?int(.fraction)?([eE][+-]?digits)?; empty views where a part is missing.
 struct number_parts {

@@ -49,6 +49,16 @@ const std::string* find_duplicate_key(const json_object& members) {
   return found == keys.end() ? nullptr : found->second;
 }
 
+// simdjson 3.0 takes no argument here, later ones ask whether to replace lone surrogates.
+template <class Field>
+auto unescape_key(Field& field) {
+  if constexpr (requires { field.unescaped_key(false); }) {
+    return field.unescaped_key(false);
+  } else {
+    return field.unescaped_key();
+  }
+}
+
 class json_reader {
  public:
   json_reader(std::string_view text, json_limits limits) : text_(text), limits_(limits) {}
@@ -121,7 +131,7 @@ class json_reader {
       ondemand::field field;
       if (const auto error = std::move(element).get(field)) return refuse_at(error);
       std::string_view key;
-      if (const auto error = field.unescaped_key().get(key)) return refuse_at(error);
+      if (const auto error = unescape_key(field).get(key)) return refuse_at(error);
       members.emplace_back(std::string(key), json_value());
       if (!read_value(field.value(), depth + 1, members.back().second)) return false;
     }
@@ -190,18 +200,14 @@ class json_reader {
 
   bool refuse_at(simdjson::error_code error) {
     switch (error) {
-      case simdjson::UNCLOSED_STRING:
-        return refuse("the JSON text ends inside a string");
+      case simdjson::UNCLOSED_STRING: return refuse("the JSON text ends inside a string");
       case simdjson::UNESCAPED_CHARS:
         return refuse("a string of the JSON text holds an unescaped control character");
       case simdjson::STRING_ERROR:
         return refuse("a string of the JSON text holds an invalid escape near" + place().substr(3));
-      case simdjson::CAPACITY:
-        return refuse("the JSON text is larger than 4 GiB");
-      case simdjson::MEMALLOC:
-        return refuse("the JSON text does not fit into memory");
-      default:
-        return refuse("the JSON text is malformed near" + place().substr(3));
+      case simdjson::CAPACITY: return refuse("the JSON text is larger than 4 GiB");
+      case simdjson::MEMALLOC: return refuse("the JSON text does not fit into memory");
+      default: return refuse("the JSON text is malformed near" + place().substr(3));
     }
   }
 

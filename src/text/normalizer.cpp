@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <span>
 
 namespace troupe {
@@ -74,9 +75,7 @@ bool survives_nfc(char32_t c) {
 constexpr char32_t hangul_l = 0x1100, hangul_v = 0x1161, hangul_t = 0x11A7, hangul_s = 0xAC00;
 constexpr char32_t num_l = 19, num_v = 21, num_t = 28, num_s = num_l * num_v * num_t;
 
-bool is_hangul_syllable(char32_t c) {
-  return c >= hangul_s && c < hangul_s + num_s;
-}
+bool is_hangul_syllable(char32_t c) { return c >= hangul_s && c < hangul_s + num_s; }
 
 char32_t compose_hangul(char32_t first, char32_t second) {
   if (first >= hangul_l && first < hangul_l + num_l && second >= hangul_v &&

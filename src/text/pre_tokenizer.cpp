@@ -17,12 +17,9 @@ class piece_scanner {
     }
     const place first = look(begin);
     switch (first.kind) {
-      case char_kind::letter:
-        return skip(first.end, char_kind::letter);
-      case char_kind::number:
-        return first.end;
-      default:
-        break;
+      case char_kind::letter: return skip(first.end, char_kind::letter);
+      case char_kind::number: return first.end;
+      default: break;
     }
     if (first.end < text_.size()) {
       const place second = look(first.end);

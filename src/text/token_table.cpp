@@ -28,13 +28,9 @@ std::string_view token_table::bytes(token_id id) const {
   return {arena_.data() + place.offset, place.num_bytes};
 }
 
-bool token_table::contains(token_id id) const {
-  return !bytes(id).empty();
-}
+bool token_table::contains(token_id id) const { return !bytes(id).empty(); }
 
-token_id token_table::find(std::string_view bytes) const {
-  return slots_[find_slot(bytes)];
-}
+token_id token_table::find(std::string_view bytes) const { return slots_[find_slot(bytes)]; }
 
 std::size_t token_table::find_slot(std::string_view bytes) const {
   const std::size_t mask = slots_.size() - 1;

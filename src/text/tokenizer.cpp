@@ -47,7 +47,7 @@ outcome<tokenizer> tokenizer::load(const std::filesystem::path& model_dir) {
 
 std::vector<token_id> tokenizer::encode(std::string_view text, added_tokens_in_text mode) const {
   std::string repaired;
-  if (find_ill_formed_utf8(text) != text.size()) {
+  if (!is_utf8(text)) {
     repaired = repair_utf8(text);
     text = repaired;
   }
@@ -79,13 +79,9 @@ std::string tokenizer::decode(const std::vector<token_id>& ids, bool skip_specia
   return text;
 }
 
-std::string_view tokenizer::bytes(token_id id) const {
-  return tables_->tokens.bytes(id);
-}
+std::string_view tokenizer::bytes(token_id id) const { return tables_->tokens.bytes(id); }
 
-bool tokenizer::is_special(token_id id) const {
-  return tables_->added.is_special(id);
-}
+bool tokenizer::is_special(token_id id) const { return tables_->added.is_special(id); }
 
 std::optional<token_id> tokenizer::find_added(std::string_view content) const {
   const added_token* token = tables_->added.find(content);
@@ -93,8 +89,6 @@ std::optional<token_id> tokenizer::find_added(std::string_view content) const {
   return token->token;
 }
 
-std::uint32_t tokenizer::vocab_size() const {
-  return tables_->tokens.size();
-}
+std::uint32_t tokenizer::vocab_size() const { return tables_->tokens.size(); }
 
 }  // namespace troupe

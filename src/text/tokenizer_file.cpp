@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
-#include <unordered_map>
 
 namespace troupe {
 namespace {
@@ -27,9 +25,7 @@ std::string_view text_of(const json_value* value) {
   return text == nullptr ? std::string_view() : std::string_view(*text);
 }
 
-bool is_absent(const json_value* value) {
-  return value == nullptr || value->is_null();
-}
+bool is_absent(const json_value* value) { return value == nullptr || value->is_null(); }
 
 bool is_true(const json_value& object, std::string_view key) {
   const json_value* value = object.find(key);

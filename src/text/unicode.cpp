@@ -21,14 +21,11 @@ char_kind kind_of(char32_t c) {
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      return char_kind::letter;
+    case UTF8PROC_CATEGORY_LO: return char_kind::letter;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      return char_kind::number;
-    default:
-      return char_kind::other;
+    case UTF8PROC_CATEGORY_NO: return char_kind::number;
+    default: return char_kind::other;
   }
 }
 

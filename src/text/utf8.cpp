@@ -30,8 +30,10 @@ void append_utf8(std::string& out, char32_t code_point) {
   }
 }
 
+bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+
 std::size_t find_ill_formed_utf8(std::string_view text) {
-  if (simdjson::validate_utf8(text.data(), text.size())) return text.size();
+  if (is_utf8(text)) return text.size();
   utf8_decoder decoder;
   std::string out;
   std::size_t begin = 0;  // of the character that is being read

@@ -34,6 +34,7 @@ inline utf8_char read_utf8(std::string_view text, std::size_t at) {
 }
 
 void append_utf8(std::string& out, char32_t code_point);
+bool is_utf8(std::string_view text);
 // The offset of the first ill-formed byte sequence, or text.size().
 std::size_t find_ill_formed_utf8(std::string_view text);
 // The text with every ill-formed sequence replaced.

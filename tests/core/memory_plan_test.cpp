@@ -92,10 +92,10 @@ TEST_CASE("a plan that does not fit says which number to change") {
   CHECK(contains(message_of(request), "--gpu-memory-utilization is 2000.0 MiB"));
   CHECK(plan_memory(request).error().field == "--gpu-memory-utilization");
   request.num_pages = 255;
-  CHECK(contains(message_of(request), "set --num-pages to at least 256"));
+  CHECK(contains(message_of(request), "set --num-gpu-blocks-override to at least 256"));
   request.num_pages.reset();
   request.kv_cache_bytes = 10;
-  CHECK(contains(message_of(request), "set --kv-cache-memory to at least 256 MiB."));
+  CHECK(contains(message_of(request), "set --kv-cache-memory-bytes to at least 256 MiB."));
 }
 
 TEST_CASE("requests that make no sense are refused") {

@@ -40,6 +40,7 @@ def requests():
 
 
 def answers(results):
+    results = list(results)
     for status, body in results:
         assert status == 200, (status, body)
     return [(body["text"], body["finish_reason"], body["usage"]["completion_tokens"],

@@ -88,7 +88,8 @@ class Server:
 
     def metric(self, name):
         """The sum of a metric's samples."""
-        values = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? (\S+)$", self.get("/metrics")[1], re.M)
+        line = rf"^{re.escape(name)}(?:\{{[^}}]*\}})? (\S+)$"
+        values = re.findall(line, self.get("/metrics")[1], re.M)
         assert values, f"no metric {name}"
         return sum(map(float, values))
 

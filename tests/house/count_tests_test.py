@@ -37,6 +37,11 @@ class CountTest(unittest.TestCase):
     def test_no_test_is_a_failure(self):
         self.assertEqual(count(), (1, ["0 passed, 0 failed"]))
 
+    def test_no_log_is_a_failure(self):
+        done = subprocess.run([sys.executable, COUNT, "/nowhere/testlog.json"],
+                              capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (1, "0 passed, 0 failed\n"))
+
 
 if __name__ == "__main__":
     unittest.main()

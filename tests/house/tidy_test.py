@@ -138,6 +138,10 @@ class TidyTest(unittest.TestCase):
         self.assert_error({"src/core/id.hpp": "\n" * 501},
                           "src/core/id.hpp: 501 lines, the limit is 500")
 
+    def test_texts_to_train_on_may_be_longer(self):
+        _, output = run_tidy({"tools/model/corpus/tales.py": "\n" * 501})
+        self.assertNotIn("tales.py", output)
+
     def test_lines_have_100_columns_at_most(self):
         self.assert_error({"src/core/id.hpp": "x" * 101 + "\n"},
                           "src/core/id.hpp:1: 101 columns, the limit is 100")

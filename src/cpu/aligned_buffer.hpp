@@ -1,0 +1,34 @@
+// Zeroed memory, aligned to cache lines (large blocks: to huge pages), freed with its owner.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <span>
+
+namespace troupe {
+
+// Every byte is written once, so that the memory is really there. Throws std::bad_alloc.
+void* allocate_zeroed(std::size_t num_bytes);
+void release_zeroed(void* memory) noexcept;
+
+template <class T>
+class aligned_buffer {
+ public:
+  aligned_buffer() = default;
+  explicit aligned_buffer(std::size_t count)
+      : count_(count), data_(static_cast<T*>(allocate_zeroed(count * sizeof(T)))) {}
+
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  std::size_t size() const { return count_; }
+  std::span<T> span() { return {data_.get(), count_}; }
+  std::span<const T> span() const { return {data_.get(), count_}; }
+
+ private:
+  struct deleter {
+    void operator()(T* memory) const { release_zeroed(memory); }
+  };
+  std::size_t count_ = 0;
+  std::unique_ptr<T[], deleter> data_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,203 @@
+#include "cpu/cpu_runner.hpp"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "cpu/cpu_device.hpp"
+#include "model/rope.hpp"
+
+namespace troupe {
+
+// Everything that survives a failed set of runners.
+class cpu_model {
+ public:
+  model_config config;
+  cpu_runner_options options;
+  std::vector<shard_plan> plans;                             // [tp_size]
+  std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
+  std::array<rope_table, 2> ropes;                           // [rope_kind]
+};
+
+namespace {
+
+failure refuse(std::string message, std::string field) {
+  return {error_code::invalid_argument, std::move(message), std::move(field)};
+}
+
+refusal check_options(const model_config& config, const cpu_runner_options& options) {
+  if (options.type == dtype::float16) {
+    return refuse("The CPU computes in float32 or bfloat16, not in float16.", "dtype");
+  }
+  if (config.head_dim == 0 || config.head_dim % 16 != 0 ||
+      config.head_dim > kernels::max_head_dim) {
+    return refuse("The model has a head_dim of " + std::to_string(config.head_dim) +
+                      "; the CPU needs a multiple of 16 up to 256.",
+                  "head_dim");
+  }
+  if (config.num_key_value_heads == 0 ||
+      config.num_attention_heads / config.num_key_value_heads > kernels::max_queries) {
+    return refuse("The model has more than 64 query heads for one key-value head.",
+                  "num_attention_heads");
+  }
+  if (options.max_num_seqs == 0 || options.max_num_batched_tokens == 0 ||
+      options.max_model_len == 0) {
+    return refuse("max_num_seqs, max_num_batched_tokens and max_model_len must be at least 1.",
+                  "max_model_len");
+  }
+  if (options.num_tokens > config.vocab_size) {
+    return refuse("The tokenizer knows " + std::to_string(options.num_tokens) +
+                      " ids, but the model has logits for " + std::to_string(config.vocab_size) +
+                      ".",
+                  "vocab_size");
+  }
+  return nothing{};
+}
+
+cpu_runner_options completed(cpu_runner_options options, const model_config& config) {
+  if (options.max_num_logit_rows == 0) options.max_num_logit_rows = options.max_num_seqs;
+  if (options.num_tokens == 0) options.num_tokens = config.vocab_size;
+  return options;
+}
+
+outcome<std::vector<shard_plan>> plan_ranks(const model_config& config, std::uint32_t tp_size) {
+  std::vector<shard_plan> plans;
+  for (std::uint32_t rank = 0; rank < std::max(tp_size, 1U); ++rank) {
+    auto plan = plan_shard(config, tp_size, rank);
+    if (!plan) return plan.error();
+    plans.push_back(*std::move(plan));
+  }
+  return plans;
+}
+
+cpu_device_options device_options(const cpu_model& model, const shard_plan& plan) {
+  const cpu_runner_options& options = model.options;
+  cpu_device_options out;
+  out.type = options.type;
+  out.threads = options.threads;
+  out.num_layers = model.config.num_hidden_layers;
+  out.num_q_heads = plan.num_q_heads();
+  out.num_kv_heads = plan.num_kv_heads();
+  out.head_dim = plan.head_dim;
+  out.num_pages = options.num_pages;
+  out.sampling = {options.num_tokens, options.max_num_seqs, options.eos_token_ids};
+  for (std::size_t kind = 0; kind < model.ropes.size(); ++kind) {
+    out.ropes[kind] = {model.ropes[kind].cos, model.ropes[kind].sin};
+  }
+  return out;
+}
+
+batch_limits limits_of(const cpu_model& model) {
+  const cpu_runner_options& options = model.options;
+  return {options.max_num_seqs,       options.max_num_batched_tokens,
+          options.max_num_logit_rows, options.max_model_len,
+          options.num_pages,          model.config.vocab_size};
+}
+
+// A device without pages packs every rank's weights; the embedding is the same for all.
+void pack_weights(cpu_model& model, const model_weights& weights) {
+  cpu_device_options options = device_options(model, model.plans.front());
+  options.num_pages = 0;
+  cpu_device packer(options);
+  shared_matrix embedding;
+  for (const shard_plan& plan : model.plans) {
+    auto rank = load_device_model(packer, model.config, plan, weights, embedding);
+    embedding = rank.embedding;
+    model.weights.push_back(std::make_shared<const device_model>(std::move(rank)));
+  }
+}
+
+std::uint64_t rank_weight_bytes(const model_config& config, const shard_plan& plan, dtype type) {
+  const std::uint64_t qkv = plan.q_size() + 2ULL * plan.kv_size();
+  const std::uint64_t hidden = config.hidden_size;
+  const std::uint64_t features = plan.intermediate.size();
+  const std::uint64_t layer = packed_matrix::size_in_bytes(qkv, hidden, type) +
+                              packed_matrix::size_in_bytes(hidden, plan.q_size(), type) +
+                              packed_matrix::size_in_bytes(2 * features, hidden, type) +
+                              packed_matrix::size_in_bytes(hidden, features, type) +
+                              (2 * hidden + qkv) * sizeof(float);
+  const bool shares_embedding = config.tie_word_embeddings && plan.tp_size == 1;
+  const std::uint64_t lm_head =
+      shares_embedding ? 0 : packed_matrix::size_in_bytes(plan.vocab_per_rank, hidden, type);
+  return config.num_hidden_layers * layer + hidden * sizeof(float) + lm_head;
+}
+
+}  // namespace
+
+outcome<cpu_memory> measure_cpu_memory(const model_config& config,
+                                       const cpu_runner_options& wanted) {
+  const cpu_runner_options options = completed(wanted, config);
+  if (auto checked = check_options(config, options); !checked) return checked.error();
+  auto plans = plan_ranks(config, options.tp_size);
+  if (!plans) return plans.error();
+  cpu_memory out;
+  out.weight_bytes =
+      packed_matrix::size_in_bytes(config.vocab_size, config.hidden_size, options.type);
+  for (const shard_plan& plan : *plans) {
+    const auto activations = forward::count_activations(
+        config, plan, {options.max_num_batched_tokens, options.max_num_logit_rows});
+    out.weight_bytes += rank_weight_bytes(config, plan, options.type);
+    out.activation_bytes += (activations.num_elements + activations.num_logits) * sizeof(float);
+    out.kv_page_bytes +=
+        kv_page_bytes(config, plan, static_cast<std::uint32_t>(size_bytes(options.type)));
+  }
+  out.rope_bytes = 2ULL * options.max_model_len * config.head_dim * sizeof(float);
+  return out;
+}
+
+outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& config,
+                                                         const model_weights& weights,
+                                                         const cpu_runner_options& options) {
+  const auto model = std::make_shared<cpu_model>();
+  model->config = config;
+  model->options = completed(options, config);
+  if (auto checked = check_options(config, model->options); !checked) return checked.error();
+  auto plans = plan_ranks(config, options.tp_size);
+  if (!plans) return plans.error();
+  model->plans = *std::move(plans);
+  for (const rope_kind kind : {rope_kind::plain, rope_kind::scaled}) {
+    model->ropes[static_cast<std::size_t>(kind)] =
+        make_rope_table(config, kind, options.max_model_len);
+  }
+  try {
+    pack_weights(*model, weights);
+  } catch (const std::bad_alloc&) {
+    return failure{error_code::too_large, "The memory does not hold the model's weights.",
+                   "weights"};
+  }
+  return std::shared_ptr<const cpu_model>(model);
+}
+
+std::vector<std::unique_ptr<model_runner>> make_model_runners(
+    const std::shared_ptr<const cpu_model>& model) {
+  const auto tp_size = static_cast<std::uint32_t>(model->plans.size());
+  std::vector<std::unique_ptr<communicator>> ranks;
+  if (tp_size == 1) {
+    ranks.push_back(make_loopback_communicator());
+  } else {
+    ranks = make_host_communicators(tp_size);
+  }
+  std::vector<std::unique_ptr<model_runner>> runners;
+  for (std::uint32_t rank = 0; rank < tp_size; ++rank) {
+    const shard_plan& plan = model->plans[rank];
+    model_runner_parts parts{std::make_unique<cpu_device>(device_options(*model, plan)),
+                             std::move(ranks[rank]), model->weights[rank], model};
+    runners.push_back(
+        std::make_unique<model_runner>(std::move(parts), model->config, plan, limits_of(*model)));
+  }
+  return runners;
+}
+
+outcome<runner_factory> make_cpu_runner_factory(const model_config& config,
+                                                const model_weights& weights,
+                                                const cpu_runner_options& options) {
+  auto model = load_cpu_model(config, weights, options);
+  if (!model) return model.error();
+  return runner_factory([shared = *model] {
+    std::vector<std::unique_ptr<runner>> runners;
+    for (auto& made : make_model_runners(shared)) runners.push_back(std::move(made));
+    return runners;
+  });
+}
+
+}  // namespace troupe

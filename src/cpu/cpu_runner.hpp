@@ -1,0 +1,56 @@
+// Runners on the CPU: weights packed once, then as many times a set of ranks as the replica needs.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "core/outcome.hpp"
+#include "cpu/thread_pool.hpp"
+#include "model/model_config.hpp"
+#include "model/model_runner.hpp"
+#include "model/weights.hpp"
+
+namespace troupe {
+
+struct cpu_runner_options {
+  dtype type = dtype::bfloat16;  // of weights and KV: float32 or bfloat16
+  std::uint32_t tp_size = 1;
+  thread_pool_options threads;  // of each rank
+  std::uint32_t max_num_seqs = 64;
+  std::uint32_t max_num_batched_tokens = 512;
+  // Rows of one step that can have logits; 0: max_num_seqs, which is what serving needs.
+  std::uint32_t max_num_logit_rows = 0;
+  std::uint32_t num_pages = 0;
+  std::uint32_t max_model_len = 0;
+  std::uint32_t num_tokens = 0;  // ids that the tokenizer knows; 0: the model's vocab_size
+  std::vector<token_id> eos_token_ids;
+};
+
+// What the ranks of one replica hold together, in bytes, before anything is allocated. Lists and
+// scratch of some kilobytes per thread are not in it.
+struct cpu_memory {
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t kv_page_bytes = 0;     // one page, all layers, all ranks
+  std::uint64_t activation_bytes = 0;  // of the largest step
+  std::uint64_t rope_bytes = 0;        // tables of max_model_len positions
+};
+outcome<cpu_memory> measure_cpu_memory(const model_config& config,
+                                       const cpu_runner_options& options);
+
+class cpu_model;
+
+// Packs the weights; the checkpoint is not needed afterwards. Refuses shapes that do not divide by
+// tp_size, head_dim above 256 or no multiple of 16, and options that are zero or out of range.
+outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& config,
+                                                         const model_weights& weights,
+                                                         const cpu_runner_options& options);
+// One runner per rank, joined by one communicator; KV pages and activations are allocated here.
+// Throws std::bad_alloc.
+std::vector<std::unique_ptr<model_runner>> make_model_runners(
+    const std::shared_ptr<const cpu_model>& model);
+
+// load_cpu_model, then make_model_runners at every call.
+outcome<runner_factory> make_cpu_runner_factory(const model_config& config,
+                                                const model_weights& weights,
+                                                const cpu_runner_options& options);
+
+}  // namespace troupe

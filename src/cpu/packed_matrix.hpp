@@ -1,0 +1,44 @@
+// A linear weight as the CPU reads it: tiles of 16 output features, within a tile one column of
+// 16 weights after the other, so that a vector lane is an output feature and in_features is walked
+// in order whatever the vector's width.
+//   float32   [num_tiles][in_features][16]
+//   bfloat16  [num_tiles][ceil(in_features / 2)][16][2]: two neighbours along in_features share a
+//             32-bit word, the even one in its lower half
+// Rows beyond out_features and the odd column's neighbour are zero.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "core/numeric.hpp"
+#include "cpu/aligned_buffer.hpp"
+#include "cpu/thread_pool.hpp"
+#include "model/device.hpp"
+
+namespace troupe {
+
+inline constexpr std::uint32_t tile_width = 16;
+
+class packed_matrix : public device_matrix {
+ public:
+  // type: float32 or bfloat16. Throws std::bad_alloc.
+  packed_matrix(const linear_slice& slice, dtype type, thread_pool& pool);
+
+  std::uint64_t size_in_bytes() const override { return words_.size() * sizeof(std::uint32_t); }
+  dtype type() const { return type_; }
+  std::uint32_t num_tiles() const { return (out_features() + tile_width - 1) / tile_width; }
+  // 32-bit words from one tile to the next.
+  std::size_t tile_words() const { return tile_words_; }
+  const std::uint32_t* words() const { return words_.data(); }
+  // Row `row` of the unpacked matrix into out[in_features].
+  void copy_row(std::uint32_t row, float* out) const;
+
+  static std::uint64_t size_in_bytes(std::uint64_t out_features, std::uint64_t in_features,
+                                     dtype type);
+
+ private:
+  dtype type_;
+  std::size_t tile_words_;
+  aligned_buffer<std::uint32_t> words_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,99 @@
+#include "model/batch_check.hpp"
+
+#include <string>
+
+#include "model/runner.hpp"
+
+namespace troupe {
+namespace {
+
+template <class A, class B>
+void require_below(A value, B bound, const char* what) {
+  if (value >= 0 && static_cast<std::uint64_t>(value) < static_cast<std::uint64_t>(bound)) return;
+  throw device_error("A step names " + std::string(what) + " " + std::to_string(value) +
+                     ", which is not below " + std::to_string(bound) + ".");
+}
+
+void require(bool condition, const char* sentence) {
+  if (!condition) throw device_error(sentence);
+}
+
+}  // namespace
+
+batch_check::batch_check(const batch_limits& limits)
+    : limits_(limits), slots_(limits.max_num_seqs) {}
+
+void batch_check::check(const step_batch& batch) {
+  ++step_;
+  require(batch.tokens.size() <= limits_.max_num_rows,
+          "A step has more tokens than max_num_batched_tokens.");
+  for (const slot_start& start : batch.starts) check_start(start);
+  for (const slot_start& start : batch.starts) {
+    slots_[start.slot] = {true, false, start.rope, 0};
+  }
+  std::uint32_t num_tokens = 0;
+  std::uint32_t num_samples = 0;
+  for (const chunk& piece : batch.chunks) {
+    check_chunk(batch, piece, num_tokens);
+    num_tokens += piece.num_tokens;
+    num_samples += piece.sample ? 1 : 0;
+  }
+  require(num_tokens == batch.tokens.size(), "A step has tokens that belong to no chunk.");
+  require(num_samples <= limits_.max_num_logit_rows, "A step samples more rows than planned for.");
+  for (const chunk& piece : batch.chunks) {
+    slots_[piece.slot].has_sampled = slots_[piece.slot].has_sampled || piece.sample;
+  }
+}
+
+void batch_check::check_start(const slot_start& start) const {
+  require_below(start.slot, limits_.max_num_seqs, "slot");
+  require(start.history.size() <= limits_.max_model_len,
+          "A step starts a slot with a history longer than max_model_len.");
+  require(start.num_prompt_tokens <= start.history.size(),
+          "A step starts a slot whose history is shorter than its prompt.");
+  for (token_id token : start.history) require_below(token, limits_.vocab_size, "token");
+  require(start.rope == rope_kind::plain || start.rope == rope_kind::scaled,
+          "A step starts a slot with an unknown kind of position embedding.");
+}
+
+void batch_check::check_chunk(const step_batch& batch, const chunk& piece,
+                              std::uint32_t first_token_idx) {
+  require_below(piece.slot, limits_.max_num_seqs, "slot");
+  slot_state& slot = slots_[piece.slot];
+  require(slot.started, "A step has a chunk for a slot that was never started.");
+  require(slot.last_step != step_, "A step has two chunks for one slot.");
+  slot.last_step = step_;
+  require(piece.num_tokens > 0, "A step has a chunk without tokens.");
+  require(piece.first_token_idx == first_token_idx &&
+              std::uint64_t{piece.first_token_idx} + piece.num_tokens <= batch.tokens.size(),
+          "A step's chunks do not lie back to back within its tokens.");
+  require(std::uint64_t{piece.first_position} + piece.num_tokens <= limits_.max_model_len,
+          "A step has a position beyond max_model_len.");
+  check_pages(batch, piece);
+  check_tokens(batch, piece);
+}
+
+void batch_check::check_pages(const step_batch& batch, const chunk& piece) const {
+  const std::uint64_t end = std::uint64_t{piece.first_position} + piece.num_tokens;
+  require(std::uint64_t{piece.num_pages} * page_size_tokens >= end,
+          "A step has a chunk whose pages do not cover its positions.");
+  require(std::uint64_t{piece.first_page_idx} + piece.num_pages <= batch.page_table.size(),
+          "A step has a chunk whose pages lie outside the page table.");
+  for (std::uint32_t i = 0; i < piece.num_pages; ++i) {
+    require_below(batch.page_table[piece.first_page_idx + i], limits_.num_pages, "page");
+  }
+}
+
+void batch_check::check_tokens(const step_batch& batch, const chunk& piece) const {
+  for (std::uint32_t i = 0; i < piece.num_tokens; ++i) {
+    const token_id token = batch.tokens[piece.first_token_idx + i];
+    if (token == last_sampled) {
+      require(slots_[piece.slot].has_sampled,
+              "A step feeds back the last sampled token of a slot that has not sampled.");
+    } else {
+      require_below(token, limits_.vocab_size, "token");
+    }
+  }
+}
+
+}  // namespace troupe

@@ -1,0 +1,97 @@
+#include "model/model_runner.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace troupe {
+
+model_runner::model_runner(model_runner_parts parts, const model_config& config,
+                           const shard_plan& plan, const batch_limits& limits)
+    : parts_(std::move(parts)),
+      vocab_size_(config.vocab_size),
+      max_num_logit_rows_(limits.max_num_logit_rows),
+      check_(limits),
+      forward_(*parts_.target, *parts_.ranks, config, plan, *parts_.model,
+               {limits.max_num_rows, limits.max_num_logit_rows}) {}
+
+template <class Step>
+auto model_runner::guarded(const Step& step) -> decltype(step()) {
+  try {
+    return step();
+  } catch (const device_error&) {
+    abort();
+    throw;
+  } catch (const std::exception& e) {
+    abort();
+    throw device_error(std::string("A step failed: ") + e.what() + ".");
+  }
+}
+
+step_result model_runner::run(const step_batch& batch) {
+  return guarded([&] { return sample_step(batch); });
+}
+
+step_result model_runner::sample_step(const step_batch& batch) {
+  const gathered_logits logits = enqueue(batch, logit_rows_wanted::sampled);
+  if (!sampled_slots_.empty()) {
+    if (parts_.ranks->rank() == 0) parts_.target->sample(logits, sampled_slots_);
+    parts_.target->share_samples(*parts_.ranks, sampled_slots_);
+  }
+  return {batch.id, parts_.target->finish_step()};
+}
+
+std::vector<float> model_runner::run_for_logits(const step_batch& batch) {
+  return guarded([&] {
+    if (batch.tokens.size() > max_num_logit_rows_) {
+      throw device_error("Logits of more rows were asked for than planned for.");
+    }
+    const gathered_logits logits = enqueue(batch, logit_rows_wanted::all);
+    parts_.target->finish_step();
+    if (parts_.ranks->rank() != 0) return std::vector<float>();
+    const std::size_t width = std::size_t{logits.num_ranks} * logits.columns_per_rank;
+    std::vector<float> padded(batch.tokens.size() * width);
+    parts_.target->read_logits(logits, padded);
+    std::vector<float> out(batch.tokens.size() * vocab_size_);
+    for (std::size_t row = 0; row < batch.tokens.size(); ++row) {
+      std::copy_n(padded.data() + row * width, vocab_size_, out.data() + row * vocab_size_);
+    }
+    return out;
+  });
+}
+
+gathered_logits model_runner::enqueue(const step_batch& batch, logit_rows_wanted wanted) {
+  check_.check(batch);
+  for (const slot_start& start : batch.starts) parts_.target->start_slot(start);
+  fill_inputs(batch, wanted);
+  if (batch.tokens.empty()) return {};
+  parts_.target->begin_step(
+      {batch.tokens, row_slots_, positions_, ropes_, chunks_, batch.page_table, logit_rows_});
+  return forward_.run(!logit_rows_.empty());
+}
+
+void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted) {
+  row_slots_.clear();
+  positions_.clear();
+  ropes_.clear();
+  chunks_.clear();
+  logit_rows_.clear();
+  sampled_slots_.clear();
+  for (const chunk& piece : batch.chunks) {
+    const auto first_row = static_cast<std::uint32_t>(row_slots_.size());
+    chunks_.push_back(
+        {first_row, piece.num_tokens, piece.first_position, piece.first_page_idx, piece.num_pages});
+    for (std::uint32_t i = 0; i < piece.num_tokens; ++i) {
+      row_slots_.push_back(piece.slot);
+      positions_.push_back(piece.first_position + i);
+      ropes_.push_back(check_.rope(piece.slot));
+      if (wanted == logit_rows_wanted::all) logit_rows_.push_back(first_row + i);
+    }
+    if (wanted == logit_rows_wanted::all || !piece.sample) continue;
+    logit_rows_.push_back(first_row + piece.num_tokens - 1);
+    sampled_slots_.push_back(piece.slot);
+  }
+}
+
+}  // namespace troupe

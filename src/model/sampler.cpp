@@ -1,0 +1,99 @@
+#include "model/sampler.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "model/philox.hpp"
+
+namespace troupe {
+namespace {
+
+bool wants_uses(const sampling_params& params) {
+  return params.repetition_penalty != 1.0F || params.presence_penalty != 0.0F ||
+         params.frequency_penalty != 0.0F;
+}
+
+void penalise(const sampling_params& params, std::uint32_t num_outputs, float& logit) {
+  if (logit > 0) {
+    logit /= params.repetition_penalty;
+  } else {
+    logit *= params.repetition_penalty;
+  }
+  if (num_outputs == 0) return;
+  logit -= params.presence_penalty;
+  logit -= params.frequency_penalty * static_cast<float>(num_outputs);
+}
+
+// Log-softmax of the raw logits: the chosen token's, and the most likely ones'.
+void add_logprobs(std::span<const float> logits, std::uint32_t num_logprobs, sampled_token& out) {
+  const double log_sum = log_sum_exp(logits);
+  const auto logprob = [log_sum](float logit) { return static_cast<float>(logit - log_sum); };
+  out.logprob = logprob(logits[static_cast<std::size_t>(out.token)]);
+  out.most_likely = highest_logits(logits, num_logprobs);
+  for (token_logprob& entry : out.most_likely) entry.logprob = logprob(entry.logprob);
+}
+
+}  // namespace
+
+sampler::sampler(sampler_options options)
+    : options_(std::move(options)), slots_(options_.max_num_seqs) {}
+
+void sampler::start(const slot_start& start) {
+  slot_state& slot = slots_[start.slot];
+  slot.params = start.sampling;
+  slot.impossible_at_first = options_.eos_token_ids;
+  slot.impossible_at_first.insert(slot.impossible_at_first.end(),
+                                  start.sampling.stop_token_ids.begin(),
+                                  start.sampling.stop_token_ids.end());
+  slot.position = start.history.size();
+  slot.num_outputs = start.history.size() - start.num_prompt_tokens;
+  slot.uses.clear();
+  slot.counts_uses = wants_uses(start.sampling);
+  if (!slot.counts_uses) return;
+  for (std::size_t i = 0; i < start.history.size(); ++i) {
+    slot.uses[start.history[i]] += i < start.num_prompt_tokens ? 0 : 1;
+  }
+}
+
+void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
+  const auto known = [&](token_id t) {
+    return t >= 0 && static_cast<std::size_t>(t) < logits.size();
+  };
+  for (const auto& [token, bias] : slot.params.logit_bias) {
+    if (known(token)) logits[static_cast<std::size_t>(token)] += bias;
+  }
+  if (slot.num_outputs < slot.params.min_tokens) {
+    for (token_id token : slot.impossible_at_first) {
+      if (!known(token)) continue;
+      logits[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  for (const auto& [token, num_outputs] : slot.uses) {
+    if (known(token)) penalise(slot.params, num_outputs, logits[static_cast<std::size_t>(token)]);
+  }
+}
+
+sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits,
+                              choice_scratch& scratch) {
+  slot_state& slot = slots_[slot_index];
+  scratch.logits.assign(logits.begin(), logits.begin() + options_.num_tokens);
+  adjust(slot, scratch.logits);
+  const sampling_params& params = slot.params;
+  sampled_token out;
+  out.token =
+      choose_token(scratch.logits, {params.temperature, params.top_p, params.top_k, params.min_p},
+                   random_bits(params.seed, slot.position), scratch);
+  const float chosen = scratch.logits[static_cast<std::size_t>(out.token)];
+  const bool possible = chosen > -std::numeric_limits<float>::infinity();
+  if (!possible && !options_.eos_token_ids.empty()) out.token = options_.eos_token_ids.front();
+  if (params.num_logprobs >= 0) {
+    add_logprobs(logits, static_cast<std::uint32_t>(params.num_logprobs), out);
+  }
+  ++slot.position;
+  ++slot.num_outputs;
+  if (slot.counts_uses) ++slot.uses[out.token];
+  return out;
+}
+
+}  // namespace troupe

@@ -1,0 +1,59 @@
+// The meaning of sampling_params, for every sequence that has a slot. Per row, in this order:
+//   1. logit_bias is added
+//   2. below min_tokens, the eos and stop ids are impossible
+//   3. repetition_penalty divides positive and multiplies other logits of every token of prompt and
+//      output, as Hugging Face does
+//   4. presence_penalty, and frequency_penalty times the count, are subtracted for tokens of the
+//      output, as OpenAI does
+//   5. temperature, top_k, top_p, min_p, and the draw: model/token_choice.hpp
+// The random number depends on (seed, position) alone: model/philox.hpp. Ids that the tokenizer
+// does not know, above its vocabulary, are never chosen.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "core/batch.hpp"
+#include "model/token_choice.hpp"
+
+namespace troupe {
+
+struct sampler_options {
+  std::uint32_t num_tokens = 0;  // ids that the tokenizer knows: 0 .. num_tokens - 1
+  std::uint32_t max_num_seqs = 0;
+  std::vector<token_id> eos_token_ids;
+};
+
+class sampler {
+ public:
+  explicit sampler(sampler_options options);
+
+  // Takes the slot over. Restores everything from the history, so a preempted sequence goes on as
+  // if nothing had happened. slot < max_num_seqs.
+  void start(const slot_start& start);
+
+  // Chooses the slot's next token from logits[vocab_size >= num_tokens] and counts it. Rows of
+  // different slots may be sampled by different threads, each with its own scratch. A row in
+  // which nothing is possible yields the first eos id.
+  sampled_token sample(slot_idx slot, std::span<const float> logits, choice_scratch& scratch);
+
+ private:
+  struct slot_state {
+    sampling_params params;
+    std::vector<token_id> impossible_at_first;  // eos and stop ids, below min_tokens
+    std::uint64_t position = 0;                 // tokens so far, prompt and output
+    std::uint64_t num_outputs = 0;
+    // Every token of prompt and output, and how often it is in the output; kept only if a penalty
+    // wants it.
+    std::unordered_map<token_id, std::uint32_t> uses;
+    bool counts_uses = false;
+  };
+
+  void adjust(const slot_state& slot, std::span<float> logits) const;
+
+  sampler_options options_;
+  std::vector<slot_state> slots_;  // [max_num_seqs]
+};
+
+}  // namespace troupe

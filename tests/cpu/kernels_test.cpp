@@ -1,0 +1,213 @@
+// Formula and fast form agree over odd shapes, and every SIMD target gives the same bits.
+#include "cpu/kernels.hpp"
+#include "cpu/kv_pages.hpp"
+#include "cpu/reference.hpp"
+
+#include <doctest/doctest.h>
+#include <hwy/targets.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+
+using namespace troupe;
+
+namespace {
+
+std::vector<float> random_floats(std::size_t count, unsigned seed, float scale = 1.0F) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0F, scale);
+  std::vector<float> out(count);
+  for (float& x : out) x = normal(random);
+  return out;
+}
+
+std::vector<float> rounded(std::vector<float> values) {
+  for (float& x : values) x = to_float(to_bfloat16(x));
+  return values;
+}
+
+// Runs `compute` on every target of this machine; the ones with fused multiply-add must agree.
+void on_every_target(const std::function<std::vector<float>()>& compute,
+                     const std::vector<double>& expected, double tolerance) {
+  std::vector<float> widest;
+  const std::int64_t plain = HWY_STATIC_TARGET;
+  for (const std::int64_t target : {std::int64_t{HWY_AVX3}, std::int64_t{HWY_AVX2}, plain}) {
+    hwy::SetSupportedTargetsForTest(0);
+    if ((hwy::SupportedTargets() & target) == 0) continue;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    CAPTURE(hwy::TargetName(target));
+    const std::vector<float> out = compute();
+    REQUIRE(out.size() == expected.size());
+    double largest = 0;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const double distance = std::fabs(out[i] - expected[i]);
+      if (!(distance <= largest)) largest = distance;
+    }
+    CHECK(largest <= tolerance);
+    if (target == plain) continue;
+    if (widest.empty()) widest = out;
+    CHECK(std::memcmp(out.data(), widest.data(), out.size() * sizeof(float)) == 0);
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+host_tensor view(const std::vector<float>& values, std::int64_t rows, std::int64_t cols) {
+  return {dtype::float32, {rows, cols}, std::as_bytes(std::span(values))};
+}
+
+void check_linear(std::uint32_t rows, std::uint32_t in, std::uint32_t out, dtype type) {
+  CAPTURE(rows);
+  CAPTURE(in);
+  CAPTURE(out);
+  const auto x = random_floats(std::size_t{rows} * in, rows + in);
+  auto w = random_floats(std::size_t{out} * in, out, 0.1F);
+  if (type == dtype::bfloat16) w = rounded(w);
+  const auto bias = random_floats(out, 3);
+  thread_pool pool({1, 0});
+  const linear_slice slice({{out, 0, view(w, out, in), std::nullopt}}, {{in, 0}});
+  const packed_matrix matrix(slice, type, pool);
+  std::vector<double> expected;
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    const auto row = reference::linear(std::span(x).subspan(std::size_t{r} * in, in), w, bias);
+    expected.insert(expected.end(), row.begin(), row.end());
+  }
+  on_every_target(
+      [&] {
+        std::vector<float> result(expected.size());
+        kernels::linear({x.data(), in, rows, &matrix, bias.data(), result.data(), out}, 0, rows, 0,
+                        matrix.num_tiles());
+        return result;
+      },
+      expected, 2e-6 * std::sqrt(static_cast<double>(in)) + 2e-6);
+}
+
+}  // namespace
+
+TEST_CASE("linear agrees with its formula") {
+  for (dtype type : {dtype::float32, dtype::bfloat16}) {
+    for (std::uint32_t rows : {1U, 2U, 3U, 5U, 7U, 8U, 9U, 17U, 31U}) {
+      check_linear(rows, 37, 50, type);
+    }
+    check_linear(1, 1, 1, type);
+    check_linear(2, 2, 16, type);
+    check_linear(9, 896, 129, type);
+    check_linear(4, 333, 17, type);
+  }
+}
+
+TEST_CASE("a packed matrix gives its rows back") {
+  const auto w = rounded(random_floats(19 * 23, 1));
+  thread_pool pool({2, 0});
+  for (dtype type : {dtype::float32, dtype::bfloat16}) {
+    const linear_slice slice({{19, 0, view(w, 19, 23), std::nullopt}}, {{23, 0}});
+    const packed_matrix matrix(slice, type, pool);
+    CHECK(matrix.size_in_bytes() == packed_matrix::size_in_bytes(19, 23, type));
+    for (std::uint32_t row = 0; row < 19; ++row) {
+      std::vector<float> out(23);
+      matrix.copy_row(row, out.data());
+      CHECK(std::memcmp(out.data(), w.data() + row * 23, 23 * sizeof(float)) == 0);
+    }
+  }
+}
+
+TEST_CASE("rms_norm, silu_mul and rounding agree with their formulas") {
+  for (std::uint32_t width : {1U, 3U, 15U, 16U, 17U, 33U, 100U, 896U}) {
+    CAPTURE(width);
+    const auto x = random_floats(width, width, 3.0F);
+    const auto weight = random_floats(width, 2);
+    on_every_target(
+        [&] {
+          std::vector<float> residual = x;
+          std::vector<float> out(width);
+          kernels::add_rms_norm({nullptr, residual.data(), weight.data(), width, 1e-6F},
+                                out.data());
+          return out;
+        },
+        reference::rms_norm(x, weight, 1e-6), 1e-5);
+    on_every_target(
+        [&] {
+          std::vector<float> out(width);
+          kernels::silu_mul(x.data(), weight.data(), width, kernels::rounding::none, out.data());
+          return out;
+        },
+        reference::silu_mul(x, weight), 1e-5);
+    const auto nearest = rounded(x);
+    on_every_target(
+        [&] {
+          std::vector<float> out = x;
+          kernels::round_to_bfloat16(out.data(), width);
+          return out;
+        },
+        std::vector<double>(nearest.begin(), nearest.end()), 0.0);
+  }
+}
+
+TEST_CASE("the residual stream takes the addend before the norm") {
+  const auto x = random_floats(21, 1);
+  const auto addend = random_floats(21, 2);
+  const std::vector<float> ones(21, 1.0F);
+  std::vector<float> residual = x;
+  std::vector<float> out(21);
+  kernels::add_rms_norm({addend.data(), residual.data(), ones.data(), 21, 1e-6F}, out.data());
+  std::vector<float> sum(21);
+  for (std::size_t i = 0; i < 21; ++i) sum[i] = x[i] + addend[i];
+  CHECK(residual == sum);
+  const auto expected = reference::rms_norm(sum, ones, 1e-6);
+  for (std::size_t i = 0; i < 21; ++i) CHECK(std::fabs(out[i] - expected[i]) <= 1e-6);
+}
+
+TEST_CASE("paged attention agrees with its formula and reads no key beyond the query") {
+  for (dtype type : {dtype::float32, dtype::bfloat16}) {
+    for (std::uint32_t head_dim : {16U, 64U, 128U}) {
+      for (std::uint32_t num_keys : {1U, 15U, 16U, 17U, 63U, 64U, 65U, 200U}) {
+        CAPTURE(head_dim);
+        CAPTURE(num_keys);
+        const std::uint32_t num_pages = num_keys / page_size_tokens + 1;
+        kv_pages pages({1, num_pages + 3, 2, head_dim, type});
+        const auto keys = rounded(random_floats(std::size_t{num_keys} * head_dim, 1));
+        const auto values = rounded(random_floats(std::size_t{num_keys} * head_dim, 2));
+        const std::vector<float> poison(head_dim, NAN);
+        std::vector<page_idx> table;
+        for (std::uint32_t p = 0; p < num_pages; ++p) table.push_back((p + 2) % (num_pages + 3));
+        for (std::uint32_t j = 0; j < num_pages * page_size_tokens; ++j) {
+          const bool real = j < num_keys;
+          pages.write(0, table[j / 16], 1, j % 16,
+                      real ? &keys[std::size_t{j} * head_dim] : poison.data(),
+                      real ? &values[std::size_t{j} * head_dim] : poison.data());
+        }
+        // The last six positions, three heads each.
+        const std::uint32_t rows = std::min(num_keys, 6U);
+        const auto queries = random_floats(std::size_t{rows} * 3 * head_dim, 3);
+        auto scratch = std::make_unique<kernels::attention_scratch>();
+        std::vector<double> expected;
+        const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
+        for (std::uint32_t q = 0; q < rows * 3; ++q) {
+          scratch->queries[q] = &queries[std::size_t{q} * head_dim];
+          scratch->positions[q] = num_keys - rows + q / 3;
+          const std::size_t seen = (std::size_t{scratch->positions[q]} + 1) * head_dim;
+          const auto row = reference::attention(
+              std::span(queries).subspan(std::size_t{q} * head_dim, head_dim),
+              std::span(keys).first(seen), std::span(values).first(seen), scale);
+          expected.insert(expected.end(), row.begin(), row.end());
+        }
+        on_every_target(
+            [&] {
+              kernels::attention(
+                  {rows * 3, head_dim, static_cast<float>(scale), type, pages.keys(0, 1),
+                   pages.values(0, 1), pages.shape().page_words(), table.data()},
+                  *scratch);
+              std::vector<float> out;
+              for (std::uint32_t q = 0; q < rows * 3; ++q) {
+                out.insert(out.end(), scratch->out[q], scratch->out[q] + head_dim);
+              }
+              return out;
+            },
+            expected, 1e-5);
+      }
+    }
+  }
+}

@@ -1,0 +1,92 @@
+#include "model/batch_check.hpp"
+
+#include "model/runner.hpp"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+using namespace troupe;
+
+namespace {
+
+constexpr batch_limits limits{.max_num_seqs = 2,
+                              .max_num_rows = 8,
+                              .max_num_logit_rows = 2,
+                              .max_model_len = 40,
+                              .num_pages = 4,
+                              .vocab_size = 100};
+
+step_batch good_batch() {
+  step_batch batch;
+  batch.starts.push_back({0, {}, {1, 2, 3}, 3, rope_kind::plain});
+  batch.chunks.push_back({0, 0, 3, 16, 0, 2, true});
+  batch.tokens = {1, 2, 3};
+  batch.page_table = {3, 0};
+  return batch;
+}
+
+bool refused(const std::function<void(step_batch&)>& spoil) {
+  step_batch batch = good_batch();
+  spoil(batch);
+  batch_check check(limits);
+  try {
+    check.check(batch);
+    return false;
+  } catch (const device_error&) {
+    return true;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a good step passes") {
+  CHECK_FALSE(refused([](step_batch&) {}));
+  CHECK_FALSE(refused([](step_batch& b) { b = {}; }));
+}
+
+TEST_CASE("every index of a step is checked") {
+  CHECK(refused([](step_batch& b) { b.starts[0].slot = 2; }));
+  CHECK(refused([](step_batch& b) { b.starts[0].history.assign(41, 1); }));
+  CHECK(refused([](step_batch& b) { b.starts[0].history[1] = 100; }));
+  CHECK(refused([](step_batch& b) { b.starts[0].history[1] = -1; }));
+  CHECK(refused([](step_batch& b) { b.starts[0].num_prompt_tokens = 4; }));
+  CHECK(refused([](step_batch& b) { b.starts[0].rope = static_cast<rope_kind>(2); }));
+  CHECK(refused([](step_batch& b) { b.starts.clear(); }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].slot = 1; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].slot = ~0U; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].num_tokens = 0; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].num_tokens = ~0U; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].first_token_idx = 1; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].first_position = 38; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].first_position = ~0U; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].num_pages = 1; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].num_pages = ~0U; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].first_page_idx = 1; }));
+  CHECK(refused([](step_batch& b) { b.page_table[1] = 4; }));
+  CHECK(refused([](step_batch& b) { b.tokens[2] = 100; }));
+  CHECK(refused([](step_batch& b) { b.tokens[2] = -2; }));
+  CHECK(refused([](step_batch& b) { b.tokens[2] = last_sampled; }));
+  CHECK(refused([](step_batch& b) { b.tokens.push_back(1); }));
+  CHECK(refused([](step_batch& b) { b.tokens.assign(9, 1); }));
+  CHECK(refused([](step_batch& b) { b.chunks.push_back(b.chunks[0]); }));
+}
+
+TEST_CASE("two chunks for one slot are refused even when they lie well") {
+  CHECK(refused([](step_batch& b) {
+    b.chunks.push_back({0, 3, 1, 19, 0, 2, false});
+    b.tokens.push_back(4);
+  }));
+}
+
+TEST_CASE("a slot feeds back only what it has sampled since its start") {
+  batch_check check(limits);
+  check.check(good_batch());
+  step_batch next;
+  next.chunks.push_back({0, 0, 1, 19, 0, 2, true});
+  next.tokens = {last_sampled};
+  next.page_table = {3, 0};
+  CHECK_NOTHROW(check.check(next));
+  next.starts = good_batch().starts;
+  CHECK_THROWS_AS(check.check(next), device_error);
+}
