@@ -102,19 +102,23 @@ TEST_CASE("failures before the first text have a status, later ones are events")
 }
 
 TEST_CASE("the death of the engine ends every answer, and the server lives") {
-  net_stage stage;
-  stage.script().pace_ms = 5;
-  stage.script().die_after = 20;
-  client streaming(stage.port());
-  client waiting(stage.port());
-  streaming.send(long_request(true));
-  waiting.send(long_request(false));
-  auto events = streaming.receive();
-  CHECK(events.status == 200);
-  CHECK(events.body.find("data: {\"error\"") != std::string::npos);
-  CHECK(waiting.receive().status == 500);
-  CHECK(waiting.post("/generate", R"({"prompt": "ab"})").status == 500);
-  CHECK(waiting.get("/health").status == 200);
+  for (bool is_silent : {false, true}) {
+    CAPTURE(is_silent);
+    net_stage stage;
+    stage.script().pace_ms = 5;
+    stage.script().die_after = 20;
+    stage.script().dies_silently = is_silent;
+    client streaming(stage.port());
+    client waiting(stage.port());
+    streaming.send(long_request(true));
+    waiting.send(long_request(false));
+    auto events = streaming.receive();
+    CHECK(events.status == 200);
+    CHECK(events.body.find("data: {\"error\"") != std::string::npos);
+    CHECK(waiting.receive().status == 500);
+    CHECK(waiting.post("/generate", R"({"prompt": "ab"})").status == 500);
+    CHECK(waiting.get("/health").status == 200);
+  }
 }
 
 TEST_CASE("a drain lets answers end, refuses new ones, closes idle connections") {
