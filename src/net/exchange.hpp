@@ -55,7 +55,6 @@ class exchange {
  private:
   std::vector<http_header> common_headers() const;
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
-  connection::steady_time write_deadline() const;
 
   server_context& house_;
   connection& line_;

@@ -67,13 +67,13 @@ asio::awaitable<void> http_session::run() {
 asio::awaitable<bool> http_session::serve_one() {
   request_parser parser({.max_body_bytes = house_.options.max_body_bytes});
   if (!co_await read_request(parser)) co_return false;
-  exchange turn(house_, *line_, parser.take());
-  current_ = &turn;
+  auto& turn = turn_.emplace(house_, *line_, parser.take());
   co_await dispatch(turn);
-  current_ = nullptr;
   observe(turn);
+  bool can_go_on = turn.can_go_on() && !house_.is_draining;
+  turn_.reset();
   give_back_body_bytes();
-  co_return turn.can_go_on() && !house_.is_draining;
+  co_return can_go_on;
 }
 
 asio::awaitable<bool> http_session::read_request(request_parser& parser) {
@@ -89,7 +89,7 @@ asio::awaitable<bool> http_session::read_request(request_parser& parser) {
     if (parser.is_done()) co_return true;
     if (!had_head && parser.has_head()) body_begin_ = clock::now();
     if (parser.expects_continue() && !std::exchange(was_continued, true)) {
-      auto told = co_await line_->write(go_on, clock::now() + house_.options.write_timeout);
+      auto told = co_await line_->write(go_on, house_.options.write_timeout);
       if (told != io_result::done) co_return false;
     }
     if (!co_await read_more(parser)) co_return false;
@@ -147,7 +147,7 @@ asio::awaitable<bool> http_session::refuse_and_close(http_error why) {
   give_back_body_bytes();
   auto response = to_response(why);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
-  co_await line_->write(bytes, clock::now() + house_.options.write_timeout);
+  co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
   co_return false;
 }
@@ -190,7 +190,7 @@ void http_session::close_if_idle() {
 }
 
 void http_session::end_request(const failure& why) {
-  if (current_ != nullptr) current_->end(why);
+  if (turn_) turn_->end(why);
 }
 
 void http_session::abort() {
