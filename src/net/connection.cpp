@@ -18,7 +18,8 @@ using error = boost::system::error_code;
 using clock = std::chrono::steady_clock;
 
 constexpr auto await_tuple = asio::as_tuple(asio::use_awaitable);
-constexpr auto peer_poll_period = 100ms;  // while bytes of a next request hide the end
+constexpr auto peer_poll_period = 100ms;            // while bytes of a next request hide the end
+constexpr std::size_t max_write_bytes = 256 << 10;  // that `patience` counts for
 constexpr auto linger_time = 1s;
 constexpr std::size_t max_linger_bytes = 1 << 20;
 
@@ -44,15 +45,20 @@ asio::awaitable<io_result> connection::read_some(std::string& out, std::size_t m
   co_return num_bytes > 0 ? io_result::done : io_result::timed_out;
 }
 
-asio::awaitable<io_result> connection::write(std::string_view bytes, steady_time deadline) {
-  if (is_aborted_) co_return io_result::gone;
-  arm(deadline);
-  auto buffer = asio::buffer(bytes.data(), bytes.size());
-  auto result = co_await asio::async_write(socket_, buffer, await_tuple);
-  deadline_ = steady_time::max();
-  auto& [why, num_bytes] = result;
-  if (is_aborted_ || (why && !is_overdue_)) co_return io_result::gone;
-  co_return num_bytes == bytes.size() ? io_result::done : io_result::timed_out;
+asio::awaitable<io_result> connection::write(std::string_view bytes,
+                                             std::chrono::milliseconds patience) {
+  while (!bytes.empty()) {
+    if (is_aborted_) co_return io_result::gone;
+    arm(clock::now() + patience);
+    auto buffer = asio::buffer(bytes.data(), std::min(bytes.size(), max_write_bytes));
+    auto result = co_await asio::async_write(socket_, buffer, await_tuple);
+    deadline_ = steady_time::max();
+    auto& [why, num_bytes] = result;
+    if (is_aborted_ || (why && !is_overdue_)) co_return io_result::gone;
+    if (why) co_return io_result::timed_out;
+    bytes.remove_prefix(num_bytes);
+  }
+  co_return io_result::done;
 }
 
 // Deadlines mostly move away from us, so the alarm is seldom set anew: it looks when it fires.
@@ -97,6 +103,11 @@ void connection::look_at_peer() {
   if (!on_gone_) return;
   if (peer_is_gone()) {
     std::exchange(on_gone_, nullptr)();
+    return;
+  }
+  error ignored;
+  if (socket_.available(ignored) == 0) {
+    wait_for_peer();
     return;
   }
   if (std::exchange(is_waiting_for_peer_, true)) return;

@@ -31,7 +31,9 @@ class connection : public std::enable_shared_from_this<connection> {
   // Appends what comes, at most `max_bytes`.
   asio::awaitable<io_result> read_some(std::string& out, std::size_t max_bytes,
                                        steady_time deadline);
-  asio::awaitable<io_result> write(std::string_view bytes, steady_time deadline);
+  // All of `bytes`, however long that takes, as long as the client takes some of them in each
+  // `patience`.
+  asio::awaitable<io_result> write(std::string_view bytes, std::chrono::milliseconds patience);
 
   // Calls `on_gone` once if the client closes its side or resets; bytes of a next request are no
   // end. A half-closed client counts as gone. Stops with `unwatch`.

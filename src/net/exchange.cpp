@@ -44,10 +44,6 @@ exchange::~exchange() {
 
 strand_home exchange::home() { return {line_.strand(), house_.house}; }
 
-connection::steady_time exchange::write_deadline() const {
-  return std::chrono::steady_clock::now() + house_.options.write_timeout;
-}
-
 std::vector<http_header> exchange::common_headers() const { return {{"X-Request-Id", id_}}; }
 
 asio::awaitable<void> exchange::reply(http_response response) {
@@ -56,7 +52,7 @@ asio::awaitable<void> exchange::reply(http_response response) {
   for (auto& header : common_headers()) response.headers.push_back(std::move(header));
   auto bytes = serialise_head(response, head());
   if (request_.method != "HEAD") bytes += response.body;
-  auto result = co_await line_.write(bytes, write_deadline());
+  auto result = co_await line_.write(bytes, house_.options.write_timeout);
   is_complete_ = result == io_result::done;
 }
 
@@ -79,7 +75,7 @@ asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
   else
     append_chunk(bytes, events);
   if (is_last && !request_.is_http_1_0) bytes += last_chunk;
-  auto result = co_await line_.write(bytes, write_deadline());
+  auto result = co_await line_.write(bytes, house_.options.write_timeout);
   is_complete_ = is_last && result == io_result::done;
   co_return result == io_result::done;
 }
@@ -88,6 +84,7 @@ feed& exchange::open_feed(feed_order order) {
   order.max_pending_bytes = house_.options.max_pending_bytes;
   feed_.emplace(house_.system, home(), std::move(order));
   line_.watch_peer([this] {
+    client_left_ = true;
     // A write to somebody who left must not wait for its timeout.
     line_.abort();
     feed_->leave({.code = error_code::shutting_down, .message = "the client left"});

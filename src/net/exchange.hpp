@@ -46,7 +46,8 @@ class exchange {
   // The connection may serve another request.
   bool can_go_on() const { return is_complete_ && keep_alive_; }
   bool has_begun() const { return status_ != 0; }
-  int status() const { return status_; }  // 0: nothing was answered
+  // For the statistics: 0 if nothing was answered, 499 if the client left before the end.
+  int status() const { return client_left_ ? 499 : status_; }
 
   // Ends what is under way; the client hears `why`.
   void end(const failure& why);
@@ -54,7 +55,6 @@ class exchange {
  private:
   std::vector<http_header> common_headers() const;
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
-  connection::steady_time write_deadline() const;
 
   server_context& house_;
   connection& line_;
@@ -65,6 +65,7 @@ class exchange {
   std::optional<feed> feed_;
   bool keep_alive_;
   bool is_complete_ = false;
+  bool client_left_ = false;
   int status_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "net/feed.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -48,6 +49,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
     });
     // Without this an exception would travel along the link and take the queue down.
     set_exception_handler([this](std::exception_ptr&) -> caf::error {
+      withdraw();
       end({.why = finish_reason::failed, .error = engine_gone()});
       return caf::exit_reason::normal;
     });
@@ -78,6 +80,8 @@ class feed_actor : public strand_hosted<token_sink::base> {
             submit{std::exchange(r, std::move(kept)), caf::actor_cast<token_sink>(this)})
         .then([](const accepted&) {},
               [this](const caf::error& why) {
+                // It may yet be accepted, and nobody would read the answer.
+                if (why == caf::sec::request_timeout) withdraw();
                 end({.why = finish_reason::failed, .error = to_failure(why)});
               });
   }
@@ -107,8 +111,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
   void take_text() {
     auto& piece = state_->piece;
     piece.text += words_.take();
-    auto num_bytes = piece.text.size() + piece.tokens.size() * sizeof(sampled_token);
-    if (num_bytes > order_.max_pending_bytes) {
+    if (piece.text.size() + piece.tokens.size() * token_bytes() > order_.max_pending_bytes) {
       withdraw();
       end({.why = finish_reason::cancelled,
            .usage = usage_,
@@ -133,6 +136,11 @@ class feed_actor : public strand_hosted<token_sink::base> {
     usage.completion_tokens = usage_.completion_tokens;
     auto why = words_.matched_stop() ? finish_reason::stop : news.why;
     end({.why = why, .usage = usage, .error = news.error});
+  }
+
+  std::size_t token_bytes() const {
+    auto num_likely = std::max(0, order_.request.sampling.num_logprobs);
+    return sizeof(sampled_token) + static_cast<std::size_t>(num_likely) * sizeof(token_logprob);
   }
 
   void withdraw() {

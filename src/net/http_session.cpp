@@ -13,6 +13,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 constexpr std::size_t read_bytes = 16 << 10;
+constexpr std::size_t idle_read_bytes = 2 << 10;  // all that an idle connection holds
 constexpr std::string_view no_route = "other";
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -66,13 +67,13 @@ asio::awaitable<void> http_session::run() {
 asio::awaitable<bool> http_session::serve_one() {
   request_parser parser({.max_body_bytes = house_.options.max_body_bytes});
   if (!co_await read_request(parser)) co_return false;
-  exchange turn(house_, *line_, parser.take());
-  current_ = &turn;
+  auto& turn = turn_.emplace(house_, *line_, parser.take());
   co_await dispatch(turn);
-  current_ = nullptr;
   observe(turn);
+  bool can_go_on = turn.can_go_on() && !house_.is_draining;
+  turn_.reset();
   give_back_body_bytes();
-  co_return turn.can_go_on() && !house_.is_draining;
+  co_return can_go_on;
 }
 
 asio::awaitable<bool> http_session::read_request(request_parser& parser) {
@@ -88,7 +89,7 @@ asio::awaitable<bool> http_session::read_request(request_parser& parser) {
     if (parser.is_done()) co_return true;
     if (!had_head && parser.has_head()) body_begin_ = clock::now();
     if (parser.expects_continue() && !std::exchange(was_continued, true)) {
-      auto told = co_await line_->write(go_on, clock::now() + house_.options.write_timeout);
+      auto told = co_await line_->write(go_on, house_.options.write_timeout);
       if (told != io_result::done) co_return false;
     }
     if (!co_await read_more(parser)) co_return false;
@@ -100,7 +101,8 @@ asio::awaitable<bool> http_session::read_first_byte() {
   if (house_.is_draining) co_return false;
   is_idle_ = true;
   auto deadline = clock::now() + house_.options.idle_timeout;
-  auto result = co_await line_->read_some(input_, read_bytes, deadline);
+  std::string().swap(input_);
+  auto result = co_await line_->read_some(input_, idle_read_bytes, deadline);
   is_idle_ = false;
   co_return result == io_result::done;
 }
@@ -142,9 +144,10 @@ asio::awaitable<bool> http_session::read_more(const request_parser& parser) {
 
 // Always false: after a broken request nobody knows where the next one begins.
 asio::awaitable<bool> http_session::refuse_and_close(http_error why) {
+  give_back_body_bytes();
   auto response = to_response(why);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
-  co_await line_->write(bytes, clock::now() + house_.options.write_timeout);
+  co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
   co_return false;
 }
@@ -187,7 +190,7 @@ void http_session::close_if_idle() {
 }
 
 void http_session::end_request(const failure& why) {
-  if (current_ != nullptr) current_->end(why);
+  if (turn_) turn_->end(why);
 }
 
 void http_session::abort() {

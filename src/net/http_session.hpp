@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "net/connection.hpp"
@@ -44,8 +45,8 @@ class http_session : public std::enable_shared_from_this<http_session> {
 
   server_context& house_;
   std::shared_ptr<connection> line_;
-  std::string input_;  // read, not yet parsed
-  exchange* current_ = nullptr;
+  std::string input_;                   // read, not yet parsed
+  std::optional<exchange> turn_;        // the request that is answered at present
   bool is_idle_ = false;                // waits for the first byte of a request
   connection::steady_time begin_;       // of the request that is read
   connection::steady_time body_begin_;  // of the present stretch of its body

@@ -107,7 +107,8 @@ void listener::begin_session(tcp::socket socket) {
   house_.sessions.add(session);
   ++num_connections_;
   auto finish = [self = shared_from_this(), session,
-                 guest = head_count::guest(house_.house)](std::exception_ptr) mutable {
+                 guest = head_count::guest(house_.house)](std::exception_ptr thrown) mutable {
+    if (thrown) log_thrown("a session", thrown);
     session->close();
     asio::post(self->strand_, [self] {
       --self->num_connections_;

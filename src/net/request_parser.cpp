@@ -32,6 +32,17 @@ http_error too_large_body(std::uint64_t limit) {
                 "body_too_large");
 }
 
+// The first line ends with "HTTP/" and a version, whichever.
+bool names_version(std::string_view head) {
+  constexpr std::string_view name = " HTTP/";
+  auto line = head.substr(0, head.find("\r\n"));
+  auto at = line.rfind(name);
+  if (at == std::string_view::npos) return false;
+  auto version = line.substr(at + name.size());
+  auto is_plain = [](char c) { return (c >= '0' && c <= '9') || c == '.'; };
+  return !version.empty() && std::ranges::all_of(version, is_plain);
+}
+
 std::optional<http_error> check_transfer_encoding(const fields& head) {
   auto num_codings = head.count(http::field::transfer_encoding);
   if (num_codings == 0) return std::nullopt;
@@ -156,7 +167,7 @@ struct request_parser::state {
     if (!why || why == http::error::need_more) return taken;
     if (why == http::error::body_limit)
       fail(too_large_body(limits.max_body_bytes));
-    else if (why == http::error::bad_version)
+    else if (why == http::error::bad_version && names_version(bytes))
       fail(refuse(505, "the only versions that are spoken are HTTP/1.1 and HTTP/1.0",
                   "unsupported_version"));
     else

@@ -3,6 +3,7 @@
 #include <caf/all.hpp>
 
 #include <boost/asio/thread_pool.hpp>
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -21,7 +22,7 @@ struct server_context {
       : system(actors),
         facts(std::move(what)),
         options(std::move(how)),
-        text_threads(options.num_text_threads) {}
+        text_threads(std::max(1U, options.num_text_threads)) {}
 
   // A number for a request: unique within this server, and a seed for it that no other request has.
   request_id next_id() { return {num_ids.fetch_add(1, std::memory_order_relaxed) + 1}; }

@@ -15,6 +15,16 @@ void log_exception(std::string_view request_id, std::string_view what) {
   spdlog::error("{} threw: {}", request_id, what);
 }
 
+void log_thrown(std::string_view who, const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    spdlog::error("{} ended by an exception: {}", who, error.what());
+  } catch (...) {
+    spdlog::error("{} ended by something that is no exception", who);
+  }
+}
+
 void log_listening(std::string_view host, unsigned port) {
   spdlog::info("listening on {} port {}", host, port);
 }

@@ -128,6 +128,8 @@ class fake_engine : public request_queue::base {
     auto& s = *script_;
     for (auto it = running_.begin(); it != running_.end();) it = generate(it);
     if (s.die_after >= 0 && ++num_steps_ > s.die_after) {
+      if (s.dies_silently)
+        s.unfinished = std::make_shared<decltype(running_)>(std::exchange(running_, {}));
       quit(caf::exit_reason::kill);
       return;
     }

@@ -27,6 +27,9 @@ struct engine_script {
   std::atomic<int> fail_after{-1};
   std::atomic<int> time_out_after{-1};
   std::atomic<int> die_after{-1};  // the actor itself
+  // Its death tells no reader, as if somebody else still held their requests.
+  std::atomic<bool> dies_silently{false};
+  std::shared_ptr<void> unfinished;  // of a silent death
   std::atomic<bool> is_full{false};
   std::atomic<bool> is_ready{true};
 

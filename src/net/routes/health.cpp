@@ -1,17 +1,13 @@
-#include <chrono>
-#include <string>
+#include <utility>
 
-#include "net/bridge.hpp"
 #include "net/exchange.hpp"
+#include "net/house_questions.hpp"
 #include "net/routes/routes.hpp"
 
 namespace troupe {
 
-using namespace std::chrono_literals;
-
 asio::awaitable<void> answer_health(exchange& turn) {
-  auto text = co_await ask<std::string>(turn.house().system, turn.home(), turn.facts().observer,
-                                        render{}, 2000ms);
+  auto text = co_await ask_for_metrics(turn);
   if (text) {
     http_response response{.body = "{\"status\": \"alive\"}\n"};
     co_await turn.reply(std::move(response));

@@ -1,17 +1,13 @@
-#include <chrono>
-#include <string>
+#include <utility>
 
-#include "net/bridge.hpp"
 #include "net/exchange.hpp"
+#include "net/house_questions.hpp"
 #include "net/routes/routes.hpp"
 
 namespace troupe {
 
-using namespace std::chrono_literals;
-
 asio::awaitable<void> answer_metrics(exchange& turn) {
-  auto text = co_await ask<std::string>(turn.house().system, turn.home(), turn.facts().observer,
-                                        render{}, 5000ms);
+  auto text = co_await ask_for_metrics(turn);
   if (text) {
     http_response response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                            .body = *std::move(text)};

@@ -1,14 +1,12 @@
-#include <chrono>
 #include <string>
+#include <utility>
 
-#include "net/bridge.hpp"
 #include "net/exchange.hpp"
+#include "net/house_questions.hpp"
 #include "net/routes/routes.hpp"
 
 namespace troupe {
 namespace {
-
-using namespace std::chrono_literals;
 
 http_error not_ready(std::string reason) {
   return {.status = 503, .message = std::move(reason), .code = "not_ready"};
@@ -21,12 +19,11 @@ asio::awaitable<void> answer_ready(exchange& turn) {
   if (turn.house().is_draining) {
     reason = "the server is shutting down";
   } else {
-    auto status = co_await ask<replica_status>(turn.house().system, turn.home(), turn.facts().copy,
-                                               ask_status{}, 2000ms);
+    auto status = co_await ask_for_status(turn);
     if (!status)
       reason = status.error().message;
     else if (!status->ready)
-      reason = status->reason;
+      reason = status->reason.empty() ? "the replica is not ready" : status->reason;
     if (reason.empty()) {
       http_response response{.body = "{\"status\": \"ready\"}\n"};
       co_await turn.reply(std::move(response));
