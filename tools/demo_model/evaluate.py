@@ -92,7 +92,8 @@ def main():
             for key, value in score_reviews(generator, args.reviews, lang, **options).items():
                 print(f"{lang} {name} {key}: {100 * value:.1f} %")
     print(
-        f"translation exact: {100 * exact_answers(generator, 'translate', 'en', args.reviews):.1f} %"
+        "translation exact: "
+        f"{100 * exact_answers(generator, 'translate', 'en', args.reviews):.1f} %"
     )
 
 
