@@ -95,10 +95,11 @@ TEST_CASE("the events hold the same text, and their bytes are chunks of whole ev
 
 TEST_CASE("the bytes of a stream") {
   net_stage stage;
+  // What may become the stop string comes with the end, so that there is one event, not one or two.
   client reader(stage.port());
-  reader.send(client::post_text("/generate",
-                                R"({"prompt": "ab", "max_tokens": 2, "stream": true, "seed": 1})",
-                                "X-Request-Id: r1\r\n"));
+  reader.send(client::post_text(
+      "/generate", R"({"prompt": "ab", "max_tokens": 2, "stream": true, "seed": 1, "stop": "abx"})",
+      "X-Request-Id: r1\r\n"));
   auto bytes = reader.receive_until("0\r\n\r\n");
   CHECK(bytes ==
         "HTTP/1.1 200 OK\r\n"

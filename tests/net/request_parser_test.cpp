@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <random>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,37 @@ TEST_CASE("the request's parts") {
     CHECK(got.request.body == "hello");
     CHECK_FALSE(got.request.keep_alive);
     CHECK(got.rest == "GET");  // belongs to the next request
+  }
+}
+
+TEST_CASE("however the bytes arrive, they mean the same") {
+  std::mt19937 chance(7);
+  const std::string seeds[] = {
+      post + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: u\r\n\r\nGET",
+      post + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      post + "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhelloGET / HTTP/1.1\r\n",
+  };
+  const std::string_view letters("\r\n:; 0aF,\t\0\xff", 12);
+  for (int i = 0; i < 6000; ++i) {
+    auto bytes = seeds[chance() % std::size(seeds)];
+    for (auto num = chance() % 4; num > 0; --num) {
+      auto at = chance() % bytes.size();
+      if (chance() % 2)
+        bytes[at] = letters[chance() % letters.size()];
+      else if (chance() % 2)
+        bytes.erase(at, 1);
+      else
+        bytes.insert(at, 1, letters[chance() % letters.size()]);
+    }
+    CAPTURE(bytes);
+    auto whole = parse(bytes, bytes.size());
+    for (std::size_t step : {1, 2, 3, 5, 17}) {
+      auto pieces = parse(bytes, step);
+      CHECK(pieces.is_done == whole.is_done);
+      if (whole.is_done) CHECK(pieces.request.body == whole.request.body);
+      if (whole.is_done) CHECK(pieces.rest == whole.rest);
+      CHECK((pieces.status == 0) == (whole.status == 0));
+    }
   }
 }
 
