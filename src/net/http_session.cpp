@@ -14,6 +14,8 @@ using clock = std::chrono::steady_clock;
 
 constexpr std::size_t read_bytes = 16 << 10;
 constexpr std::size_t idle_read_bytes = 2 << 10;  // all that an idle connection holds
+// A declared body that is too long but not absurd is thrown away; a longer one ends the connection.
+constexpr std::uint64_t max_skipped_bytes = 64U << 20;
 constexpr std::string_view no_route = "other";
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -66,7 +68,8 @@ asio::awaitable<void> http_session::run() {
 
 asio::awaitable<bool> http_session::serve_one() {
   request_parser parser({.max_body_bytes = house_.options.max_body_bytes});
-  if (!co_await read_request(parser)) co_return false;
+  auto result = co_await read_request(parser);
+  if (result != read_result::request) co_return result == read_result::refused;
   auto& turn = turn_.emplace(house_, *line_, parser.take());
   co_await dispatch(turn);
   observe(turn);
@@ -76,23 +79,25 @@ asio::awaitable<bool> http_session::serve_one() {
   co_return can_go_on;
 }
 
-asio::awaitable<bool> http_session::read_request(request_parser& parser) {
-  if (!co_await read_first_byte()) co_return false;
+asio::awaitable<http_session::read_result> http_session::read_request(request_parser& parser) {
+  if (!co_await read_first_byte()) co_return read_result::closed;
   begin_ = clock::now();
   num_stretch_bytes_ = 0;
   bool was_continued = false;
   for (;;) {
     bool had_head = parser.has_head();
     bool has_room = put(parser);
+    if (parser.error() && parser.num_refused_bytes().value_or(~0ULL) <= max_skipped_bytes)
+      co_return co_await refuse_and_skip(*parser.error(), *parser.num_refused_bytes());
     if (parser.error()) co_return co_await refuse_and_close(*parser.error());
     if (!has_room) co_return co_await refuse_and_close(too_many_bodies());
-    if (parser.is_done()) co_return true;
+    if (parser.is_done()) co_return read_result::request;
     if (!had_head && parser.has_head()) body_begin_ = clock::now();
     if (parser.expects_continue() && !std::exchange(was_continued, true)) {
       auto told = co_await line_->write(go_on, house_.options.write_timeout);
-      if (told != io_result::done) co_return false;
+      if (told != io_result::done) co_return read_result::closed;
     }
-    if (!co_await read_more(parser)) co_return false;
+    if (!co_await read_more(parser)) co_return read_result::closed;
   }
 }
 
@@ -139,17 +144,37 @@ asio::awaitable<bool> http_session::read_more(const request_parser& parser) {
   if (result == io_result::gone) co_return false;
   auto why = too_slow(parser.has_head() ? "the body came too slowly"
                                         : "the request's head came too slowly");
-  co_return co_await refuse_and_close(std::move(why));
+  co_await refuse_and_close(std::move(why));
+  co_return false;
 }
 
-// Always false: after a broken request nobody knows where the next one begins.
-asio::awaitable<bool> http_session::refuse_and_close(http_error why) {
+// The answer comes at once, the body is thrown away as it comes: a client that sends all of it
+// before it reads gets its answer, too, and may go on.
+asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_error why,
+                                                                         std::uint64_t num_bytes) {
+  auto response = to_response(why);
+  auto bytes = serialise_head(response, {.keep_alive = true}) + response.body;
+  auto told = co_await line_->write(bytes, house_.options.write_timeout);
+  observe(std::string(no_route), why.status, begin_);
+  auto deadline = clock::now() + house_.options.body_timeout;
+  while (told == io_result::done && num_bytes > input_.size()) {
+    num_bytes -= input_.size();
+    input_.clear();
+    told = co_await line_->read_some(input_, read_bytes, deadline);
+  }
+  if (told != io_result::done) co_return read_result::closed;
+  input_.erase(0, num_bytes);
+  co_return read_result::refused;
+}
+
+// After a broken request nobody knows where the next one begins.
+asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_error why) {
   give_back_body_bytes();
   auto response = to_response(why);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
   co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
-  co_return false;
+  co_return read_result::closed;
 }
 
 asio::awaitable<void> http_session::dispatch(exchange& turn) {

@@ -31,12 +31,18 @@ class http_session : public std::enable_shared_from_this<http_session> {
   void abort();
 
  private:
+  enum class read_result : std::uint8_t {
+    request,  // complete
+    refused,  // answered; the connection goes on
+    closed,   // answered or not; the connection is over
+  };
   asio::awaitable<bool> serve_one();
-  asio::awaitable<bool> read_request(request_parser& parser);
+  asio::awaitable<read_result> read_request(request_parser& parser);
   asio::awaitable<bool> read_first_byte();
   asio::awaitable<bool> read_more(const request_parser& parser);
   bool put(request_parser& parser);
-  asio::awaitable<bool> refuse_and_close(http_error why);
+  asio::awaitable<read_result> refuse_and_close(http_error why);
+  asio::awaitable<read_result> refuse_and_skip(http_error why, std::uint64_t num_bytes);
   asio::awaitable<void> dispatch(exchange& turn);
   void observe(const exchange& turn);
   void observe(std::string route, int status, connection::steady_time since);

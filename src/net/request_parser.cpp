@@ -4,6 +4,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <algorithm>
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -126,6 +127,10 @@ struct request_parser::state {
       return 0;
     }
     auto taken = put_bytes(head);
+    if (error && error->status == 413) {
+      note_refused_body();
+      return num_bytes;
+    }
     if (error) return taken;
     if (!parser.is_header_done())
       fail(bad_request("the request's head is malformed"));
@@ -133,6 +138,19 @@ struct request_parser::state {
       check_head();
     parser.eager(true);
     return taken;
+  }
+
+  // Only a body whose length is written in digits and that is on its way can be skipped.
+  void note_refused_body() {
+    auto& head = parser.get();
+    auto length = view(head[http::field::content_length]);
+    std::uint64_t num_bytes = 0;
+    auto end = length.data() + length.size();
+    auto parsed = std::from_chars(length.data(), end, num_bytes);
+    bool is_plain = parsed.ec == std::errc{} && parsed.ptr == end;
+    if (is_plain && head.count(http::field::content_length) == 1 &&
+        head.count(http::field::transfer_encoding) == 0 && head.count(http::field::expect) == 0)
+      num_refused_bytes = num_bytes;
   }
 
   // A client that speaks no HTTP at all (TLS, HTTP/2) hears so at once, not after the timeout.
@@ -179,6 +197,7 @@ struct request_parser::state {
   beast_parser parser;
   std::size_t num_searched = 0;
   std::optional<http_error> error;
+  std::optional<std::uint64_t> num_refused_bytes;
 };
 
 request_parser::request_parser(parser_limits limits) : state_(std::make_unique<state>(limits)) {}
@@ -203,6 +222,10 @@ std::size_t request_parser::put(std::string_view bytes) {
 bool request_parser::has_head() const { return state_->parser.is_header_done(); }
 bool request_parser::is_done() const { return state_->parser.is_done(); }
 const std::optional<http_error>& request_parser::error() const { return state_->error; }
+
+std::optional<std::uint64_t> request_parser::num_refused_bytes() const {
+  return state_->num_refused_bytes;
+}
 
 bool request_parser::expects_continue() const {
   return has_head() && state_->parser.get().count(http::field::expect) > 0;

@@ -31,6 +31,9 @@ class request_parser {
   bool is_done() const;
   // Once set, the connection's framing is lost: answer and close.
   const std::optional<http_error>& error() const;
+  // With a 413: how many bytes of the declared body follow what was taken. Whoever skips them keeps
+  // the framing. None when nobody can know (chunked), or when the client waits for "100 Continue".
+  std::optional<std::uint64_t> num_refused_bytes() const;
   // The head asks for "100 Continue" before its body comes.
   bool expects_continue() const;
   // What was read; the body is complete once `is_done`.

@@ -50,10 +50,26 @@ TEST_CASE("errors of the framing end it, after the answer") {
   };
   CHECK(status("GET / HTTP/1.1\r\n\r\n") == 400);
   CHECK(status("GET / HTTP/1.1\r\nX: " + std::string(9000, 'a') + "\r\n\r\n") == 431);
-  CHECK(status(client::post_text("/generate", std::string(1001, ' '))) == 413);
+  CHECK(status("POST /generate HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000000\r\n\r\n") == 413);
+  CHECK(status("POST /generate HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n"
+               "Expect: 100-continue\r\n\r\n") == 413);
   CHECK(status("POST /generate HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" +
                std::string(0x400, ' ') + "\r\n0\r\n\r\n") == 413);
   CHECK(status("POST /generate HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n") == 501);
+  CHECK(stage.script().num_submitted == 0);
+}
+
+TEST_CASE("a body that is too long is refused at once, skipped, and the connection goes on") {
+  net_stage stage({.max_body_bytes = 1000});
+  client reader(stage.port());
+  reader.send("POST /generate HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n");
+  CHECK(reader.receive().status == 413);
+  std::string body(300'000, '{');
+  reader.send(body + "GET /version HTTP/1.1\r\nHost: h\r\n\r\n");
+  CHECK(reader.receive().status == 200);
+  reader.send(client::post_text("/generate", std::string(1001, ' ')));
+  CHECK(reader.receive().status == 413);
+  CHECK(reader.get("/version").status == 200);
   CHECK(stage.script().num_submitted == 0);
 }
 
