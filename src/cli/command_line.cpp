@@ -169,6 +169,20 @@ void add_http_flags(CLI::App* app, serve_options& o) {
   add_bytes(app, "--max-body-bytes", o.max_body_bytes, "Largest request body")
       ->default_str("8MiB")
       ->group(group);
+  add_bytes(app, "--max-bodies-bytes", o.max_bodies_bytes, "Bodies of all requests together")
+      ->default_str("256MiB")
+      ->group(group);
+  add_bytes(app, "--max-pending-bytes", o.max_pending_bytes,
+            "Of one answer, unread by its client, before it is cancelled")
+      ->default_str("256KiB")
+      ->group(group);
+  add_time(app, "--header-timeout", o.header_timeout, "First to last byte of a request's head")
+      ->group(group);
+  add_time(app, "--body-timeout", o.body_timeout, "For every 5 KiB of a body")->group(group);
+  add_time(app, "--idle-timeout", o.idle_timeout, "Between two requests of a connection")
+      ->group(group);
+  add_time(app, "--write-timeout", o.write_timeout, "For a client to take what it is sent")
+      ->group(group);
 }
 
 void add_serve(CLI::App& app, int& status) {
@@ -218,6 +232,7 @@ int run_command_line(int argc, char** argv) {
   CLI::App app{"Troupe serves Qwen2.5 models to many readers at once.", "troupe"};
   app.set_version_flag("--version", "troupe " TROUPE_VERSION);
   app.require_subcommand(1);
+  app.get_formatter()->column_width(44);
   int status = 0;
   add_serve(app, status);
   add_tokenize(app, status);

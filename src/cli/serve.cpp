@@ -88,12 +88,19 @@ server_options make_server_options(const serve_options& options) {
           .port = options.port,
           .num_io_threads = options.io_threads,
           .max_connections = options.max_connections,
-          .max_body_bytes = options.max_body_bytes};
+          .max_body_bytes = options.max_body_bytes,
+          .max_bodies_bytes = options.max_bodies_bytes,
+          .max_pending_bytes = options.max_pending_bytes,
+          .header_timeout = options.header_timeout,
+          .body_timeout = options.body_timeout,
+          .idle_timeout = options.idle_timeout,
+          .write_timeout = options.write_timeout};
 }
 
 void print_welcome(const serve_options& options, std::uint16_t port) {
   auto address = "http://" + options.host + ":" + std::to_string(port);
-  std::cout << "Troupe is listening on " << address << "\n\n  curl " << address
+  std::cout << "Troupe is listening on " << address << "/ (a page for browsers is there)\n\n  curl "
+            << address
             << "/generate -H 'Content-Type: application/json' \\\n"
                "    -d '{\"prompt\": \"Hello! Who are you?\", \"max_tokens\": 100}'\n\n"
             << std::flush;

@@ -43,6 +43,12 @@ struct serve_options {
   std::uint32_t io_threads = 1;
   std::uint32_t max_connections = 4096;
   std::uint64_t max_body_bytes = 8U << 20;
+  std::uint64_t max_bodies_bytes = 256U << 20;   // of all requests together
+  std::uint64_t max_pending_bytes = 256U << 10;  // of one answer, unread by its client
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{10'000};
+  std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds write_timeout{30'000};
 
   bool only_plan = false;
   bool only_protocol = false;
