@@ -117,6 +117,23 @@ TEST_CASE("random arrivals, cancels and time: every request ends once, all pages
   }
 }
 
+TEST_CASE("a cancel finds its request where it runs, and the pages come back") {
+  stage s(limits_of(64));
+  auto ears = std::make_shared<heard>();
+  auto request = make(1, 20, 400);
+  request.sampling.ignore_eos = true;
+  s.post(request, ears);
+  while (ears->tokens.size() < 5) REQUIRE(s.director().try_run_once());
+  auto num_steps = s.device().num_steps.load();
+  s.self->send(s.queue, cancel{{1}});
+  s.play();
+  REQUIRE(ears->endings.size() == 1);
+  CHECK(ears->endings[0].why == finish_reason::cancelled);
+  // Of 400 steps only those that ran while the message was under way.
+  CHECK(s.device().num_steps < num_steps + 50);
+  check_quiet(s);
+}
+
 TEST_CASE("a full queue refuses at once, by count and by tokens, and says when to come back") {
   auto limits = limits_of(400, 1);
   limits.max_waiting_requests = 3;
