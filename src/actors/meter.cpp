@@ -69,9 +69,9 @@ class meter_actor : public meter::base {
 
   void count_request(const request_observed& r) {
     ++seen_.num_finished[static_cast<std::size_t>(r.why)];
+    if (r.admitted == steady_time{}) return;
     seen_.prompt_tokens += r.usage.prompt_tokens;
     seen_.generation_tokens += r.usage.completion_tokens;
-    if (r.admitted == steady_time{}) return;
     seen_.queue_time.observe(seconds_between(r.arrival, r.admitted));
     if (r.first_token == steady_time{}) return;
     seen_.first_token.observe(seconds_between(r.arrival, r.first_token));
@@ -116,9 +116,10 @@ class meter_actor : public meter::base {
       text.family(name, metrics_text::kind::counter, help);
       text.sample(static_cast<double>(value));
     };
-    counter("vllm:prompt_tokens_total", seen_.prompt_tokens, "Prompt tokens of ended requests.");
+    counter("vllm:prompt_tokens_total", seen_.prompt_tokens,
+            "Prompt tokens of requests that ran and ended.");
     counter("vllm:generation_tokens_total", seen_.generation_tokens,
-            "Generated tokens of ended requests.");
+            "Generated tokens of requests that ran and ended.");
     counter("vllm:num_preemptions_total", seen_.num_preemptions,
             "Sequences that gave their pages up and were computed again.");
     counter("vllm:prefix_cache_queries_total", seen_.pages.queried_tokens,

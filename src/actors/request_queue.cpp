@@ -104,7 +104,7 @@ class request_queue_actor : public request_queue::base {
       for (auto& taker : takers_) send(taker, gone);
       return;
     }
-    remove(it)->finish(gone.why, {}, {});
+    end(it, gone.why, {});
     observe();
   }
 
@@ -134,17 +134,19 @@ class request_queue_actor : public request_queue::base {
     monitor(taker);
   }
 
-  ending_ptr remove(std::map<order, waiting_request>::iterator it) {
-    auto reader = std::move(it->second.entry.reader);
-    num_waiting_tokens_ -= it->second.entry.request.prompt.size();
+  void end(std::map<order, waiting_request>::iterator it, finish_reason why, failure error) {
+    auto& request = it->second.entry.request;
+    token_usage usage{.prompt_tokens = static_cast<std::uint32_t>(request.prompt.size())};
+    it->second.entry.reader->finish(why, usage, std::move(error));
+    send(meter_, request_observed{.why = why, .usage = usage, .arrival = request.arrival});
+    num_waiting_tokens_ -= request.prompt.size();
     waiting_.erase(it);
-    return reader;
   }
 
   void close(const drain& ask) {
     closed_ = ask.why;
     if (!ask.end_waiting) return;
-    while (!waiting_.empty()) remove(waiting_.begin())->finish(finish_reason::failed, {}, ask.why);
+    while (!waiting_.empty()) end(waiting_.begin(), finish_reason::failed, ask.why);
     observe();
   }
 
@@ -159,9 +161,9 @@ class request_queue_actor : public request_queue::base {
       auto next = std::next(it);
       auto& w = it->second;
       if (std::min(w.queue_deadline, w.entry.request.deadline) <= now)
-        remove(it)->finish(finish_reason::timed_out, {},
-                           {.code = error_code::timed_out,
-                            .message = "the request waited longer than --queue-timeout"});
+        end(it, finish_reason::timed_out,
+            {.code = error_code::timed_out,
+             .message = "the request waited longer than --queue-timeout"});
       it = next;
     }
     if (!waiting_.empty()) keep_time();

@@ -114,6 +114,7 @@ TEST_CASE("random arrivals, cancels and time: every request ends once, all pages
         CHECK(std::equal(got.begin(), got.end(), expected.begin()));
     }
     check_quiet(s);
+    CHECK(s.metric_sum("vllm:request_success_total") == 60);  // nothing lost, nothing twice
   }
 }
 

@@ -119,6 +119,15 @@ class stage {
     if (at == std::string::npos) return -1;
     return std::stod(text.substr(text.find("} ", at) + 2));
   }
+  // Of all samples of a family.
+  double metric_sum(const std::string& name) {
+    auto text = metrics();
+    double sum = 0;
+    for (auto at = text.find("\n" + name + "{"); at != std::string::npos;
+         at = text.find("\n" + name + "{", at + 1))
+      sum += std::stod(text.substr(text.find("} ", at) + 2));
+    return sum;
+  }
   caf::scheduler::test_coordinator& director() {
     return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   }
