@@ -5,11 +5,13 @@
 #include <spdlog/spdlog.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <sstream>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "actors/replica.hpp"
 #include "cli/load_model.hpp"
@@ -125,6 +127,19 @@ void drain_server(server& front, const request_queue& queue, const serve_options
     if (stop.wait_for(5ms)) break;
 }
 
+// The actors end while the front's threads still run: a last word to a reader touches its strand.
+void end_actors(caf::actor_system& system, const std::vector<caf::actor>& actors) {
+  for (auto& actor : actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (system.registry().running() > 0) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      spdlog::error("a device does not come back from its step; leaving without it");
+      std::_Exit(1);
+    }
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
 int serve_model(const planned_model& plan, const serve_options& options, runner_factory runners) {
   signals stop;
   auto config = make_system_config();
@@ -148,9 +163,8 @@ int serve_model(const planned_model& plan, const serve_options& options, runner_
       stop.wait();
       drain_server(front, queue, options, stop);
     }
-    caf::anon_send_exit(copy, caf::exit_reason::user_shutdown);
-    caf::anon_send_exit(queue, caf::exit_reason::user_shutdown);
-    caf::anon_send_exit(observer, caf::exit_reason::user_shutdown);
+    end_actors(system, {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
+                        caf::actor_cast<caf::actor>(observer)});
     front.stop();
   }
   return status;
