@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Time to first token and throughput of a server under closed-loop load, as a table.
 
-    bench/serving.py [MODEL_DIR] [--concurrency 1,4,16,64] [--prompt-tokens N] [--tokens N]
+    bench/serving.py [MODEL_DIR] [--concurrency 1,4,16,64] [--prompt-chars N] [--tokens N] [flags]
 
-Starts `build/src/troupe serve` itself, streams every answer, prints one row per concurrency.
+Starts `build/src/troupe serve` itself (flags as --flag=value go to it), streams every answer, prints
+one row per concurrency.
 """
 import argparse
 import asyncio
