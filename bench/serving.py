@@ -3,8 +3,8 @@
 
     bench/serving.py [MODEL_DIR] [--concurrency 1,4,16,64] [--prompt-chars N] [--tokens N] [flags]
 
-Starts `build/src/troupe serve` itself (flags as --flag=value go to it), streams every answer, prints
-one row per concurrency.
+Starts `build/src/troupe serve` itself (flags as --flag=value go to it), streams every answer,
+prints one row per concurrency.
 """
 import argparse
 import asyncio
