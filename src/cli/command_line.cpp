@@ -2,59 +2,16 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "cli/flag_values.hpp"
+#include "cli/flags.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
 
 namespace troupe {
 namespace {
-
-CLI::Option* add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
-                      const std::string& help) {
-  auto read = [&value](const std::string& text) {
-    auto parsed = parse_time(text);
-    if (!parsed) throw CLI::ValidationError("expected a time such as 250ms, 30s or 2m: " + text);
-    value = *parsed;
-  };
-  return app->add_option_function<std::string>(name, read, help)
-      ->default_str(std::to_string(value.count() / 1000) + "s")
-      ->type_name("TIME");
-}
-
-template <class Bytes>
-CLI::Option* add_bytes(CLI::App* app, const std::string& name, Bytes& value,
-                       const std::string& help) {
-  auto read = [&value](const std::string& text) {
-    auto parsed = parse_bytes(text);
-    if (!parsed) throw CLI::ValidationError("expected bytes such as 64MiB or 1.5GB: " + text);
-    value = *parsed;
-  };
-  return app->add_option_function<std::string>(name, read, help)->type_name("BYTES");
-}
-
-// A flag that takes one of a few words.
-template <class Value>
-CLI::Option* add_choice(CLI::App* app, const std::string& name, Value& value,
-                        std::map<std::string, Value> words, const std::string& help) {
-  std::string names;
-  for (auto& [word, meaning] : words) names += (names.empty() ? "{" : ",") + word;
-  auto read = [&value, words](const std::string& text) { value = words.at(text); };
-  auto* option = app->add_option_function<std::string>(name, read, help);
-  for (auto& [word, meaning] : words)
-    if (meaning == value) option->default_str(word);
-  auto is_known = [words, names](const std::string& text) {
-    return words.contains(text) ? "" : "expected one of " + names + "}: " + text;
-  };
-  return option->check(CLI::Validator(is_known, names + "}"))->type_name("");
-}
-
-CLI::Range at_least_one() { return CLI::Range(std::uint32_t{1}, std::uint32_t{1} << 30); }
 
 void add_model_flags(CLI::App* app, serve_options& o) {
   app->add_option("model_dir", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
@@ -97,8 +54,8 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::Range(1U, 65536U))
       ->capture_default_str()
       ->group(group);
-  app->add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", o.enable_prefix_caching,
-                "Share the KV pages of equal prefixes (default: on)")
+  add_switch(app, "--enable-prefix-caching,!--no-enable-prefix-caching", o.enable_prefix_caching,
+             "Share the KV pages of equal prefixes")
       ->group(group);
   app->add_option("--tensor-parallel-size", o.tensor_parallel_size,
                   "Ranks that share the model's weights: 1, 2, 4 or 8")
@@ -156,6 +113,7 @@ void add_http_flags(CLI::App* app, serve_options& o) {
   const auto* group = "HTTP";
   app->add_option("--host", o.host, "Address to listen on")->capture_default_str()->group(group);
   app->add_option("--port", o.port, "Port to listen on; 0: any")
+      ->check(CLI::Range(0U, 65535U))
       ->capture_default_str()
       ->group(group);
   app->add_option("--io-threads", o.io_threads, "Threads that serve connections")
@@ -166,15 +124,11 @@ void add_http_flags(CLI::App* app, serve_options& o) {
       ->check(at_least_one())
       ->capture_default_str()
       ->group(group);
-  add_bytes(app, "--max-body-bytes", o.max_body_bytes, "Largest request body")
-      ->default_str("8MiB")
-      ->group(group);
+  add_bytes(app, "--max-body-bytes", o.max_body_bytes, "Largest request body")->group(group);
   add_bytes(app, "--max-bodies-bytes", o.max_bodies_bytes, "Bodies of all requests together")
-      ->default_str("256MiB")
       ->group(group);
   add_bytes(app, "--max-pending-bytes", o.max_pending_bytes,
             "Of one answer, unread by its client, before it is cancelled")
-      ->default_str("256KiB")
       ->group(group);
   add_time(app, "--header-timeout", o.header_timeout, "First to last byte of a request's head")
       ->group(group);
