@@ -29,7 +29,7 @@ HOMES = [
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),
     (r"(cuda|cublas|nccl)", {"cuda"}),
-    (r"CLI/", {"cli"}),
+    (r"(CLI|toml\+\+)/", {"cli"}),
 ]
 LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
                    r"|condition_variable\w*|\w*semaphore|latch|barrier)\b"

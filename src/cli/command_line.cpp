@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
@@ -14,7 +15,7 @@ namespace troupe {
 namespace {
 
 void add_model_flags(CLI::App* app, serve_options& o) {
-  app->add_option("model_dir", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
+  app->add_option("model", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
       ->required()
       ->type_name("MODEL_DIR");
   const auto* group = "Model";
@@ -149,7 +150,18 @@ void add_serve(CLI::App& app, int& status) {
   add_http_flags(command, *options);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
-  command->callback([options, &status] { status = run_serve(*options); });
+  // Last: it takes care of every flag that the command has by now.
+  auto sources = std::make_shared<config_sources>(command);
+  command->callback([options, sources, &status] {
+    if (auto known = sources->complete(current_environment()); !known) {
+      std::cerr << "troupe: " << known.error().message << '\n';
+      status = 2;
+    } else if (sources->only_print()) {
+      sources->print(std::cout);
+    } else {
+      status = run_serve(*options);
+    }
+  });
 }
 
 void add_tokenize(CLI::App& app, int& status) {
