@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/chat_flags.hpp"
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
 #include "cli/score.hpp"
@@ -201,6 +202,7 @@ int run_command_line(int argc, char** argv) {
   app.get_formatter()->column_width(44);
   int status = 0;
   add_serve(app, status);
+  add_chat(app, status);
   add_tokenize(app, status);
   add_score(app, status);
   try {
