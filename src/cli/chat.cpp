@@ -94,7 +94,7 @@ class chat_session {
     auto answer = ask_server(where_, client_, talk_, sampling_, [](const std::string& text) {
       std::cout << printable(text) << std::flush;
     });
-    if (!answer.content.empty()) std::cout << '\n' << std::flush;
+    if (!answer.content.empty() || answer.is_cancelled) std::cout << '\n' << std::flush;
     // A question without any answer would stand in the way of the next one.
     if (answer.content.empty() && (answer.is_cancelled || !answer.error.empty())) {
       talk_.turns.pop_back();

@@ -4,10 +4,12 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/chat_flags.hpp"
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
+#include "cli/nearest_name.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
@@ -193,6 +195,18 @@ void add_score(CLI::App& app, int& status) {
   });
 }
 
+// The flags that somebody may have meant who gave unknown ones.
+void print_hints(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (auto* command : app.get_subcommands())
+    for (auto* option : command->get_options())
+      for (auto& name : option->get_lnames()) known.push_back("--" + name);
+  for (auto& word : app.remaining(true)) {
+    auto nearest = nearest_name(word.substr(0, word.find('=')), known);
+    if (!nearest.empty()) std::cerr << "Did you mean " << nearest << "?\n";
+  }
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -207,6 +221,10 @@ int run_command_line(int argc, char** argv) {
   add_score(app, status);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    app.exit(error);
+    print_hints(app);
+    return 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

@@ -70,6 +70,12 @@ TEST_CASE("a wrong command line is refused in words, with status 2") {
   }
 }
 
+TEST_CASE("an unknown flag is refused with the nearest known one") {
+  auto refused = run({"serve", TROUPE_DEMO_MODEL, "--max-num-seq=3"});
+  CHECK(refused.status == 2);
+  CHECK(refused.err.find("Did you mean --max-num-seqs?") != std::string::npos);
+}
+
 TEST_CASE("--plan prints the sum and leaves") {
   auto plan = run({"serve", TROUPE_DEMO_MODEL, "--plan", "--num-gpu-blocks-override", "300"});
   CHECK(plan.status == 0);

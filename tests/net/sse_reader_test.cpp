@@ -33,6 +33,8 @@ TEST_CASE("lines end with LF, CR or CRLF, wherever the bytes are cut") {
   CHECK(data_of("data: a\r\rdata: b\r\r") == "[a][b]");
   CHECK(data_of("data: a\r\n\r\ndata: b\r\n\r\n") == "[a][b]");
   CHECK(data_of("data: a\r\n\ndata: b\n\r\n") == "[a][b]");
+  CHECK(data_of("data: a\r\ndata: b\r\n\r\n") == "[a\nb]");
+  CHECK(data_of("data: a\rdata: b\r\r") == "[a\nb]");
 }
 
 TEST_CASE("the examples of the standard") {
