@@ -48,13 +48,19 @@ std::string table_of(const std::string& group) {
 
 bool is_flag(const CLI::Option* option) { return option->get_items_expected_max() == 0; }
 
+// Between what a flag's key says and what the flag means: the opposite for one that is called
+// --no-x and nothing else. The same in both directions.
+std::string turned(const CLI::Option* option, const std::string& word) {
+  return is_flag(option) ? option->get_flag_value(key_of(option), word) : word;
+}
+
 bool is_list(const CLI::Option* option) { return option->get_items_expected_max() > 1; }
 
 // As text that the flag can read; CLI11 writes lists as "[a,b]".
 std::vector<std::string> default_values(const CLI::Option* option) {
   auto text = option->get_default_str();
   if (is_flag(option) && text.empty()) return {"false"};
-  if (!is_list(option) && !text.empty()) return {text};
+  if (!is_list(option) && !text.empty()) return {turned(option, text)};
   if (text.size() <= 2) return {};
   return CLI::detail::split(text.substr(1, text.size() - 2), ',');
 }
@@ -236,7 +242,7 @@ refusal config_sources::give(CLI::Option* option, const setting& one, const std:
   for (auto& value : one.values) {
     auto word = is_flag(option) ? yes_or_no(value) : value;
     if (!word) return wrong(place + "expected true or false, found \"" + value + "\"");
-    option->add_result(*word);
+    option->add_result(turned(option, *word));
   }
   try {
     option->run_callback();
@@ -248,7 +254,8 @@ refusal config_sources::give(CLI::Option* option, const setting& one, const std:
 }
 
 bool config_sources::is_given(const CLI::Option* option) const {
-  return option->count() > 0 && !(is_flag(option) && option->results().back() == "false");
+  return option->count() > 0 &&
+         !(is_flag(option) && turned(option, option->results().back()) == "false");
 }
 
 refusal config_sources::check_together() const {
@@ -279,6 +286,7 @@ std::string config_sources::origin(const CLI::Option* option) const {
 void config_sources::print_value(std::ostream& out, const CLI::Option* option) const {
   auto key = key_of(option);
   auto values = option->count() > 0 ? option->results() : default_values(option);
+  if (is_flag(option) && option->count() > 0) values = {turned(option, values.back())};
   for (auto* other : option->get_excludes())
     if (option->count() == 0 && is_given(other)) values.clear();
   if (values.empty()) {

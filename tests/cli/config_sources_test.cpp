@@ -40,7 +40,7 @@ struct command {
   std::string model;
   std::uint32_t num = 8;
   double share = 0.5;
-  bool cache = true, plan = false;
+  bool cache = true, plan = false, log = true;
   std::chrono::milliseconds timeout{1500};
   std::uint64_t bytes = 8U << 20;
   std::optional<std::uint64_t> exact_bytes;
@@ -61,6 +61,7 @@ struct command {
     sub->add_option("--share", share)->capture_default_str()->group("Engine");
     add_switch(sub, "--cache,!--no-cache", cache, "")->group("Engine");
     add_switch(sub, "--plan", plan, "");
+    add_switch(sub, "!--no-log", log, "");
     add_time(sub, "--idle-timeout", timeout, "")->group("Limits");
     auto* bytes_option = add_bytes(sub, "--max-bytes", bytes, "")->group("Limits");
     add_bytes(sub, "--exact-bytes", exact_bytes, "")->excludes(bytes_option)->group("Limits");
@@ -156,6 +157,26 @@ TEST_CASE("every kind of flag is read from a variable; an empty one is none") {
   CHECK(it.keys == std::vector<std::string>{"a", "b"});
   CHECK(it.origins == std::vector<std::string>{"x", "y"});
   CHECK(it.num == 8);
+}
+
+TEST_CASE("a flag that only says no means no in every source") {
+  for (auto word : {"true", "false"}) {
+    bool is_off = word == std::string("true");
+    temp_file file("no-log = " + std::string(word) + "\n");
+    command from_file, from_variable;
+    CHECK(from_file.run("m --config " + file.path()) == "");
+    CHECK(from_file.log == !is_off);
+    has(from_file.printed(), "no-log = " + std::string(word) + "  # from file");
+    CHECK(from_variable.run("m", {{"TROUPE_NO_LOG", word}}) == "");
+    CHECK(from_variable.log == !is_off);
+  }
+  command given, open;
+  CHECK(given.run("m --no-log --no-cache") == "");
+  has(given.printed(), "no-log = true  # from command line\n");
+  has(given.printed(), "cache = false  # from command line\n");
+  CHECK(open.run("m") == "");
+  has(open.printed(), "no-log = false  # default\n");
+  has(open.printed(), "cache = true  # default\n");
 }
 
 TEST_CASE("the file can be named by a variable") {
