@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/flag_values.hpp"
+#include "cli/gate_flags.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
@@ -193,6 +194,7 @@ void add_serve(CLI::App& app, int& status) {
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
+  add_gate_flags(command, options->gate);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
   command->callback([options, &status] { status = run_serve(*options); });

@@ -13,6 +13,7 @@
 #include "actors/request_queue.hpp"
 #include "core/request.hpp"
 #include "net/bridge.hpp"
+#include "net/token_account.hpp"
 #include "text/detokenizer.hpp"
 
 namespace troupe {
@@ -23,6 +24,7 @@ struct feed_order {
   std::shared_ptr<const tokenizer> words;
   std::vector<token_id> eos_token_ids;
   request_queue queue;
+  std::shared_ptr<token_account> account;     // may be null
   std::size_t max_pending_bytes = 256 << 10;  // what a slow reader may leave unread
 };
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "actors/gatekeeper.hpp"
 #include "actors/meter.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_queue.hpp"
@@ -25,6 +26,7 @@ struct service {
   std::uint64_t seed = 0;        // of the seeds drawn for requests without one
   request_queue queue;
   meter observer;
+  gatekeeper keeper;  // null where no limit needs one
   replica copy;
 };
 

@@ -5,6 +5,7 @@
 
 #include "net/answer_json.hpp"
 #include "net/exchange.hpp"
+#include "net/gate.hpp"
 #include "net/generate_body.hpp"
 #include "net/off_strand.hpp"
 #include "net/routes/routes.hpp"
@@ -33,6 +34,7 @@ feed_order make_order(exchange& turn, generation_job& job) {
   job.request.id = turn.number();
   job.request.arrival = turn.arrival();
   job.request.deadline = turn.arrival() + facts.limits.request_timeout;
+  job.request.cache_salt = turn.client().cache_salt;
   return {.request = std::move(job.request),
           .text = std::move(job.text),
           .words = facts.words,
@@ -92,6 +94,14 @@ asio::awaitable<void> answer_generate(exchange& turn) {
   auto job = co_await read_job(turn);
   if (!job) {
     co_await turn.refuse(job.error());
+    co_return;
+  }
+  auto num_tokens =
+      static_cast<std::int64_t>(job->request.prompt.size()) + job->request.sampling.max_tokens;
+  auto objection =
+      co_await charge_call(turn.house(), turn.home(), turn.client(), turn.account(), num_tokens);
+  if (objection) {
+    co_await turn.refuse(*objection);
     co_return;
   }
   answer_facts facts{.id = turn.id(),
