@@ -1,4 +1,4 @@
-"""Keys from a file, budgets, origins, proxies, connections and the access log, as flags set them."""
+"""Keys from a file, budgets, origins, proxies, connections, the access log, as flags set them."""
 import json
 import os
 import pathlib

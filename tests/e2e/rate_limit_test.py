@@ -1,4 +1,4 @@
-"""The same timeline of requests through the real nginx and through Troupe: both let the same ones in.
+"""The same timelines through the real nginx and through Troupe: both let the same ones in.
 
 nginx limits with limit_req in front of a small server of our own; it counts what reaches a location
 with an upstream, not what `return` answers.
