@@ -36,12 +36,19 @@ struct heartbeat;
 // replica
 struct ask_status;
 struct replica_status;
+// gatekeeper
+struct ask_passage;
+struct passage;
+struct charge_tokens;
+struct tokens_charged;
+struct return_tokens;
 // meter
 struct queue_observed;
 struct step_observed;
 struct pages_observed;
 struct request_observed;
 struct http_observed;
+struct refusal_observed;
 struct replica_observed;
 struct render;
 // every actor that keeps time
@@ -82,11 +89,17 @@ TROUPE_HOUSE_MESSAGE(beat)
 TROUPE_HOUSE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(ask_status)
 TROUPE_HOUSE_MESSAGE(replica_status)
+TROUPE_HOUSE_MESSAGE(ask_passage)
+TROUPE_HOUSE_MESSAGE(passage)
+TROUPE_HOUSE_MESSAGE(charge_tokens)
+TROUPE_HOUSE_MESSAGE(tokens_charged)
+TROUPE_HOUSE_MESSAGE(return_tokens)
 TROUPE_HOUSE_MESSAGE(queue_observed)
 TROUPE_HOUSE_MESSAGE(step_observed)
 TROUPE_HOUSE_MESSAGE(pages_observed)
 TROUPE_HOUSE_MESSAGE(request_observed)
 TROUPE_HOUSE_MESSAGE(http_observed)
+TROUPE_HOUSE_MESSAGE(refusal_observed)
 TROUPE_HOUSE_MESSAGE(replica_observed)
 TROUPE_HOUSE_MESSAGE(render)
 TROUPE_HOUSE_MESSAGE(tick)

@@ -13,12 +13,16 @@ double seconds_between(steady_time from, steady_time to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
+constexpr std::array<std::string_view, 6> refusal_names{"queue_full", "rate_limit", "token_budget",
+                                                        "api_key",    "origin",     "connections"};
+
 // What has been observed since the start; the last word on each gauge.
 struct observations {
   queue_observed queue;
   step_observed step;
   pages_observed pages;
-  std::uint64_t num_refused = 0, num_preemptions = 0, num_steps = 0;
+  std::array<std::uint64_t, refusal_names.size()> refusals{};  // by refusal_reason
+  std::uint64_t num_preemptions = 0, num_steps = 0;
   std::uint64_t prompt_tokens = 0, generation_tokens = 0;
   std::array<std::uint64_t, 5> num_finished{};                // by finish_reason
   std::map<std::pair<std::string, int>, std::uint64_t> http;  // by route and status
@@ -44,7 +48,7 @@ class meter_actor : public meter::base {
     return {
         [this](const queue_observed& q) {
           seen_.queue = q;
-          seen_.num_refused += q.num_refused;
+          count_refusals(refusal_reason::queue_full, q.num_refused);
         },
         [this](const step_observed& s) { count_step(s); },
         [this](const pages_observed& p) { seen_.pages = p; },
@@ -53,12 +57,17 @@ class meter_actor : public meter::base {
           ++seen_.http[{h.route, h.status}];
           seen_.http_time.observe(h.seconds);
         },
+        [this](const refusal_observed& r) { count_refusals(r.why, 1); },
         [this](const replica_observed& r) { seen_.replica = r; },
         [this](const render&) { return render_text(); },
     };
   }
 
  private:
+  void count_refusals(refusal_reason why, std::uint32_t num) {
+    seen_.refusals[static_cast<std::size_t>(why)] += num;
+  }
+
   void count_step(const step_observed& s) {
     seen_.step = s;
     seen_.num_preemptions += s.num_preemptions;
@@ -127,9 +136,13 @@ class meter_actor : public meter::base {
     counter("vllm:prefix_cache_hits_total", seen_.pages.hit_tokens,
             "Tokens found in the prefix cache.");
     counter("troupe_steps_total", seen_.num_steps, "Steps that the executors ran.");
-    counter("troupe_requests_refused_total", seen_.num_refused, "Requests that the queue refused.");
     counter("troupe_replica_restarts_total", seen_.replica.num_restarts,
             "Restarts after an executor failed.");
+    text.family("troupe_requests_refused_total", metrics_text::kind::counter,
+                "Requests refused by the queue, or at the gate, by reason.");
+    for (std::size_t i = 0; i < seen_.refusals.size(); ++i)
+      text.sample(static_cast<double>(seen_.refusals[i]),
+                  {{"reason", std::string{refusal_names[i]}}});
     text.family("vllm:request_success_total", metrics_text::kind::counter,
                 "Ended requests by the reason of their end.");
     for (std::size_t i = 0; i < seen_.num_finished.size(); ++i)

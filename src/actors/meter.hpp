@@ -41,6 +41,18 @@ struct http_observed {
   int status = 0;
   double seconds = 0;
 };
+// Why a request was answered without any work.
+enum class refusal_reason : std::uint8_t {
+  queue_full,
+  rate_limit,
+  token_budget,
+  api_key,
+  origin,       // a page from elsewhere
+  connections,  // too many from one address
+};
+struct refusal_observed {
+  refusal_reason why = refusal_reason::queue_full;
+};
 struct replica_observed {
   bool ready = false;
   std::uint32_t num_restarts = 0;
@@ -49,7 +61,8 @@ struct render {};
 
 using meter = caf::typed_actor<caf::reacts_to<queue_observed>, caf::reacts_to<step_observed>,
                                caf::reacts_to<pages_observed>, caf::reacts_to<request_observed>,
-                               caf::reacts_to<http_observed>, caf::reacts_to<replica_observed>,
+                               caf::reacts_to<http_observed>, caf::reacts_to<refusal_observed>,
+                               caf::reacts_to<replica_observed>,
                                // The metrics in Prometheus' text form.
                                caf::replies_to<render>::with<std::string>>;
 

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "actors/batcher.hpp"
+#include "actors/gatekeeper.hpp"
 #include "actors/replica.hpp"
 
 namespace troupe {
@@ -40,6 +41,7 @@ std::vector<actor_protocol> list_protocols(const caf::actor_system& system) {
           describe<page_manager>(system, "page_manager"),
           describe<executor>(system, "executor"),
           describe<replica>(system, "replica"),
+          describe<gatekeeper>(system, "gatekeeper"),
           describe<meter>(system, "meter"),
           describe<token_sink>(system, "token_sink")};
 }

@@ -9,6 +9,7 @@
 #include "cli/chat_flags.hpp"
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
+#include "cli/gate_flags.hpp"
 #include "cli/nearest_name.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
@@ -151,6 +152,7 @@ void add_serve(CLI::App& app, int& status) {
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
+  add_gate_flags(command, options->gate);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
   // Last: it takes care of every flag that the command has by now.

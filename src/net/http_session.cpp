@@ -4,7 +4,9 @@
 #include <optional>
 #include <utility>
 
+#include "net/access_log.hpp"
 #include "net/error_style.hpp"
+#include "net/gate.hpp"
 #include "net/route_table.hpp"
 #include "net/server_log.hpp"
 
@@ -51,6 +53,10 @@ http_error our_mistake() {
   return {.status = 500, .message = "the server made a mistake", .code = "internal_error"};
 }
 
+double milliseconds_since(connection::steady_time begin) {
+  return std::chrono::duration<double, std::milli>(clock::now() - begin).count();
+}
+
 }  // namespace
 
 http_session::http_session(server_context& house, asio::ip::tcp::socket socket)
@@ -84,6 +90,7 @@ asio::awaitable<http_session::read_result> http_session::read_request(request_pa
   if (!co_await read_first_byte()) co_return read_result::closed;
   begin_ = clock::now();
   num_stretch_bytes_ = 0;
+  num_request_bytes_ = 0;
   bool was_continued = false;
   for (;;) {
     bool had_head = parser.has_head();
@@ -117,6 +124,7 @@ asio::awaitable<bool> http_session::read_first_byte() {
 bool http_session::put(request_parser& parser) {
   auto num_taken = parser.put(input_);
   input_.erase(0, num_taken);
+  num_request_bytes_ += num_taken;
   if (!parser.has_head()) return true;
   num_body_bytes_ += num_taken;
   num_stretch_bytes_ += num_taken;
@@ -157,6 +165,7 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_er
   auto bytes = serialise_head(response, {.keep_alive = true}) + response.body;
   auto told = co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
+  note_broken(why.status, bytes.size());
   auto deadline = clock::now() + house_.options.body_timeout;
   while (told == io_result::done && num_bytes > input_.size()) {
     num_bytes -= input_.size();
@@ -175,6 +184,7 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_e
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
   co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
+  note_broken(why.status, bytes.size());
   co_return read_result::closed;
 }
 
@@ -183,8 +193,10 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
   auto match = find_route(all_routes(), request.method, request.path);
   bool is_known = !match.allowed_methods.empty();
   route_label_ = is_known ? std::string_view(request.path) : no_route;
-  std::optional<http_error> wrong;
   if (match.found != nullptr) turn.speak(match.found->style);
+  bool may_pass = co_await pass_gate(turn, match);
+  if (!may_pass) co_return;
+  std::optional<http_error> wrong;
   if (!is_known)
     wrong = unknown_path();
   else if (match.found == nullptr)
@@ -205,6 +217,40 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
 void http_session::observe(const exchange& turn) {
   observe(route_label_, turn.status(), turn.arrival());
   log_access(turn.id(), route_label_, turn.status(), clock::now() - turn.arrival());
+  if (house_.options.gate.log) note(turn);
+}
+
+void http_session::note(const exchange& turn) {
+  auto& gate = house_.options.gate;
+  auto& request = turn.request();
+  access_record record{.time = std::chrono::system_clock::now(),
+                       .request_id = turn.id(),
+                       .client = turn.client().address,
+                       .key_name = turn.client().key_name,
+                       .method = request.method,
+                       .route = route_label_,
+                       .status = turn.status(),
+                       .duration_ms = milliseconds_since(begin_),
+                       .bytes_in = num_request_bytes_,
+                       .bytes_out = turn.num_bytes_out(),
+                       .usage = turn.account()->usage(),
+                       .user_agent = request.header("User-Agent")};
+  if (gate.log_prompts && !request.body.empty()) record.body = request.body;
+  gate.log->write(record);
+}
+
+// Nothing of a request that could not be read is known but its sender's address.
+void http_session::note_broken(int status, std::uint64_t num_bytes_out) {
+  auto& gate = house_.options.gate;
+  if (!gate.log) return;
+  auto client = plain_address(line_->peer()).to_string();
+  gate.log->write({.time = std::chrono::system_clock::now(),
+                   .client = client,
+                   .route = no_route,
+                   .status = status,
+                   .duration_ms = milliseconds_since(begin_),
+                   .bytes_in = num_request_bytes_,
+                   .bytes_out = num_bytes_out});
 }
 
 void http_session::observe(std::string route, int status, connection::steady_time since) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "actors/gatekeeper.hpp"
 #include "actors/meter.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_queue.hpp"
@@ -26,6 +27,7 @@ struct service {
   std::int64_t start_time = 0;   // of the server: Unix time, seconds
   request_queue queue;
   meter observer;
+  gatekeeper keeper;  // null where no limit needs one
   replica copy;
 };
 
