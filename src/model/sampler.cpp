@@ -17,13 +17,18 @@ bool wants_uses(const sampling_params& params) {
 
 constexpr float impossible = -std::numeric_limits<float>::infinity();
 
+// Most words of a mask are all ones or all zeros: free text, or a few forced tokens.
 void apply_mask(std::span<const std::uint32_t> mask, std::span<float> logits) {
   for (std::size_t word = 0; word < mask.size(); ++word) {
-    const auto row =
-        logits.subspan(32 * word, std::min<std::size_t>(32, logits.size() - 32 * word));
-    // Without branches, so that the loop is one of vectors.
+    if (mask[word] == ~0U) continue;
+    const std::size_t first = 32 * word;
+    const auto row = logits.subspan(first, std::min<std::size_t>(32, logits.size() - first));
+    if (mask[word] == 0) {
+      std::ranges::fill(row, impossible);
+      continue;
+    }
     for (std::size_t bit = 0; bit < row.size(); ++bit) {
-      row[bit] = ((mask[word] >> bit) & 1U) != 0 ? row[bit] : impossible;
+      if (((mask[word] >> bit) & 1U) == 0) row[bit] = impossible;
     }
   }
 }
