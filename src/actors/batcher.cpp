@@ -52,6 +52,7 @@ class batcher_actor : public batcher::base {
   // Does the next thing that can be done now: every handler ends here.
   void advance() {
     if (has_failed_ || is_awaiting_pages_ || batch_.num_in_flight() >= max_steps_in_flight) return;
+    if (waits_for_masks()) return;
     take_requests();
     auto growth = batch_.plan();
     auto admissions = admission_asks();
@@ -144,6 +145,7 @@ class batcher_actor : public batcher::base {
 
   // After admissions or a sequence's end the plan is new, but nobody asks for the denied again.
   void replan() {
+    if (waits_for_masks()) return;
     auto growth = batch_.plan();
     if (!growth.empty())
       ask_for_pages(std::move(growth), {});
@@ -159,7 +161,8 @@ class batcher_actor : public batcher::base {
     if (it == waiting_.end()) return false;  // cancelled meanwhile; its pages are being released
     auto s = std::move(*it);
     waiting_.erase(it);
-    batch_.admit(std::move(s), std::move(granted.pages), granted.num_cached_tokens);
+    auto& running = batch_.admit(std::move(s), std::move(granted.pages), granted.num_cached_tokens);
+    if (running.request.constraint) ask_for_mask(running, running.generated);
     return true;
   }
 
@@ -172,8 +175,39 @@ class batcher_actor : public batcher::base {
     }
     ++num_preemptions_;
     release(victim->request.id);
+    forget_constraint_of(*victim);
     waiting_.push_front(std::move(*victim));
     replan();
+  }
+
+  // A mask costs microseconds, a step milliseconds: while the device has work, the next step is not
+  // planned without the rows whose masks are under way. Late ones hold nobody: the next `step_done`
+  // ends the wait. Every answer and every `step_done` comes back to advance().
+  bool waits_for_masks() const { return num_expected_masks_ > 0 && batch_.num_in_flight() > 0; }
+
+  void ask_for_mask(const sequence& s, std::vector<token_id> more) {
+    ++num_expected_masks_;
+    advance_constraint ask{s.request.id, s.request.constraint, std::move(more)};
+    request(parts_.masks, caf::infinite, std::move(ask))
+        .then(
+            [this, who = s.request.id, epoch = s.epoch,
+             asked = num_steps_done_](mask_ready& answer) {
+              if (asked == num_steps_done_) --num_expected_masks_;
+              on_mask(who, epoch, std::move(answer.mask));
+            },
+            [this](const caf::error& error) { quit(error); });
+  }
+
+  void on_mask(request_id who, std::uint64_t epoch, outcome<token_mask_ptr> mask) {
+    auto* s = batch_.find(who);
+    bool is_current = s && s->epoch == epoch;  // else ended or preempted meanwhile
+    if (is_current && mask) s->mask = std::move(*mask);
+    if (is_current && !mask) end(who, finish_reason::failed, mask.error());
+    advance();
+  }
+
+  void forget_constraint_of(const sequence& s) {
+    if (s.request.constraint) send(parts_.masks, forget_constraint{s.request.id});
   }
 
   void launch_step() {
@@ -190,10 +224,12 @@ class batcher_actor : public batcher::base {
       fail_all(step.result.error());
       return;
     }
+    ++num_steps_done_;
+    num_expected_masks_ = 0;
     pages_computed reports;
     for (auto& progress : batch_.apply(*step.result)) {
       if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
-      if (progress.token) deliver(progress.request, std::move(*progress.token));
+      if (progress.token) deliver(progress.request, std::move(*progress.token), !progress.end);
       if (progress.end) end(progress.request, *progress.end, {});
     }
     if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
@@ -202,8 +238,9 @@ class batcher_actor : public batcher::base {
     advance();
   }
 
-  void deliver(request_id request, sampled_token token) {
+  void deliver(request_id request, sampled_token token, bool goes_on) {
     auto* s = batch_.find(request);
+    if (goes_on && s->request.constraint) ask_for_mask(*s, {token.token});
     s->last_token = clock().now();
     if (s->num_generated() == 1) s->first_token = s->last_token;
     readers_.at(request)->tokens({std::move(token)});
@@ -217,6 +254,7 @@ class batcher_actor : public batcher::base {
     else
       ended = remove_waiting(request);
     if (!ended) return;
+    forget_constraint_of(*ended);
     token_usage usage{.prompt_tokens = ended->num_prompt(),
                       .cached_tokens = ended->num_cached_tokens,
                       .completion_tokens = ended->num_generated()};
@@ -301,6 +339,8 @@ class batcher_actor : public batcher::base {
   std::uint32_t num_available_pages_;
   std::uint32_t num_releases_under_way_ = 0;
   std::uint32_t num_preemptions_ = 0;  // since the last observation
+  std::uint64_t num_steps_done_ = 0;
+  std::uint32_t num_expected_masks_ = 0;  // asked for since the last step came back
   bool queue_has_work_ = true;
   bool is_taking_ = false;
   bool is_awaiting_pages_ = false;

@@ -3,6 +3,7 @@
 // core/plan_step.hpp; it does not think.
 #pragma once
 #include "actors/executor.hpp"
+#include "actors/grammarian.hpp"
 #include "actors/page_manager.hpp"
 #include "actors/request_queue.hpp"
 
@@ -23,6 +24,7 @@ using batcher = caf::typed_actor<
 struct batcher_parts {
   request_queue queue;
   page_manager pages;
+  grammarian masks;
   std::vector<executor> ranks;  // rank 0 first
   meter observer;
 };

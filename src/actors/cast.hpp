@@ -29,6 +29,10 @@ struct pages_reserved;
 struct release_pages;
 struct pages_released;
 struct pages_computed;
+// grammarian
+struct advance_constraint;
+struct mask_ready;
+struct forget_constraint;
 // executor
 struct run_step;
 struct beat;
@@ -84,6 +88,9 @@ TROUPE_HOUSE_MESSAGE(pages_reserved)
 TROUPE_HOUSE_MESSAGE(release_pages)
 TROUPE_HOUSE_MESSAGE(pages_released)
 TROUPE_HOUSE_MESSAGE(pages_computed)
+TROUPE_HOUSE_MESSAGE(advance_constraint)
+TROUPE_HOUSE_MESSAGE(mask_ready)
+TROUPE_HOUSE_MESSAGE(forget_constraint)
 TROUPE_HOUSE_MESSAGE(run_step)
 TROUPE_HOUSE_MESSAGE(beat)
 TROUPE_HOUSE_MESSAGE(heartbeat)

@@ -39,6 +39,7 @@ std::vector<actor_protocol> list_protocols(const caf::actor_system& system) {
   return {describe<request_queue>(system, "request_queue"),
           describe<batcher>(system, "batcher"),
           describe<page_manager>(system, "page_manager"),
+          describe<grammarian>(system, "grammarian"),
           describe<executor>(system, "executor"),
           describe<replica>(system, "replica"),
           describe<gatekeeper>(system, "gatekeeper"),

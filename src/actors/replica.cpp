@@ -70,7 +70,8 @@ class replica_actor : public replica::base {
       executors.push_back(ranks_[i].actor);
     }
     pages_ = spawn_page_manager(this, options_.limits, meter_);
-    batcher_ = spawn_batcher(this, options_.limits, {queue_, pages_, executors, meter_});
+    masks_ = spawn_grammarian(this, options_.limits);
+    batcher_ = spawn_batcher(this, options_.limits, {queue_, pages_, masks_, executors, meter_});
     look_at_heartbeats();
   }
 
@@ -88,12 +89,13 @@ class replica_actor : public replica::base {
     }
     stop(batcher_);
     stop(pages_);
+    stop(masks_);
     ranks_.clear();
   }
 
   void on_exit_message(const caf::exit_msg& gone) {
     auto is_part = [&](const auto& part) { return part && part.address() == gone.source; };
-    bool is_ours = is_part(batcher_) || is_part(pages_);
+    bool is_ours = is_part(batcher_) || is_part(pages_) || is_part(masks_);
     for (auto& r : ranks_) is_ours = is_ours || is_part(r.actor);
     if (is_ours)
       restart(to_failure(gone.reason).message);
@@ -172,6 +174,7 @@ class replica_actor : public replica::base {
   runner_factory make_runners_;
   std::vector<rank_state> ranks_;
   page_manager pages_;
+  grammarian masks_;
   batcher batcher_;
   std::deque<steady_time> failures_;
   std::uint32_t num_restarts_ = 0;

@@ -1,5 +1,5 @@
-// One full copy of the model: a batcher, a page_manager and tp_size executors. Restarts them
-// together when one fails, and says so.
+// One full copy of the model: a batcher, a page_manager, a grammarian and tp_size executors.
+// Restarts them together when one fails, and says so.
 #pragma once
 #include "actors/request_queue.hpp"
 #include "model/runner.hpp"

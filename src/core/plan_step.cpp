@@ -42,12 +42,13 @@ std::optional<finish_reason> ends_with(const generation_request& request, token_
                                        std::uint32_t num_generated,
                                        std::span<const token_id> eos_token_ids) {
   const auto& s = request.sampling;
-  if (num_generated >= s.min_tokens) {
-    if (!s.ignore_eos && std::ranges::find(eos_token_ids, token) != eos_token_ids.end())
-      return finish_reason::stop;
-    if (std::ranges::find(s.stop_token_ids, token) != s.stop_token_ids.end())
-      return finish_reason::stop;
-  }
+  auto is_in = [&](std::span<const token_id> ids) {
+    return std::ranges::find(ids, token) != ids.end();
+  };
+  bool is_free_to_end = num_generated >= s.min_tokens;
+  if (is_in(eos_token_ids) && (request.constraint || (is_free_to_end && !s.ignore_eos)))
+    return finish_reason::stop;
+  if (is_free_to_end && is_in(s.stop_token_ids)) return finish_reason::stop;
   if (num_generated >= s.max_tokens) return finish_reason::length;
   return std::nullopt;
 }
