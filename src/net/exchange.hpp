@@ -61,6 +61,7 @@ class exchange {
 
  private:
   std::vector<http_header> common_headers() const;
+  void observe_streams(std::int32_t change);
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
 
   server_context& house_;
@@ -74,6 +75,7 @@ class exchange {
   bool keep_alive_;
   bool is_complete_ = false;
   bool client_left_ = false;
+  bool is_streaming_ = false;
   int status_ = 0;
 };
 

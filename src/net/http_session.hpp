@@ -45,7 +45,7 @@ class http_session : public std::enable_shared_from_this<http_session> {
   asio::awaitable<read_result> refuse_and_skip(http_error why, std::uint64_t num_bytes);
   asio::awaitable<void> dispatch(exchange& turn);
   void observe(const exchange& turn);
-  void observe(std::string route, int status, connection::steady_time since);
+  void observe(std::string route, std::string method, int status, connection::steady_time since);
   connection::steady_time read_deadline(const request_parser& parser);
   void give_back_body_bytes();
 
