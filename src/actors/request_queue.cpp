@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -102,8 +103,12 @@ class request_queue_actor : public request_queue::base {
 
   std::optional<steady_time> oldest() const {
     std::optional<steady_time> first;
-    for (auto& [place, w] : waiting_)
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      auto& [place, w] = *it;
       first = std::min(first.value_or(steady_time::max()), w.entry.request.queued);
+      // The others of this priority came later.
+      it = waiting_.upper_bound({place.first, std::numeric_limits<std::uint64_t>::max()});
+    }
     return first;
   }
 

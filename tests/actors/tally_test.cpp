@@ -257,3 +257,27 @@ TEST_CASE("silence and rest are told from each other") {
   parts[1].last.since = at(99);
   CHECK(troubles(101).empty());
 }
+
+TEST_CASE("the oldest request is found among all priorities") {
+  auto limits = small_limits(64);
+  stage s(limits);
+  auto queue = spawn_request_queue(s.system, limits, s.observer);  // nobody takes from it
+  auto reader = s.system.spawn<reader_actor>(std::make_shared<heard>());
+  auto submit_one = [&](std::uint64_t id, std::int32_t priority) {
+    auto request = make(id, 10, 10);
+    request.priority = priority;
+    request.deadline = s.director().clock().now() + 1h;
+    s.self->send(queue, submit{std::move(request), reader});
+    s.play();
+  };
+  submit_one(1, 0);
+  s.advance(5s);
+  submit_one(2, -1);
+  submit_one(3, 0);
+  s.advance(2s);
+  CHECK(s.metric("troupe_queue_requests") == 3);
+  CHECK(s.metric("troupe_queue_oldest_seconds") == doctest::Approx(7));
+  s.self->send_exit(queue, caf::exit_reason::kill);
+  s.self->send_exit(reader, caf::exit_reason::kill);
+  s.play();
+}

@@ -73,6 +73,7 @@ json_object features_of(const service& facts) {
 asio::awaitable<void> answer_server_info(exchange& turn) {
   auto& facts = turn.facts();
   json_object info{{"version", std::string{TROUPE_VERSION}},
+                   {"start_time", facts.start_time},
                    {"model", model_of(facts)},
                    {"limits", limits_of(facts, turn.house().options)},
                    {"memory", memory_of(facts.memory)},
