@@ -18,6 +18,8 @@ using batcher = caf::typed_actor<
     caf::reacts_to<work_waiting>, caf::reacts_to<cancel>,
     // step_listener
     caf::reacts_to<step_done>,
+    // At once, with the number of requests in its hands and when a step ended last.
+    caf::replies_to<beat>::with<heartbeat>,
     // Ends what is past its deadline.
     caf::reacts_to<tick>>;
 

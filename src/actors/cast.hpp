@@ -35,8 +35,6 @@ struct mask_ready;
 struct forget_constraint;
 // executor
 struct run_step;
-struct beat;
-struct heartbeat;
 // replica
 struct ask_status;
 struct replica_status;
@@ -51,10 +49,14 @@ struct queue_observed;
 struct step_observed;
 struct pages_observed;
 struct request_observed;
-struct http_observed;
 struct refusal_observed;
+struct http_observed;
+struct front_observed;
 struct replica_observed;
 struct render;
+// every actor that others depend on
+struct beat;
+struct heartbeat;
 // every actor that keeps time
 struct tick {};
 
@@ -92,8 +94,6 @@ TROUPE_HOUSE_MESSAGE(advance_constraint)
 TROUPE_HOUSE_MESSAGE(mask_ready)
 TROUPE_HOUSE_MESSAGE(forget_constraint)
 TROUPE_HOUSE_MESSAGE(run_step)
-TROUPE_HOUSE_MESSAGE(beat)
-TROUPE_HOUSE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(ask_status)
 TROUPE_HOUSE_MESSAGE(replica_status)
 TROUPE_HOUSE_MESSAGE(ask_passage)
@@ -105,9 +105,12 @@ TROUPE_HOUSE_MESSAGE(queue_observed)
 TROUPE_HOUSE_MESSAGE(step_observed)
 TROUPE_HOUSE_MESSAGE(pages_observed)
 TROUPE_HOUSE_MESSAGE(request_observed)
-TROUPE_HOUSE_MESSAGE(http_observed)
 TROUPE_HOUSE_MESSAGE(refusal_observed)
+TROUPE_HOUSE_MESSAGE(http_observed)
+TROUPE_HOUSE_MESSAGE(front_observed)
 TROUPE_HOUSE_MESSAGE(replica_observed)
 TROUPE_HOUSE_MESSAGE(render)
+TROUPE_HOUSE_MESSAGE(beat)
+TROUPE_HOUSE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(tick)
 CAF_END_TYPE_ID_BLOCK(troupe)

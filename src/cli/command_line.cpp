@@ -73,6 +73,9 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
   add_time(app, "--executor-timeout", o.executor_timeout,
            "A step that takes longer counts as a dead device")
       ->group(group);
+  add_time(app, "--stall-timeout", o.stall_timeout,
+           "/ready says 503 after so long without a step while requests wait")
+      ->group(group);
 }
 
 void add_memory_flags(CLI::App* app, serve_options& o) {

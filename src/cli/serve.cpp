@@ -85,6 +85,12 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
   facts.start_time = std::time(nullptr);
+  facts.memory = plan.memory;
+  facts.weights_type = plan.runner.type == dtype::float32 ? "float32" : "bfloat16";
+  facts.tensor_parallel_size = options.tensor_parallel_size;
+  facts.threads_per_rank = plan.runner.threads.num_threads;
+  facts.executor_timeout = options.executor_timeout;
+  facts.stall_timeout = options.stall_timeout;
   return facts;
 }
 
@@ -150,11 +156,13 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
   signals stop;
   auto config = make_system_config();
   caf::actor_system system{config};
-  auto observer = spawn_meter(system, plan.name);
+  auto observer = spawn_meter(system, plan.name, plan.limits, plan.memory);
   auto queue = spawn_request_queue(system, plan.limits, observer);
-  auto copy =
-      spawn_replica(system, {.limits = plan.limits, .executor_timeout = options.executor_timeout},
-                    queue, observer, std::move(runners));
+  auto copy = spawn_replica(system,
+                            {.limits = plan.limits,
+                             .executor_timeout = options.executor_timeout,
+                             .stall_timeout = options.stall_timeout},
+                            queue, observer, std::move(runners));
   auto facts = make_service(plan, options);
   facts.queue = queue;
   facts.observer = observer;

@@ -54,6 +54,7 @@ struct serve_options {
   std::chrono::milliseconds queue_timeout{60'000};
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds executor_timeout{60'000};
+  std::chrono::milliseconds stall_timeout{10'000};
   std::chrono::milliseconds drain_timeout{30'000};
 
   std::string host = "127.0.0.1";

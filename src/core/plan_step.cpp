@@ -38,6 +38,13 @@ std::uint32_t admission_reserve(std::span<const sequence> running) {
   return static_cast<std::uint32_t>(running.size());
 }
 
+std::uint64_t count_pending_tokens(std::span<const sequence> running) {
+  std::uint64_t sum = 0;
+  for (auto& s : running)
+    if (s.num_prompt() > s.num_computed) sum += s.num_prompt() - s.num_computed;
+  return sum;
+}
+
 std::optional<finish_reason> ends_with(const generation_request& request, token_id token,
                                        std::uint32_t num_generated,
                                        std::span<const token_id> eos_token_ids) {

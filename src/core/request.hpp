@@ -22,6 +22,7 @@ struct generation_request {
   std::int32_t priority = 0;        // lower runs first
   std::uint64_t cache_salt = 0;     // prefixes are shared among equal salts only; 62 bits count
   steady_time arrival{};            // when the first byte of the request was understood
+  steady_time queued{};             // when the queue accepted it
   steady_time deadline{};           // when it ends as timed_out wherever it is
 };
 

@@ -14,10 +14,10 @@ namespace troupe {
 struct call {
   server_context& house;
   strand_home home;
-  std::string id;       // what the client may quote
-  request_id number;    // of the first request that it makes
-  steady_time arrival;  // when its first byte was understood
-  client_facts client;  // who asks
+  std::string id;                          // what the client may quote
+  request_id number;                       // of the first request that it makes
+  steady_time arrival;                     // when its first byte was understood
+  client_facts client;                     // who asks
   std::shared_ptr<token_account> account;  // what its requests are charged to
 };
 

@@ -62,8 +62,8 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
 asio::awaitable<std::optional<http_error>> charge(const call& who, const answer_plan& plan) {
   std::int64_t num_tokens = 0;
   for (auto& order : plan.orders)
-    num_tokens += static_cast<std::int64_t>(order.request.prompt.size()) +
-                  order.request.sampling.max_tokens;
+    num_tokens +=
+        static_cast<std::int64_t>(order.request.prompt.size()) + order.request.sampling.max_tokens;
   return charge_call(who.house, who.home, who.client, who.account, num_tokens);
 }
 

@@ -44,6 +44,7 @@ exchange::exchange(server_context& house, connection& line, http_request request
 }
 
 exchange::~exchange() {
+  if (is_streaming_) observe_streams(-1);
   line_.unwatch();
   house_.num_requests.fetch_sub(1);
 }
@@ -79,6 +80,8 @@ asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
   std::string bytes;
   if (!has_begun()) {
     status_ = 200;
+    is_streaming_ = true;
+    observe_streams(1);
     // Only a close ends an answer of unknown length to an HTTP/1.0 client.
     if (request_.is_http_1_0 || house_.is_draining) keep_alive_ = false;
     bytes = serialise_stream_head(common_headers(), head());
@@ -115,6 +118,10 @@ asio::awaitable<bool> exchange::wait(std::chrono::milliseconds time) {
   if (!was_ended_) co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
   line_.unwatch();
   co_return !was_ended_ && !client_left_;
+}
+
+void exchange::observe_streams(std::int32_t change) {
+  caf::anon_send(house_.facts.observer, front_observed{.streams = change});
 }
 
 void exchange::end(const failure& why) {

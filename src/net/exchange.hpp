@@ -72,6 +72,7 @@ class exchange {
 
  private:
   std::vector<http_header> common_headers() const;
+  void observe_streams(std::int32_t change);
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
 
   server_context& house_;
@@ -89,6 +90,7 @@ class exchange {
   bool is_complete_ = false;
   bool client_left_ = false;
   bool was_ended_ = false;
+  bool is_streaming_ = false;
   int status_ = 0;
   std::uint64_t num_bytes_out_ = 0;
 };

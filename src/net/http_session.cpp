@@ -20,6 +20,7 @@ constexpr std::size_t idle_read_bytes = 2 << 10;  // all that an idle connection
 // A declared body that is too long but not absurd is thrown away; a longer one ends the connection.
 constexpr std::uint64_t max_skipped_bytes = 64U << 20;
 constexpr std::string_view no_route = "other";
+constexpr std::string_view no_method = "other";
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 http_error too_slow(std::string what) {
@@ -47,6 +48,13 @@ http_error wrong_media_type() {
   return {.status = 415,
           .message = "the Content-Type must be application/json",
           .code = "unsupported_media_type"};
+}
+
+// A fixed set: a client's own words would make a metric of each.
+std::string method_label(std::string_view method) {
+  for (std::string_view known : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+    if (method == known) return std::string{known};
+  return std::string{no_method};
 }
 
 http_error our_mistake() {
@@ -98,7 +106,10 @@ asio::awaitable<http_session::read_result> http_session::read_request(request_pa
     if (parser.error() && parser.num_refused_bytes().value_or(~0ULL) <= max_skipped_bytes)
       co_return co_await refuse_and_skip(*parser.error(), *parser.num_refused_bytes());
     if (parser.error()) co_return co_await refuse_and_close(*parser.error());
-    if (!has_room) co_return co_await refuse_and_close(too_many_bodies());
+    if (!has_room) {
+      caf::anon_send(house_.facts.observer, refusal_observed{refusal_reason::body_memory});
+      co_return co_await refuse_and_close(too_many_bodies());
+    }
     if (parser.is_done()) co_return read_result::request;
     if (!had_head && parser.has_head()) body_begin_ = clock::now();
     if (parser.expects_continue() && !std::exchange(was_continued, true)) {
@@ -164,7 +175,7 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_er
   auto response = to_response(why, error_style::openai);
   auto bytes = serialise_head(response, {.keep_alive = true}) + response.body;
   auto told = co_await line_->write(bytes, house_.options.write_timeout);
-  observe(std::string(no_route), why.status, begin_);
+  observe(std::string(no_route), std::string(no_method), why.status, begin_);
   note_broken(why.status, bytes.size());
   auto deadline = clock::now() + house_.options.body_timeout;
   while (told == io_result::done && num_bytes > input_.size()) {
@@ -183,7 +194,7 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_e
   auto response = to_response(why, error_style::openai);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
   co_await line_->write(bytes, house_.options.write_timeout);
-  observe(std::string(no_route), why.status, begin_);
+  observe(std::string(no_route), std::string(no_method), why.status, begin_);
   note_broken(why.status, bytes.size());
   co_return read_result::closed;
 }
@@ -215,7 +226,7 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
 }
 
 void http_session::observe(const exchange& turn) {
-  observe(route_label_, turn.status(), turn.arrival());
+  observe(route_label_, method_label(turn.request().method), turn.status(), turn.arrival());
   log_access(turn.id(), route_label_, turn.status(), clock::now() - turn.arrival());
   if (house_.options.gate.log) note(turn);
 }
@@ -253,9 +264,11 @@ void http_session::note_broken(int status, std::uint64_t num_bytes_out) {
                    .bytes_out = num_bytes_out});
 }
 
-void http_session::observe(std::string route, int status, connection::steady_time since) {
+void http_session::observe(std::string route, std::string method, int status,
+                           connection::steady_time since) {
   auto seconds = std::chrono::duration<double>(clock::now() - since).count();
-  caf::anon_send(house_.facts.observer, http_observed{std::move(route), status, seconds});
+  caf::anon_send(house_.facts.observer,
+                 http_observed{std::move(route), std::move(method), status, seconds});
 }
 
 void http_session::close_if_idle() {

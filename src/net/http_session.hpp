@@ -47,7 +47,7 @@ class http_session : public std::enable_shared_from_this<http_session> {
   void observe(const exchange& turn);
   void note(const exchange& turn);
   void note_broken(int status, std::uint64_t num_bytes_out);
-  void observe(std::string route, int status, connection::steady_time since);
+  void observe(std::string route, std::string method, int status, connection::steady_time since);
   connection::steady_time read_deadline(const request_parser& parser);
   void give_back_body_bytes();
 

@@ -143,6 +143,7 @@ void listener::begin_session(tcp::socket socket) {
   auto session = std::make_shared<http_session>(house_, std::move(socket));
   house_.sessions.add(session);
   ++num_connections_;
+  caf::anon_send(house_.facts.observer, front_observed{.connections = 1});
   auto finish = [self = shared_from_this(), session, address,
                  guest = head_count::guest(house_.house)](std::exception_ptr thrown) mutable {
     if (thrown) log_thrown("a session", thrown);
@@ -150,6 +151,7 @@ void listener::begin_session(tcp::socket socket) {
     asio::post(self->strand_, [self, address] {
       self->addresses_.leave(address);
       --self->num_connections_;
+      caf::anon_send(self->house_.facts.observer, front_observed{.connections = -1});
       self->permit_returned_.notify();
     });
     session = nullptr;

@@ -18,6 +18,7 @@ std::span<const route> all_routes() {
       route{"GET", "/ready", false, &answer_ready},
       route{"GET", "/metrics", false, &answer_metrics},
       route{"GET", "/version", false, &answer_version},
+      route{"GET", "/server_info", false, &answer_server_info},
       route{"GET", "/", false, &answer_page},
       route{"GET", "/page.js", false, &answer_page},
       route{"GET", "/style.css", false, &answer_page},
