@@ -89,6 +89,7 @@ std::string to_json_line(const access_record& record) {
   line.text("time", utc(record.time), 40);
   if (!record.request_id.empty()) line.text("request_id", record.request_id, 64);
   line.text("client", record.client, 64);
+  line.text("scheme", record.is_encrypted ? "https" : "http", 8);
   if (!record.key_name.empty()) line.text("key", record.key_name, 64);
   if (!record.method.empty()) line.text("method", record.method, max_method_bytes);
   line.text("route", record.route, 64);

@@ -17,6 +17,7 @@ struct access_record {
   std::chrono::system_clock::time_point time;
   std::string_view request_id;  // empty: the request was not understood
   std::string_view client;
+  bool is_encrypted = false;  // where the client spoke, as a trusted proxy says
   std::string_view key_name;
   std::string_view method;
   std::string_view route;

@@ -237,6 +237,7 @@ void http_session::note(const exchange& turn) {
   access_record record{.time = std::chrono::system_clock::now(),
                        .request_id = turn.id(),
                        .client = turn.client().address,
+                       .is_encrypted = turn.client().is_encrypted,
                        .key_name = turn.client().key_name,
                        .method = request.method,
                        .route = route_label_,

@@ -21,6 +21,9 @@ TEST_CASE("a minute's worth at once, then as it refills") {
   CHECK(charge(20, 2000).passes);
   CHECK(charge(600, 3'600'000).passes);  // never more than a minute's worth
   CHECK_FALSE(charge(1, 3'600'000).passes);
+  CHECK(charge(100, 3'620'000).passes);
+  CHECK(charge(600, 7'200'000).passes);  // nor with what was left over
+  CHECK_FALSE(charge(1, 7'200'000).passes);
 }
 
 TEST_CASE("more than a minute's worth never passes") {

@@ -148,7 +148,8 @@ def check_proxies():
             for way, expected in (("192.0.2.1", 200), ("6.6.6.6, 192.0.2.1", 429),
                                   ("192.0.2.2, 10.0.0.1", 200), ("2001:db8::1", 200),
                                   ("2001:db8::2", 429)):
-                assert ask(server, body=JOB, X_Forwarded_For=way)[0] == expected, way
+                status = ask(server, body=JOB, X_Forwarded_For=way, X_Forwarded_Proto="https")[0]
+                assert status == expected, way
 
             def posts():
                 lines = map(json.loads, log.read_text().splitlines())
@@ -157,7 +158,7 @@ def check_proxies():
             server.wait_until(lambda: len(posts()) == 5, 10, "five lines")
             assert [line["client"] for line in posts()] == \
                 ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]
-            assert json.loads(posts()[0]["body"]) == JOB
+            assert json.loads(posts()[0]["body"]) == JOB and posts()[0]["scheme"] == "https"
 
 
 def check_complaints():

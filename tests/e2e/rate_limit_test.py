@@ -20,6 +20,7 @@ from troupe_server import PATIENCE, Server
 
 RATE, BURST = 2, 4  # per second; beyond it
 PERIOD_MS = 1000 // RATE
+ENOUGH = 6  # timelines
 MARGIN_MS = 120  # no request comes closer than this to a moment at which its answer would change
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error crit;
@@ -171,10 +172,13 @@ def main():
             Server("--rate-limit", f"{RATE}r/s", "--rate-burst", BURST, "--rate-nodelay",
                    "--rate-limit-status", 503, "--trusted-proxies", "127.0.0.1",
                    "--max-model-len", 256) as ours:
-        on_time = sum(compare(nginx, ours, range(first, first + 2)) for first in (1, 3, 5, 7))
-        refused = ours.metric('troupe_requests_refused_total')
-        assert refused > 0
-    print(f"{on_time} of 8 timelines compared, all equal")
+        on_time = driven = 0
+        # On a busy machine some timelines are late: then others are tried, within reason.
+        while on_time < ENOUGH and driven < 2 * ENOUGH:
+            on_time += compare(nginx, ours, (driven + 1, driven + 2))
+            driven += 2
+        assert ours.metric('troupe_requests_refused_total') > 0
+    print(f"{on_time} of {driven} timelines compared, all equal")
     if on_time == 0:
         print("the machine was too busy to compare anything")
         sys.exit(77)

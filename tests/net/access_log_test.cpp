@@ -11,6 +11,7 @@ TEST_CASE("a request is one line of JSON with what is known of it") {
   access_record record{.time = std::chrono::system_clock::time_point(std::chrono::milliseconds{7}),
                        .request_id = "req-1",
                        .client = "192.0.2.7",
+                       .is_encrypted = true,
                        .key_name = "alice",
                        .method = "POST",
                        .route = "/generate",
@@ -22,6 +23,7 @@ TEST_CASE("a request is one line of JSON with what is known of it") {
                        .user_agent = "curl/8"};
   CHECK(to_json_line(record) ==
         R"({"time": "1970-01-01T00:00:00.007Z", "request_id": "req-1", "client": "192.0.2.7", )"
+        R"("scheme": "https", )"
         R"("key": "alice", "method": "POST", "route": "/generate", "status": 200, )"
         R"("duration_ms": 1.500, "bytes_in": 10, "bytes_out": 20, "prompt_tokens": 3, )"
         R"("completion_tokens": 4, "user_agent": "curl/8"})");
