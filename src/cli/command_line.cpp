@@ -11,6 +11,7 @@
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
+#include "cli/wire_flags.hpp"
 
 namespace troupe {
 namespace {
@@ -193,6 +194,7 @@ void add_serve(CLI::App& app, int& status) {
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
+  add_wire_flags(command, *options);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
   command->callback([options, &status] { status = run_serve(*options); });

@@ -50,6 +50,11 @@ struct serve_options {
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
 
+  std::string tls_cert;  // file; empty: plain HTTP
+  std::string tls_key;
+  bool websocket_compression = false;
+  std::uint32_t max_generations_per_connection = 256;
+
   bool only_plan = false;
   bool only_protocol = false;
 };

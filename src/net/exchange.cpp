@@ -95,6 +95,17 @@ feed_group& exchange::open_feeds(std::vector<feed_order> orders) {
 
 void exchange::end(const failure& why) {
   if (feeds_) feeds_->leave(why);
+  if (keeper_.end) keeper_.end(why);
+}
+
+void exchange::wind_up() {
+  if (keeper_.wind_up) keeper_.wind_up();
+}
+
+connection& exchange::take_line(line_keeper keeper) {
+  status_ = 101;
+  keeper_ = std::move(keeper);
+  return line_;
 }
 
 }  // namespace troupe

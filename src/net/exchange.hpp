@@ -3,6 +3,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,16 @@ class exchange {
 
   // Ends what is under way; the client hears `why`.
   void end(const failure& why);
+  // Tells a route that has taken the connection over that the server drains.
+  void wind_up();
+
+  // The connection is the route's until its handler returns, and over then; whoever has it answers
+  // to `wind_up` and `end` by these.
+  struct line_keeper {
+    std::function<void()> wind_up;
+    std::function<void(const failure&)> end;
+  };
+  connection& take_line(line_keeper keeper);
 
  private:
   std::vector<http_header> common_headers() const;
@@ -70,6 +81,7 @@ class exchange {
   request_id number_;
   std::string id_;
   std::optional<feed_group> feeds_;
+  line_keeper keeper_;
   error_style style_ = error_style::openai;
   bool keep_alive_;
   bool is_complete_ = false;

@@ -20,6 +20,8 @@ boost::asio::awaitable<void> answer_ready(exchange& turn);
 // Prometheus' text form.
 boost::asio::awaitable<void> answer_metrics(exchange& turn);
 boost::asio::awaitable<void> answer_version(exchange& turn);
+// GET: a WebSocket with many generations (docs/websocket.md).
+boost::asio::awaitable<void> answer_websocket(exchange& turn);
 // The page for people and its parts: a file of net/web_files.hpp named by the path.
 boost::asio::awaitable<void> answer_page(exchange& turn);
 

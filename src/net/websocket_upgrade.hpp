@@ -1,0 +1,15 @@
+// Is this request one that a WebSocket may begin with? Pure.
+#pragma once
+#include <optional>
+
+#include "net/http_message.hpp"
+
+namespace troupe {
+
+// What is missing for an upgrade, if anything.
+std::optional<http_error> check_upgrade(const http_request& request);
+// A browser says which site's script asks; scripts of other sites than ours are refused. Clients
+// that are no browsers say nothing.
+std::optional<http_error> check_origin(const http_request& request);
+
+}  // namespace troupe
