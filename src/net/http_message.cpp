@@ -126,6 +126,7 @@ http_response to_response(const http_error& error) {
 std::string_view reason_phrase(int status) {
   switch (status) {
     case 200: return "OK";
+    case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
@@ -148,8 +149,11 @@ std::string_view reason_phrase(int status) {
 std::string serialise_head(const http_response& response, head_options options) {
   std::string out;
   append_status_line(out, response.status);
-  append_header(out, "Content-Type", response.content_type);
-  append_header(out, "Content-Length", std::to_string(response.body.size()));
+  // What is said about the body of "not modified" would be taken for that of the copy.
+  if (response.status != 304) {
+    append_header(out, "Content-Type", response.content_type);
+    append_header(out, "Content-Length", std::to_string(response.body.size()));
+  }
   append_connection(out, options);
   for (auto& [name, value] : response.headers) append_header(out, name, value);
   return out += "\r\n";

@@ -1,22 +1,27 @@
 #include "net/route_table.hpp"
 
 #include <array>
+#include <vector>
 
 #include "net/routes/routes.hpp"
+#include "net/web_files.hpp"
 
 namespace troupe {
 
 std::span<const route> all_routes() {
-  static constexpr std::array table{
+  static constexpr std::array own{
       route{"POST", "/generate", true, &answer_generate},
       route{"GET", "/health", false, &answer_health},
       route{"GET", "/ready", false, &answer_ready},
       route{"GET", "/metrics", false, &answer_metrics},
       route{"GET", "/version", false, &answer_version},
-      route{"GET", "/", false, &answer_page},
-      route{"GET", "/page.js", false, &answer_page},
-      route{"GET", "/style.css", false, &answer_page},
   };
+  // The pages' files are routes like all others.
+  static const std::vector<route> table = [] {
+    std::vector<route> all(own.begin(), own.end());
+    for (auto& file : web_files()) all.push_back({"GET", file.path, false, &answer_page});
+    return all;
+  }();
   return table;
 }
 
