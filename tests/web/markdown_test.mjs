@@ -89,8 +89,8 @@ test("only addresses of the web become links", () => {
 const long_text = [
   "# Title", "", "A paragraph with **bold", "text** and `code`.", "", "- one", "- two", "  - three",
   "", "  still two", "", "1. first", "", "2. second", "", "```js", "const a = 1;", "", "// ``",
-  "```", "", "> quote", "> more", "", "| a | b |", "|---|---|", "| 1 | 2 |", "", "---", "---abc", "end",
-  "   ```", "   indented", "   ```", "last *words", "",
+  "```", "", "> quote", "> more", "", "| a | b |", "|---|---|", "| 1 | 2 |", "", "---", "---abc",
+  "end",  "   ```", "   indented", "   ```", "last *words", "",
 ].join("\n");
 
 test("a stream ends as the whole text does, in pieces of any size", () => {
@@ -129,7 +129,8 @@ test("twice the text costs about twice the nodes", () => {
 test("no text makes the parser run away", () => {
   const n = 20000;
   const hostile = ["*a ".repeat(n), "**a".repeat(n), "_a_".repeat(n), "`a ".repeat(n),
-                   "[".repeat(n), "[a](".repeat(n), "<".repeat(n), "> ".repeat(n), "- ".repeat(n), "#".repeat(n),
+                   "[".repeat(n), "[a](".repeat(n), "<".repeat(n), "> ".repeat(n),
+                   "- ".repeat(n), "#".repeat(n),
                    "\\".repeat(n), "| ".repeat(n) + "\n" + "|-".repeat(n), "~~a".repeat(n),
                    "`".repeat(n), Array.from({ length: 150 }, (_, i) => "`".repeat(i)).join(" "),
                    " ".repeat(n) + "x", "1. ".repeat(n), "https://".repeat(n), "-\n".repeat(n)];

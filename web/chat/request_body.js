@@ -26,7 +26,8 @@ export const example_schema = {
 
 export const example_review =
   "Analyse this review and answer as JSON with sentiment and aspects: I bought these " +
-  "headphones last month. The sound is clear and warm, but the battery is weak. All in all a mixed experience.";
+  "headphones last month. The sound is clear and warm, but the battery is weak. All in all a " +
+  "mixed experience.";
 
 // {value} or {error: a sentence}.
 export function readSchema(text) {

@@ -185,7 +185,8 @@ async function letsTheReaderScroll({ page, url }) {
 
 async function fitsAPhone({ page, url }) {
   const wide = "| a | b | c | d |\n|---|---|---|---|\n" +
-    `| ${"wide ".repeat(20)} `.repeat(4) + "|\n\n" + "```\n" + "x".repeat(300) + "\n```\n" + "y".repeat(300);
+    `| ${"wide ".repeat(20)} `.repeat(4) + "|\n\n" +
+    "```\n" + "x".repeat(300) + "\n```\n" + "y".repeat(300);
   await mockSocket(page, () => ({ pieces: [wide] }));
   await page.goto(url);
   const isNarrow = () => page.evaluate(() => {
