@@ -1,6 +1,6 @@
 // What the server says about itself. Every question may go unanswered: older servers, a proxy that
 // hides a path.
-import { keyHeaders } from "./transport.js";
+import { keyHeaders } from "/common/key.js";
 
 async function ask(path, key) {
   try {
@@ -18,7 +18,7 @@ export async function askServer(key) {
   const first = models.value?.data?.[0];
   return {
     model: first?.id ?? version.value?.model ?? "",
-    max_model_len: first?.max_model_len ?? info.value?.max_model_len ?? 0,
+    max_model_len: first?.max_model_len ?? info.value?.model?.max_model_len ?? 0,
     version: version.value?.version ?? "",
     needs_key: models.status === 401,
   };

@@ -1,9 +1,9 @@
 // The settings: kept as they were typed, checked while typing.
 import { at, el } from "/common/dom.js";
+import { keepKey, readKey } from "/common/key.js";
 import { controlsFor, rangeText, readControl, readStops } from "./sampling.js";
 
 const storage_key = "troupe.settings";
-const session_key = "troupe.api_key";
 
 const stored = () => {
   try {
@@ -21,8 +21,11 @@ export class SettingsPanel {
     this.#drawControls();
     this.#bind(at("system"), "system");
     this.#bind(at("stop-strings"), "stop", () => this.#checkStops());
-    at("key").value = this.key;
-    at("key").addEventListener("change", () => this.#keepKey(at("key").value.trim()));
+    at("key").value = readKey();
+    at("key").addEventListener("change", () => {
+      keepKey(at("key").value.trim());
+      this.onKey();
+    });
     at("open-settings").addEventListener("click", () => this.open());
     at("reset-settings").addEventListener("click", () => this.#reset());
     // A click beside the panel closes it.
@@ -37,11 +40,7 @@ export class SettingsPanel {
   }
 
   get key() {
-    try {
-      return sessionStorage.getItem(session_key) ?? "";
-    } catch {
-      return at("key").value.trim();
-    }
+    return readKey() || at("key").value.trim();
   }
 
   set(name, value) {
@@ -65,16 +64,6 @@ export class SettingsPanel {
   }
 
   onKey = () => {};
-
-  #keepKey(key) {
-    try {
-      if (key) sessionStorage.setItem(session_key, key);
-      else sessionStorage.removeItem(session_key);
-    } catch {
-      // The field itself remembers it.
-    }
-    this.onKey();
-  }
 
   #bind(node, name, check = () => {}) {
     node.value = this.#values[name] ?? "";

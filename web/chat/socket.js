@@ -65,7 +65,8 @@ export class GenerationSocket {
       return this.#onstate({ state: "unusable" });
     const retry_ms = backOff(this.#attempts - 1);
     this.#timer = setTimeout(() => this.#connect(), retry_ms);
-    return this.#onstate({ state: "waiting", retry_ms });
+    if (this.#was_open) this.#onstate({ state: "waiting", retry_ms });
+    return undefined;
   }
 
   #retryNow() {

@@ -1,4 +1,5 @@
 // Runs one generation: over the WebSocket where there is one, else by fetch and server-sent events.
+import { keyHeaders } from "/common/key.js";
 import { jsonEvents } from "/common/sse.js";
 import { retryAfterMs } from "./back_off.js";
 
@@ -9,10 +10,6 @@ export function generate(body, { socket, key }, handlers) {
   // A browser cannot put a key into the head of a WebSocket.
   if (socket?.isOpen && !key) return socket.generate(chat_path, body, handlers);
   return generateByFetch(body, key, handlers);
-}
-
-export function keyHeaders(key) {
-  return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 function generateByFetch(body, key, handlers) {

@@ -1,12 +1,13 @@
 // Drives Debian's Chromium through the pages of a running server:
-//   node browser.mjs URL MODULES_DIR [PICTURES_DIR]
+//   [SCENARIO=words] node browser.mjs URL MODULES_DIR [PICTURES_DIR]
 // MODULES_DIR is where npm put playwright-core; with PICTURES_DIR it takes the documents' pictures
-// instead of running the scenarios.
+// instead of running the scenarios; SCENARIO runs those alone whose names have these words.
 import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chatScenarios } from "./chat_scenarios.mjs";
+import { dashboardScenarios } from "./dashboard_scenarios.mjs";
 import { takePictures } from "./pictures.mjs";
 
 const [url, modules, pictures] = process.argv.slice(2);
@@ -56,8 +57,8 @@ if (pictures) {
   await takePictures(newPage, pictures);
 } else {
   let num_failed = 0;
-  const wanted = chatScenarios.filter(([name]) => name.includes(process.env.ONLY ?? ""));
-  for (const scenario of wanted)
+  const all = [...chatScenarios, ...dashboardScenarios];
+  for (const scenario of all.filter(([name]) => name.includes(process.env.SCENARIO ?? "")))
     if (!await runScenario(scenario)) ++num_failed;
   process.exitCode = num_failed > 0 ? 1 : 0;
 }
