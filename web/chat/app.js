@@ -133,6 +133,8 @@ function begin(body) {
   save();
   sidebar.draw(conversation.id);
   view.show(conversation.turns);
+  // The button that began it may be gone, and the focus with it.
+  if (document.activeElement === document.body) composer.focus();
   composer.setRunning(true);
   run = new AnswerRun(turn, body, { socket, key: settings.key }, {
     grown: () => (view.grow(), saveSoon()),

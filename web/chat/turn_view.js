@@ -16,11 +16,13 @@ const notes = {
   stopped: "You stopped this answer.",
 };
 
+const tokens = (count) => (count === 1 ? "1 token" : `${count} tokens`);
+
 function factTexts(facts) {
   const texts = [];
   if (facts.ttft_ms !== undefined) texts.push(`TTFT ${Math.round(facts.ttft_ms)} ms`);
   if (facts.tokens_per_s !== undefined) texts.push(`${facts.tokens_per_s.toFixed(0)} tokens/s`);
-  if (facts.completion_tokens !== undefined) texts.push(`${facts.completion_tokens} tokens`);
+  if (facts.completion_tokens !== undefined) texts.push(tokens(facts.completion_tokens));
   if (facts.finish_reason) texts.push(reasons[facts.finish_reason] ?? facts.finish_reason);
   return texts;
 }

@@ -71,6 +71,7 @@ async function editsAndRegenerates({ page, url }) {
   await page.keyboard.press("Enter");
   await page.getByText("answer 3", { exact: true }).waitFor();
   assert.equal(await page.locator(".turn").count(), 2);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "prompt");
   const bodies = seen.frames.filter(({ type }) => type === "generate").map(({ body }) => body);
   assert.deepEqual(bodies.map(({ messages }) => messages.map(({ content }) => content)),
                    [["First"], ["First"], ["Second"]]);
@@ -81,12 +82,12 @@ async function asksForJson({ page, url }) {
   const seen = await mockSocket(page, () => ({ pieces: [...text] }));
   await page.goto(url);
   await page.getByRole("button", { name: "JSON schema" }).click();
-  const schema = page.getByLabel("JSON schema of the answer");
+  const schema = page.getByLabel("Schema of the answer");
   await schema.fill("{");
   await page.getByText("not valid JSON").waitFor();
   await ask(page, "A review");
   assert.equal(seen.frames.length, 0, "a broken schema was sent");
-  await page.getByRole("button", { name: "Use the example" }).click();
+  await page.getByRole("button", { name: "Example" }).click();
   await page.getByRole("button", { name: "Send" }).click();
   await ended(page);
   const format = seen.frames[0].body.response_format;
