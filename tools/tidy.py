@@ -40,7 +40,8 @@ CPP = {".hpp", ".cpp", ".cu", ".cuh"}
 TEXT = CPP | set(".py .md .build .txt .wrap .sh .html .css .js .mjs .yml .yaml".split())
 SIZED = CPP | {".py", ".build", ".js", ".mjs"}
 NOT_OURS = {".git", ".cache", "__pycache__", "models", "node_modules"}
-TEST_FOLDERS = {"house", "e2e", "faults", "oracle", "web"}  # those that mirror no folder of src/
+# Those that mirror no folder of src/.
+TEST_FOLDERS = {"house", "e2e", "faults", "oracle", "fuzz", "web"}
 MAX_FILE, MAX_FUNCTION, MAX_LINE, MAX_ACTOR_HEADER = 500, 70, 100, 100
 
 
