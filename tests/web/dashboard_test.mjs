@@ -1,7 +1,7 @@
 // The dashboard's arithmetic: Prometheus' text, percentiles of what came in between, rates.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { bytes, count, known, percent, seconds, spanOf, ticks, timeTicks }
+import { byteTicks, bytes, count, known, percent, seconds, spanOf, ticks, timeTicks }
   from "../../web/dashboard/format.js";
 import { Frames } from "../../web/dashboard/frames.js";
 import { bucketsBetween, bucketsOf, quantile } from "../../web/dashboard/histogram.js";
@@ -67,6 +67,8 @@ test("rates are per second, also over a pause and after a new start of the serve
   assert.equal(frames.latest.generated_rate, 10);
   frames.add(12000, reading(30, 1));
   assert.equal(frames.latest.generated_rate, 30);
+  frames.add(12100, reading(30, 1));
+  assert.equal(frames.latest.generated_rate, 30000 / 1100);
 });
 
 test("percentiles forget after a minute, frames after five", () => {
@@ -105,6 +107,9 @@ test("an axis has round marks that reach the largest value", () => {
   assert.deepEqual(ticks(7), [0, 2, 4, 6, 8]);
   assert.deepEqual(ticks(0), [0, 1]);
   assert.deepEqual(ticks(NaN), [0, 1]);
+  assert.deepEqual(byteTicks(545 * 1024 ** 2).map(bytes),
+                   ["0 B", "200 MiB", "400 MiB", "600 MiB"]);
+  assert.deepEqual(byteTicks(0), [0, 1]);
   for (const largest of [0.0013, 0.7, 3, 19, 101, 98765]) {
     const marks = ticks(largest);
     assert.ok(marks[marks.length - 1] >= largest * 0.999 && marks.length <= 6, String(marks));

@@ -21,7 +21,7 @@ export class Chart {
   #drawing = svg("svg", { class: "chart", role: "img", tabindex: 0, height });
   #moment = el("span", { class: "moment" });
 
-  // panel: {title, form, series: [{name, of(frame), isUnseen}]}
+  // panel: {title, form, marks(largest), series: [{name, of(frame), isUnseen}]}
   constructor(panel) {
     this.#panel = panel;
     const entries = panel.series.map((one, i) => this.#entry(one, i));
@@ -110,7 +110,7 @@ export class Chart {
     // Of what the server does not tell there is no chart.
     const latest = frames[frames.length - 1];
     this.node.hidden = this.#panel.series.every(({ of }) => of(latest) === undefined);
-    const marks = ticks(this.#largest());
+    const marks = (this.#panel.marks ?? ticks)(this.#largest());
     const y = (value) =>
       top + (height - top - bottom) * (1 - value / marks[marks.length - 1]);
     const parts = [...this.#grid(marks, y), ...this.#lines(y)];

@@ -25,6 +25,12 @@ export function bytes(value) {
 
 export const percent = (value) => `${(value * 100).toFixed(value < 0.1 && value > 0 ? 1 : 0)} %`;
 
+// Marks that are round in their own unit.
+export function byteTicks(largest) {
+  const unit = largest >= 1 ? 1024 ** Math.floor(Math.log(largest) / Math.log(1024)) : 1;
+  return ticks(largest / unit).map((mark) => mark * unit);
+}
+
 // What is not known is a dash.
 export const known = (form, value) =>
   value === null || value === undefined || Number.isNaN(value) ? "–" : form(value);

@@ -1,10 +1,12 @@
-// From readings of /metrics to what is drawn: one frame a reading, with rates since the reading
-// before and percentiles of the last minute.
+// From readings of /metrics to what is drawn: one frame a reading, with rates over the last seconds
+// and percentiles of the last minute.
 import { bucketsBetween, bucketsOf, quantile } from "./histogram.js";
 import { sumOf } from "./metrics_text.js";
 
 export const shown_ms = 300000;
 const percentile_ms = 60000;
+// Readings come a second apart, give or take: over less, that would show in the rates.
+const rate_ms = 3000;
 
 const histograms = {
   ttft: "vllm:time_to_first_token_seconds",
@@ -58,7 +60,8 @@ export class Frames {
   // Adds a reading; `time` in milliseconds.
   add(time, metrics) {
     const reading = readingOf(time, metrics);
-    const before = this.#readings[this.#readings.length - 1];
+    const before = this.#readings.find((one) => one.time >= time - rate_ms) ??
+      this.#readings[this.#readings.length - 1];
     this.#readings.push(reading);
     const oldest = time - shown_ms;
     while (this.#readings[0].time < oldest) this.#readings.shift();

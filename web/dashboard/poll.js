@@ -1,4 +1,5 @@
-// Asks again and again, a second after each answer; not while nobody looks.
+// Asks again and again at a steady pace, but leaves a slow server some rest, and asks nothing while
+// nobody looks.
 
 export class Poll {
   #ask;
@@ -23,7 +24,7 @@ export class Poll {
     const begin = performance.now();
     await this.#ask();
     this.#is_asking = false;
-    const rest = Math.max(0, this.#pause_ms - (performance.now() - begin));
+    const rest = Math.max(this.#pause_ms / 4, this.#pause_ms - (performance.now() - begin));
     if (!document.hidden) this.#timer = setTimeout(() => this.#run(), rest);
   }
 }

@@ -1,5 +1,5 @@
 // The charts: what each shows. Another chart is another entry.
-import { bytes, count, seconds } from "../format.js";
+import { byteTicks, bytes, count, seconds } from "../format.js";
 
 const of = (name, key) => ({ name, of: (frame) => frame[key] });
 // In the legend and the table alone: as a line it would press the others to the ground.
@@ -17,5 +17,5 @@ export const charts = [
     series: [of("used", "pages_used"), of("cached", "pages_cached"), unseen("all", "pages")] },
   { title: "Requests per second", form: count,
     series: [of("ended", "finished_rate"), of("refused", "refused_rate")] },
-  { title: "Memory", form: bytes, series: [of("resident", "resident_bytes")] },
+  { title: "Memory", form: bytes, marks: byteTicks, series: [of("resident", "resident_bytes")] },
 ];
