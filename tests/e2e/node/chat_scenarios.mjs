@@ -113,11 +113,11 @@ async function keepsMarkupText({ page, url }) {
 
 async function explainsOverload({ page, url }) {
   const seen = await mockSocket(page, (_, { frames }) => frames.length === 1
-    ? { error: { status: 429, message: "the queue is full", retry_after_ms: 1500 } }
+    ? { error: { status: 429, message: "the queue is full" } }
     : { pieces: ["fine"] });
   await page.goto(url);
   await ask(page, "Hi");
-  await page.getByRole("button", { name: /Try again in [12] s/ }).waitFor();
+  await page.getByRole("button", { name: "Try again in 1 s" }).waitFor();
   await page.getByRole("button", { name: "Try again", exact: true }).click();
   await page.getByText("fine", { exact: true }).waitFor();
   assert.equal(seen.frames.filter(({ type }) => type === "generate").length, 2);
@@ -136,13 +136,31 @@ async function survivesLostConnections({ page, url }) {
   assert.match(await foot(page).textContent(), /finished/);
 }
 
+// As in a network whose proxy does not let WebSockets through.
+const forbidSockets = (page) => page.addInitScript(() => {
+  window.WebSocket = class {
+    static OPEN = 1;
+    constructor() { setTimeout(() => this.onclose(), 0); }
+  };
+});
+
+async function countsDown({ page, url }) {
+  await forbidSockets(page);
+  await page.route("**/v1/chat/completions", (route) => route.fulfill({
+    status: 503, headers: { "Retry-After": "30" }, json: { error: { message: "shutting down" } },
+  }));
+  await page.goto(url);
+  await ask(page, "Hi");
+  await page.getByText("The server takes no requests now: shutting down").waitFor();
+  await page.getByRole("button", { name: "Try again in 30 s" }).waitFor();
+  assert.ok(await page.getByRole("button", { name: "Try again in" }).isDisabled());
+  await page.getByRole("button", { name: "Try again in 29 s" }).waitFor();
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0);
+}
+
 async function worksWithoutSockets({ page, url }) {
-  await page.addInitScript(() => {
-    window.WebSocket = class {
-      static OPEN = 1;
-      constructor() { setTimeout(() => this.onclose(), 0); }
-    };
-  });
+  await forbidSockets(page);
   const event = (value) => `data: ${JSON.stringify(value)}\n\n`;
   const delta = (content, finish_reason = null) =>
     event({ choices: [{ index: 0, delta: { content }, finish_reason }] });
@@ -288,6 +306,7 @@ export const chatScenarios = [
   ["JSON mode sends a schema and shows the answer pretty", asksForJson],
   ["markup in an answer stays text", keepsMarkupText],
   ["a full queue is explained and tried again", explainsOverload],
+  ["Retry-After is counted down", countsDown],
   ["a lost connection is explained and made again", survivesLostConnections],
   ["without WebSocket, with a key: server-sent events", worksWithoutSockets],
   ["scrolling up stops the following", letsTheReaderScroll],
