@@ -29,7 +29,8 @@ HOMES = [
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),
     (r"(cuda|cublas|nccl)", {"cuda"}),
-    (r"CLI/", {"cli"}),
+    (r"(CLI/|toml\+\+/|histedit)", {"cli"}),
+    (r"openssl/", {"net"}),
 ]
 LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
                    r"|condition_variable\w*|\w*semaphore|latch|barrier)\b"
