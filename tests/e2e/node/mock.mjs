@@ -8,10 +8,10 @@ const chunk = (content, finish_reason = null) => ({
   choices: [{ index: 0, delta: content === null ? {} : { content }, finish_reason }],
 });
 
-// answer(body, number) gives {pieces, pace_ms, error, finish_reason, drops}; the returned object
-// collects the frames that came.
+// answer(body, seen) gives {pieces, pace_ms, gate, error, drops}: pieces come at their pace, those
+// from gate.at on when the promise gate.opens is kept. The returned object collects the frames.
 export async function mockSocket(page, answer) {
-  const seen = { frames: [], cancelled: 0 };
+  const seen = { frames: [] };
   await page.routeWebSocket("**/ws", (socket) => {
     const cancelled = new Set();
     socket.onMessage((text) => {
@@ -30,13 +30,14 @@ async function run(socket, { id }, cancelled, script) {
   send({ type: "accepted", request_id: "r-1" });
   let num_tokens = 0;
   for (const piece of script.pieces) {
+    if (script.gate?.at === num_tokens) await script.gate.opens;
     if (cancelled.has(id)) break;
     send({ type: "tokens", data: chunk(piece) });
     ++num_tokens;
     if (script.pace_ms) await pause(script.pace_ms);
   }
   if (script.drops) return socket.close({ code: 1011, reason: "gone" });
-  const reason = cancelled.has(id) ? "cancelled" : script.finish_reason ?? "stop";
+  const reason = cancelled.has(id) ? "cancelled" : "stop";
   const usage = { prompt_tokens: 5, completion_tokens: num_tokens, total_tokens: num_tokens + 5,
                   cached_tokens: 0 };
   return send({ type: "finished", finish_reason: reason, usage,
