@@ -79,6 +79,7 @@ function fresh() {
 }
 
 function open(id) {
+  if (id === conversation.id) return;
   const found = store.load(id);
   if (found) show(found);
 }
