@@ -1,13 +1,15 @@
 #include "net/route_table.hpp"
 
 #include <array>
+#include <vector>
 
 #include "net/routes/routes.hpp"
+#include "net/web_files.hpp"
 
 namespace troupe {
 
 std::span<const route> all_routes() {
-  static constexpr std::array table{
+  static constexpr std::array own{
       route{"POST", "/generate", true, &answer_dialect},
       route{"POST", "/generate_stream", true, &answer_dialect, error_style::tgi},
       route{"POST", "/v1/completions", true, &answer_dialect},
@@ -20,10 +22,13 @@ std::span<const route> all_routes() {
       route{"GET", "/metrics", false, &answer_metrics},
       route{"GET", "/version", false, &answer_version},
       route{"GET", "/server_info", false, &answer_server_info},
-      route{"GET", "/", false, &answer_page},
-      route{"GET", "/page.js", false, &answer_page},
-      route{"GET", "/style.css", false, &answer_page},
   };
+  // The pages' files are routes like all others.
+  static const std::vector<route> table = [] {
+    std::vector<route> all(own.begin(), own.end());
+    for (auto& file : web_files()) all.push_back({"GET", file.path, false, &answer_page});
+    return all;
+  }();
   return table;
 }
 
