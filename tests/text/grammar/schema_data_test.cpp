@@ -1,0 +1,184 @@
+// Schemas against recorded verdicts: the official test suite, real schemas, other engines' tests.
+// One thing is never forgiven: a text that the schema does not allow.
+#include "grammar_tester.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace troupe {
+namespace {
+
+struct tally {
+  int passed = 0, refused = 0, valid_rejected = 0, invalid_accepted = 0, compiled = 0, schemas = 0;
+  std::map<std::string, int> reasons;
+
+  void print(const std::string& what) const {
+    MESSAGE(what << ": " << schemas << " schemas, " << compiled << " compiled; instances: "
+                 << passed << " passed, " << refused << " refused, " << valid_rejected
+                 << " valid rejected, " << invalid_accepted << " invalid accepted");
+    const char* verbose = std::getenv("TROUPE_GRAMMAR_VERBOSE");
+    if (verbose == nullptr) return;
+    std::vector<std::pair<int, std::string>> sorted;
+    for (const auto& [why, count] : reasons) sorted.emplace_back(count, why);
+    std::sort(sorted.rbegin(), sorted.rend());
+    for (const auto& [count, why] : sorted) MESSAGE(count << " x " << why);
+  }
+};
+
+void complain(const std::string& what, const std::string& name, const std::string& text) {
+  if (std::getenv("TROUPE_GRAMMAR_VERBOSE") != nullptr)
+    MESSAGE(what << ": " << name << ": " << text);
+}
+
+// What a model would have written, as Python spells it.
+void check_instance(const token_constraint_ptr& made, const std::string& text, bool valid,
+                    const std::string& name, tally& out) {
+  const bool accepted = accepts(made, text);
+  if (accepted == valid) {
+    ++out.passed;
+  } else if (accepted) {
+    ++out.invalid_accepted;
+    complain("INVALID ACCEPTED", name, text);
+  } else {
+    ++out.valid_rejected;
+    complain("valid rejected", name, text);
+  }
+}
+
+token_constraint_ptr compile_counted(const json_value& schema, const schema_options& options,
+                                     const std::string& name, tally& out) {
+  ++out.schemas;
+  auto made = small_compiler().json_schema(schema, options);
+  if (made) {
+    ++out.compiled;
+    return *std::move(made);
+  }
+  const std::string& field = made.error().field;
+  ++out.reasons[made.error().message.substr(0, 70)];
+  complain("refused", name, field + ": " + made.error().message);
+  return nullptr;
+}
+
+std::string spelled(const json_value& value) {
+  std::string out;
+  append_json_python(out, value);
+  return out;
+}
+
+void run_group(const json_value& group, const std::string& name, tally& out) {
+  const json_value* schema = group.find("schema");
+  const json_array* tests = group.find("tests")->as_array();
+  const auto made = compile_counted(*schema, {}, name, out);
+  for (const json_value& test : *tests) {
+    if (!made) {
+      ++out.refused;
+      continue;
+    }
+    check_instance(made, spelled(*test.find("data")), bool_of(test, "valid"), name, out);
+  }
+}
+
+void run_suite(const std::string& draft, std::string_view schema_uri) {
+  const auto folder = std::filesystem::path("jsonschema/JSON-Schema-Test-Suite/tests") / draft;
+  if (!has_shared(folder)) return;
+  tally all;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(shared_data() / folder)) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) {
+    const auto groups = read_json_file(file);
+    REQUIRE(groups);
+    for (const json_value& group : *groups->as_array()) {
+      json_value stamped = group;  // the draft is known from the folder
+      const json_value* schema = group.find("schema");
+      if (schema->as_object() != nullptr && schema->find("$schema") == nullptr) {
+        json_object members{{"$schema", json_value(std::string(schema_uri))}};
+        members.insert(members.end(), schema->as_object()->begin(), schema->as_object()->end());
+        stamped = json_value(
+            json_object{{"schema", json_value(members)}, {"tests", *group.find("tests")}});
+      }
+      run_group(stamped, file.stem().string() + ": " + string_of(group, "description"), all);
+    }
+  }
+  all.print(draft);
+  CHECK(all.invalid_accepted == 0);
+  CHECK(all.passed * 100 >= 60 * (all.passed + all.refused + all.valid_rejected));
+}
+
+TEST_CASE("the official test suite, 2020-12") {
+  run_suite("draft2020-12", "https://json-schema.org/draft/2020-12/schema");
+}
+
+TEST_CASE("the official test suite, draft 7") {
+  run_suite("draft7", "http://json-schema.org/draft-07/schema#");
+}
+
+TEST_CASE("schemas of the wild") {
+  if (!has_shared("jsonschema/maskbench_public.jsonl")) return;
+  tally all;
+  for (const json_value& row : read_json_lines("jsonschema/maskbench_public.jsonl")) {
+    run_group(row, string_of(row, "file"), all);
+  }
+  all.print("maskbench");
+  CHECK(all.invalid_accepted == 0);
+  CHECK(all.compiled * 100 >= 80 * all.schemas);
+}
+
+TEST_CASE("schemas of other engines' tests") {
+  if (!has_shared("jsonschema/engine_tests_public.jsonl")) return;
+  tally all;
+  for (const json_value& row : read_json_lines("jsonschema/engine_tests_public.jsonl")) {
+    schema_options options;
+    options.whitespace = schema_options::blanks::any;
+    std::string name;
+    append_json(name, *row.find("schema"));
+    const auto made = compile_counted(*row.find("schema"), options, name.substr(0, 300), all);
+    for (const json_value& test : *row.find("tests")->as_array()) {
+      if (!made) {
+        ++all.refused;
+        continue;
+      }
+      check_instance(made, string_of(test, "text"), bool_of(test, "accept"), name.substr(0, 300),
+                     all);
+    }
+  }
+  all.print("engine tests");
+  CHECK(all.invalid_accepted == 0);
+}
+
+void run_policy(const json_value& row, tally& all) {
+  const std::string name = string_of(row, "id") + " " + string_of(row, "name");
+  CAPTURE(name);
+  const bool wants_error = string_of(row, "expect") == "error";
+  const auto made = compile_counted(*row.find("schema"), {}, name, all);
+  if (!made) {
+    const auto why = small_compiler().json_schema(*row.find("schema"));
+    const json_value* alternative = row.find(wants_error ? "pointer" : "or_error");
+    CHECK_MESSAGE(alternative != nullptr, why.error().field << ": " << why.error().message);
+    if (alternative != nullptr) CHECK(why.error().field == *alternative->as_string());
+    return;
+  }
+  CHECK((!wants_error || bool_of(row, "may_support")));
+  for (const auto& [key, valid] : {std::pair("accept", true), std::pair("reject", false),
+                                   std::pair("reject_generator", false)}) {
+    const json_value* list = row.find(key);
+    if (list == nullptr) continue;
+    for (const json_value& text : *list->as_array()) {
+      CAPTURE(*text.as_string());
+      CHECK(accepts(made, *text.as_string()) == valid);
+    }
+  }
+}
+
+TEST_CASE("the behaviour that was agreed on") {
+  if (!has_shared("jsonschema/policy_public.jsonl")) return;
+  tally all;
+  for (const json_value& row : read_json_lines("jsonschema/policy_public.jsonl")) {
+    run_policy(row, all);
+  }
+}
+
+}  // namespace
+}  // namespace troupe
