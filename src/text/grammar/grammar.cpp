@@ -4,6 +4,7 @@
 #include "text/grammar/json_rules.hpp"
 #include "text/grammar/regex.hpp"
 #include "text/grammar/schema_rules.hpp"
+#include "text/grammar/tool_call_grammar.hpp"
 #include "text/utf8.hpp"
 
 #include <algorithm>
@@ -39,7 +40,8 @@ rule_set text_rules(language_pool& pool, language words) {
 
 grammar_compiler::grammar_compiler(std::shared_ptr<const tokenizer> words,
                                    std::vector<token_id> eos, std::uint32_t vocab_size)
-    : words_(std::make_shared<const vocabulary>(std::move(words), vocab_size)),
+    : tokenizer_(words),
+      words_(std::make_shared<const vocabulary>(std::move(words), vocab_size)),
       eos_(std::move(eos)) {
   const auto beyond = [&](token_id token) {
     return token < 0 || static_cast<std::uint32_t>(token) >= words_->size();
@@ -116,6 +118,36 @@ outcome<token_constraint_ptr> grammar_compiler::choice(
   rule_set rules = text_rules(*pool, pool->words(words));
   return token_constraint_ptr(
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+}
+
+outcome<token_constraint_ptr> grammar_compiler::tool_calls(
+    const std::vector<tool_definition>& tools, const tool_choice& wanted) const {
+  const auto open = tokenizer_->find_added("<tool_call>");
+  const auto close = tokenizer_->find_added("</tool_call>");
+  if (!open || !close) {
+    return failure{error_code::unsupported, "the model's vocabulary has no token <tool_call>",
+                   "tools"};
+  }
+  tool_tokens tokens{*open, *close, {}};
+  for (std::uint32_t i = 0; i < tokenizer_->vocab_size(); ++i) {
+    if (words_->bytes(static_cast<token_id>(i)) == "\n") {
+      tokens.newline.push_back(static_cast<token_id>(i));
+    }
+  }
+  auto pool = std::make_unique<language_pool>();
+  const bool is_named = wanted.how == tool_choice::mode::named;
+  auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string());
+  if (!rules) return rules.error();
+  auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
+  std::shared_ptr<compiled_grammar> text;
+  if (wanted.how == tool_choice::mode::automatic) {
+    auto text_pool = std::make_unique<language_pool>();
+    rule_set text_rule = text_rules(*text_pool, text_without_tag(*text_pool));
+    text = std::make_shared<compiled_grammar>(words_, eos_, std::move(text_pool),
+                                              std::move(text_rule));
+  }
+  return token_constraint_ptr(std::make_shared<tool_call_grammar>(
+      std::move(text), std::move(call), std::move(tokens), wanted.parallel));
 }
 
 }  // namespace troupe

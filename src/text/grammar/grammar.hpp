@@ -27,6 +27,23 @@ struct schema_options {
   bool strict = false;  // additionalProperties are forbidden where a schema does not name them
 };
 
+struct tool_definition {
+  std::string name;
+  json_value parameters;  // a JSON schema
+  bool strict = false;    // as in schema_options
+};
+
+struct tool_choice {
+  enum class mode : std::uint8_t {
+    automatic,  // text, calls, or both
+    required,   // at least one call, no text
+    named,      // calls of one tool, no text
+  };
+  mode how = mode::automatic;
+  std::string name;  // of the tool that is `named`
+  bool parallel = true;
+};
+
 // Safe to share among threads.
 class grammar_compiler {
  public:
@@ -43,8 +60,12 @@ class grammar_compiler {
   // The whole answer matches, from its first character to its last.
   outcome<token_constraint_ptr> regex(std::string_view pattern) const;
   outcome<token_constraint_ptr> choice(const std::vector<std::string>& texts) const;
+  // Calls are written between the tokens <tool_call> and </tool_call>, which the vocabulary needs.
+  outcome<token_constraint_ptr> tool_calls(const std::vector<tool_definition>& tools,
+                                           const tool_choice& wanted = {}) const;
 
  private:
+  std::shared_ptr<const tokenizer> tokenizer_;
   std::shared_ptr<const grammar::vocabulary> words_;
   std::vector<token_id> eos_;
 };

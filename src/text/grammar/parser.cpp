@@ -104,7 +104,7 @@ void parser::enter(value_index value, const frame_ptr& parent, thread_set& out) 
     fresh.depth = parent->depth + 1;
     const frame_ptr opened = make_frame(std::move(fresh));
     if (const auto* framed = std::get_if<framed_rule>(&what)) {
-      add(opened, framed->heads, spelling::json, out);
+      add(opened, framed->heads, spelling::canonical, out);
       continue;
     }
     const char bracket = std::holds_alternative<array_rule>(what) ? '[' : '{';

@@ -75,6 +75,7 @@ array_shape schema_graph::intersect(const array_shape& a, const array_shape& b) 
   out.rest = both(a.rest, b.rest);
   out.min = std::max(a.min, b.min);
   out.max = std::min(a.max, b.max);
+  out.evaluated = std::max(a.evaluated, b.evaluated);
   return out;
 }
 
@@ -107,7 +108,7 @@ object_shape schema_graph::intersect(const object_shape& a, const object_shape& 
   }
   for (const object_shape::member& member : b.members) {
     if (in_a.contains(member.name)) continue;
-    const schema_node value = value_of({{}, a.others}, member.name);
+    const schema_node value = value_of({{}, a.others, 0, 0, no_word}, member.name);
     out.members.push_back({member.name, both(value, member.value), member.required});
   }
   for (const object_shape::group& x : a.others) {
@@ -118,6 +119,7 @@ object_shape schema_graph::intersect(const object_shape& a, const object_shape& 
   }
   out.min = std::max(a.min, b.min);
   out.max = std::min(a.max, b.max);
+  out.evaluated = pool_.any_of({a.evaluated, b.evaluated});
   return out;
 }
 
@@ -227,7 +229,6 @@ std::vector<object_shape> schema_graph::subtract(const object_shape& a, const ob
   for (const object_shape::group& group : b.others) {
     if (group.value == any_node) continue;
     // Some other name has a value that differs: only if `a` lets such names be at all.
-    const object_shape only{{}, {{all_strings_, any_node}}, 0, unbounded};
     for (const object_shape::group& own : a.others) {
       language names = pool_.both(own.names, group.names);
       for (const auto* shape : {&a, &b}) {

@@ -26,9 +26,34 @@ void schema_graph::reader::read_items(array_shape& shape) {
       shape.prefix.push_back(graph_.at(each));
     }
   }
+  shape.evaluated = static_cast<std::uint32_t>(shape.prefix.size());
   if (rest != nullptr && is_schema(*rest, rest_keyword)) {
     const bool* truth = rest->as_bool();
     shape.rest = truth != nullptr && !*truth ? nothing_node : graph_.at(*rest);
+    shape.evaluated = unbounded;
+  }
+}
+
+// Only where every item counts, or none.
+void schema_graph::reader::read_contains(array_shape& shape) {
+  const json_value* wanted = find("contains");
+  if (wanted == nullptr || before(schema_draft::draft_6) || !is_schema(*wanted, "contains")) return;
+  std::uint32_t least = 1, most = unbounded;
+  if (!before(schema_draft::draft_2019)) {
+    count("minContains", least);
+    count("maxContains", most);
+  }
+  const schema_node node = graph_.at(*wanted);
+  const value_set& counted = graph_.values(node);
+  if (graph_.failed()) return;
+  if (node == any_node || (shape.rest == node && shape.prefix.empty())) {
+    shape.min = std::max(shape.min, least);
+    shape.max = std::min(shape.max, most);
+    shape.evaluated = unbounded;
+  } else if (!graph_.is_productive(counted)) {
+    if (least > 0) shape = {{}, nothing_node, 1, 0, 0};
+  } else if (least > 0 || most != unbounded || graph_.index_.asks_evaluated()) {
+    fail("contains", "that some items differ from others cannot be enforced");
   }
 }
 
@@ -37,6 +62,7 @@ void schema_graph::reader::read_arrays(value_set& out) {
   read_items(shape);
   count("minItems", shape.min);
   count("maxItems", shape.max);
+  if (!out.arrays.empty()) read_contains(shape);
   const json_value* unique = find("uniqueItems");
   if (unique != nullptr && unique->as_bool() == nullptr) invalid("uniqueItems", "a boolean");
   if (unique != nullptr && unique->as_bool() != nullptr && *unique->as_bool()) {
@@ -89,7 +115,11 @@ void schema_graph::reader::read_groups(object_shape& shape) {
     }
   }
   for (object_shape::group& group : shape.others) {
-    if (group.value == unbounded) group.value = rest;
+    const bool is_rest = group.value == unbounded;
+    if (is_rest) group.value = rest;
+    if (!graph_.index_.asks_evaluated()) continue;
+    if (is_rest && additional == nullptr) continue;
+    shape.evaluated = pool_.any_of({shape.evaluated, group.names});
   }
 }
 
@@ -121,6 +151,8 @@ void schema_graph::reader::read_members(object_shape& shape) {
       }
       shape.members.push_back({name, node, is_needed.contains(name)});
       declared.insert(name);
+      if (!graph_.index_.asks_evaluated()) continue;
+      shape.evaluated = pool_.any_of({shape.evaluated, pool_.code_points(decode_utf8(name))});
     }
   }
   for (const std::string& name : needed) {
@@ -187,6 +219,45 @@ void schema_graph::reader::read_dependents(value_set& out) {
       out = graph_.intersect(out, both);
       if (graph_.failed()) return;
     }
+  }
+}
+
+void schema_graph::reader::bind_unevaluated(object_shape& shape, schema_node value) {
+  for (object_shape::member& member : shape.members) {
+    if (pool_.contains(shape.evaluated, decode_utf8(member.name))) continue;
+    member.value = graph_.both(member.value, value);
+  }
+  std::vector<object_shape::group> split;
+  for (const object_shape::group& group : shape.others) {
+    const language inside = pool_.both(group.names, shape.evaluated);
+    const language beyond = pool_.minus(group.names, shape.evaluated);
+    if (pool_.is_live(inside)) split.push_back({inside, group.value});
+    if (pool_.is_live(beyond)) split.push_back({beyond, graph_.both(group.value, value)});
+  }
+  shape.others = std::move(split);
+  shape.evaluated = graph_.all_strings_;
+}
+
+// The last keywords of all: what no other keyword of this schema has looked at.
+void schema_graph::reader::read_unevaluated(value_set& out) {
+  if (before(schema_draft::draft_2019)) return;
+  const json_value* items = find("unevaluatedItems");
+  const json_value* members = find("unevaluatedProperties");
+  if (items != nullptr && is_schema(*items, "unevaluatedItems")) {
+    const schema_node value = graph_.at(*items);
+    for (array_shape& shape : out.arrays) {
+      if (shape.evaluated == unbounded) continue;
+      while (shape.prefix.size() < shape.evaluated) shape.prefix.push_back(shape.rest);
+      for (std::size_t i = shape.evaluated; i < shape.prefix.size(); ++i) {
+        shape.prefix[i] = graph_.both(shape.prefix[i], value);
+      }
+      shape.rest = graph_.both(shape.rest, value);
+      shape.evaluated = unbounded;
+    }
+  }
+  if (members != nullptr && is_schema(*members, "unevaluatedProperties")) {
+    const schema_node value = graph_.at(*members);
+    for (object_shape& shape : out.objects) bind_unevaluated(shape, value);
   }
 }
 

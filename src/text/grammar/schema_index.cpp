@@ -110,7 +110,7 @@ std::string resolve_uri(std::string_view base, std::string_view reference) {
   return head + without_dots(path + std::string(reference));
 }
 
-schema_index::schema_index(const json_value& root) : draft_(draft_of(root)), root_(&root) {
+schema_index::schema_index(const json_value& root) : draft_(draft_of(root)) {
   bases_.emplace_back();
   resources_.emplace("", &root);
   visit(root, "", 0);
@@ -150,6 +150,7 @@ void schema_index::visit(const json_value& at, std::string pointer, std::uint32_
       }
     }
     for (const auto& [key, value] : *members) {
+      if (key.starts_with("unevaluated")) asks_evaluated_ = true;
       if (key == "enum" || key == "const") {
         places_[&value] = {below(pointer, key), base};
       } else {

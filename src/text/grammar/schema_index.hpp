@@ -19,6 +19,8 @@ class schema_index {
   explicit schema_index(const json_value& root);
 
   schema_draft draft() const { return draft_; }
+  // Whether any schema asks what others have looked at (unevaluatedItems, unevaluatedProperties).
+  bool asks_evaluated() const { return asks_evaluated_; }
   const std::string& pointer(const json_value& at) const;  // of any value in the document
   // The schema that `reference` names when it stands in `from`.
   outcome<const json_value*> find(const json_value& from, std::string_view reference) const;
@@ -34,7 +36,7 @@ class schema_index {
                                             std::string_view fragment) const;
 
   schema_draft draft_ = schema_draft::draft_2020;
-  const json_value* root_;
+  bool asks_evaluated_ = false;
   std::vector<std::string> bases_;
   std::unordered_map<const json_value*, place> places_;
   std::map<std::string, const json_value*> resources_;                        // by absolute URI

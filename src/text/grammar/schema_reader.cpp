@@ -101,8 +101,7 @@ std::vector<std::string> schema_graph::reader::names(const json_value& list,
 }
 
 void schema_graph::reader::check_keywords() {
-  for (const char* keyword :
-       {"contains", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"}) {
+  for (const char* keyword : {"$dynamicRef", "$recursiveRef"}) {
     if (find(keyword) != nullptr) fail(keyword, "this keyword cannot be enforced");
   }
 }
@@ -139,6 +138,7 @@ value_set schema_graph::reader::read() {
   if (!graph_.failed()) read_combined(out);
   if (!graph_.failed()) read_condition(out);
   if (!graph_.failed()) read_dependents(out);
+  if (!graph_.failed()) read_unevaluated(out);
   return out;
 }
 
@@ -326,6 +326,7 @@ void schema_graph::reader::read_combined(value_set& out) {
       joined = graph_.join(joined, graph_.values(graph_.at(each)));
       if (graph_.failed()) return;
     }
+    if (graph_.index_.asks_evaluated()) joined = graph_.join(joined, overlaps(*any));
     out = graph_.intersect(out, joined);
   }
   if (const json_array* one = schemas("oneOf")) out = one_of(out, *one);
@@ -333,6 +334,23 @@ void schema_graph::reader::read_combined(value_set& out) {
     if (!is_schema(*excluded, "not")) return;
     out = graph_.subtract(out, graph_.values(graph_.at(*excluded)), where("not"));
   }
+}
+
+// What fits several branches is looked at by each of them.
+value_set schema_graph::reader::overlaps(const json_array& branches) {
+  constexpr std::size_t max_branches = 6;
+  value_set out;
+  if (branches.size() > max_branches) {
+    fail("anyOf", "more than 6 branches together with unevaluated keywords cannot be enforced");
+  }
+  for (std::size_t some = 1; some < (1U << branches.size()) && !graph_.failed(); ++some) {
+    value_set met = graph_.everything();
+    for (std::size_t i = 0; i < branches.size(); ++i) {
+      if ((some >> i & 1U) != 0) met = graph_.intersect(met, graph_.values(graph_.at(branches[i])));
+    }
+    out = graph_.join(out, met);
+  }
+  return out;
 }
 
 // Each branch without all the others that it meets.
@@ -357,10 +375,10 @@ value_set schema_graph::reader::one_of(const value_set& base, const json_array& 
 
 void schema_graph::reader::read_condition(value_set& out) {
   const json_value* condition = find("if");
-  if (condition == nullptr) return;
+  if (condition == nullptr || before(schema_draft::draft_7)) return;
   const json_value* yes = find("then");
   const json_value* no = find("else");
-  if (yes == nullptr && no == nullptr) return;
+  if (yes == nullptr && no == nullptr && !graph_.index_.asks_evaluated()) return;
   if (!is_schema(*condition, "if") || (yes != nullptr && !is_schema(*yes, "then")) ||
       (no != nullptr && !is_schema(*no, "else"))) {
     return;

@@ -31,6 +31,10 @@ struct schema_graph::reader {
   void read_members(object_shape& shape);
   void read_names(object_shape& shape);
   void read_dependents(value_set& out);
+  void read_unevaluated(value_set& out);
+  void bind_unevaluated(object_shape& shape, schema_node value);
+  value_set overlaps(const json_array& branches);
+  void read_contains(array_shape& shape);
   value_set constant(const json_value& value);
   value_set enumerated(const json_array& values);
   void read_reference(value_set& out);

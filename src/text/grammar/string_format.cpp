@@ -52,7 +52,7 @@ std::string ipv6() {
 // RFC 3986, with or without a scheme.
 std::string uri(bool is_reference) {
   const std::string escaped = "%[0-9A-Fa-f]{2}";
-  const std::string free = R"(A-Za-z0-9._~!$&'()*+,;=-)";
+  const std::string free = R"(\-A-Za-z0-9._~!$&'()*+,;=)";
   const std::string pchar = "(?:[" + free + ":@]|" + escaped + ")";
   const std::string authority = "(?:(?:[" + free + ":]|" + escaped + ")*@)?(?:\\[" + ipv6() +
                                 "\\]|(?:[" + free + "]|" + escaped + ")*)(?::\\d*)?";

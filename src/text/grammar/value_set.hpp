@@ -17,6 +17,7 @@ struct array_shape {
   std::vector<schema_node> prefix;
   schema_node rest = any_node;
   std::uint32_t min = 0, max = unbounded;
+  std::uint32_t evaluated = 0;  // the first items that keywords of the schema have looked at
 
   schema_node item(std::size_t i) const { return i < prefix.size() ? prefix[i] : rest; }
   bool operator==(const array_shape&) const = default;
@@ -38,6 +39,7 @@ struct object_shape {
   std::vector<member> members;
   std::vector<group> others;
   std::uint32_t min = 0, max = unbounded;
+  language evaluated = no_word;  // the names that keywords of the schema have looked at
 
   bool operator==(const object_shape&) const = default;
 };
