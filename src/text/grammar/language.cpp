@@ -47,6 +47,7 @@ language_pool::language_pool() {
     node fresh;
     fresh.what = what;
     fresh.nullable = what != kind::none;
+    fresh.finite = what != kind::all;
     intern(std::move(fresh));
   }
 }
@@ -108,6 +109,7 @@ language language_pool::concat(language a, language b) {
   fresh.b = b;
   fresh.nullable = nodes_[a].nullable && nodes_[b].nullable;
   fresh.plain = nodes_[a].plain && nodes_[b].plain;
+  fresh.finite = nodes_[a].finite && nodes_[b].finite;
   return intern(std::move(fresh));
 }
 
@@ -187,6 +189,7 @@ language language_pool::any_of(std::vector<language> parts) {
   for (const language part : parts) {
     fresh.nullable = fresh.nullable || nodes_[part].nullable;
     fresh.plain = fresh.plain && nodes_[part].plain;
+    fresh.finite = fresh.finite && nodes_[part].finite;
   }
   fresh.parts = std::move(parts);
   return intern(std::move(fresh));
@@ -224,6 +227,8 @@ language language_pool::make_both(std::vector<language> parts) {
   fresh.what = kind::both;
   fresh.nullable = nullable;
   fresh.plain = false;
+  fresh.finite = std::any_of(parts.begin(), parts.end(),
+                             [&](language part) { return nodes_[part].finite; });
   fresh.parts = std::move(parts);
   return intern(std::move(fresh));
 }
@@ -237,6 +242,7 @@ language language_pool::negated(language a) {
   fresh.a = a;
   fresh.nullable = !nodes_[a].nullable;
   fresh.plain = false;
+  fresh.finite = false;
   return intern(std::move(fresh));
 }
 
@@ -253,6 +259,7 @@ language language_pool::repeat(language a, std::uint32_t min, std::uint32_t max)
   fresh.b = nodes_[a].nullable ? 0 : min;
   fresh.c = max;
   fresh.plain = nodes_[a].plain;
+  fresh.finite = max != unbounded && nodes_[a].finite;
   return intern(std::move(fresh));
 }
 
@@ -320,11 +327,33 @@ language language_pool::modulo(std::uint32_t numerator, std::uint32_t decimals, 
   }
   fresh.nullable = scaled == 0;
   fresh.plain = false;
+  fresh.finite = false;
   return intern(std::move(fresh));
 }
 
 language language_pool::text(std::uint32_t min, std::uint32_t max) {
   return repeat(set({{0, last_code_point}}), min, max);
+}
+
+// All texts, perhaps without finitely many, perhaps with something behind.
+bool language_pool::is_open(language a) const {
+  const node& here = nodes_[a];
+  const auto opens = [&](language part) { return is_open(part); };
+  switch (here.what) {
+    case kind::all: return true;
+    case kind::any: return std::any_of(here.parts.begin(), here.parts.end(), opens);
+    case kind::concat: return nodes_[here.b].plain && is_open(here.a);
+    case kind::negated: return nodes_[here.a].finite;
+    case kind::repeat:
+      return here.c == unbounded && nodes_[here.a].what == kind::set &&
+             sets_[nodes_[here.a].a] == symbol_set{{0, last_code_point}};
+    case kind::both:  // each part lacks finitely many texts, so all of them together do
+      return std::all_of(here.parts.begin(), here.parts.end(), [&](language part) {
+        const kind what = nodes_[part].what;
+        return (what == kind::negated || what == kind::repeat) && is_open(part);
+      });
+    default: return false;
+  }
 }
 
 void language_pool::collect_tags(language a, std::vector<std::uint32_t>& out) const {

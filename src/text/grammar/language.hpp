@@ -70,6 +70,8 @@ class language_pool {
   const std::vector<arc>& arcs(language a);
   language next(language a, symbol s);  // no_word when nothing follows
   bool is_live(language a);             // holds a word at all
+  // Every text of code points is the beginning of a word, as far as that is plain to see.
+  bool is_open(language a) const;
   // How many words it holds, but at most `limit`.
   std::uint64_t count_words(language a, std::uint64_t limit);
   // The same for what may come before the next symbol outside of strings.
@@ -101,6 +103,7 @@ class language_pool {
     kind what = kind::none;
     bool nullable = false;
     bool plain = true;  // neither intersection nor complement: alive unless it is no_word
+    bool finite = true;  // surely
     life alive = life::unknown;
     std::uint32_t a = 0, b = 0, c = 0, d = 0;
     std::vector<language> parts;  // of any and both

@@ -251,6 +251,7 @@ void mask_maker::walk_thread(const vocabulary_trie& trie, std::uint32_t start, c
 mask_maker::slack mask_maker::find_slack(const byte_state& at) {
   if (at.where != phase::content || at.how == spelling::text) return {};
   language_pool& pool = machine_.pool();
+  if (pool.is_open(at.at)) return {unbounded, true};
   std::vector<language> known{at.at};
   std::size_t level_begin = 0;
   bool loops = false;

@@ -22,14 +22,32 @@ const std::string duration =
     R"(P(?:\d{1,9}W|T)" + duration_time +
     R"(|(?:\d{1,9}Y(?:\d{1,9}M(?:\d{1,9}D)?)?|\d{1,9}M(?:\d{1,9}D)?|\d{1,9}D)(?:T)" +
     duration_time + ")?)";
-const std::string label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
-const std::string host = label + R"((?:\.)" + label + ")*";
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string out;
+  for (const std::string_view part : parts) out += part;
+  return out;
+}
+
+// A label of a host name: up to `max` characters, no hyphen at either end, and none in both the third
+// and the fourth place: whether a name like "xn--..." is valid depends on tables of Unicode.
+std::string label(int max) {
+  const std::string_view a = "[A-Za-z0-9]", h = "[A-Za-z0-9-]";
+  const std::string rest = "{0," + std::to_string(max - 5) + "}";
+  return joined({"(?:", a, "|", a, a, "|", a, h, a, "|", a, h, h, a, "|", a, h, "(?:", a, h, "|-",
+                 a, ")", h, rest, a, ")"});
+}
+
+// At most 253 characters without counting them: a few long labels, or more of up to 30 characters.
+std::string host() {
+  const std::string few = label(63), many = label(30);
+  return joined({"(?:", few, R"((?:\.)", few, "){0,2}|", many, R"((?:\.)", many, "){0,7})"});
+}
+
 const std::string octet = R"((?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d))";
 const std::string ipv4 = octet + R"((?:\.)" + octet + "){3}";
 const std::string uuid = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
 const std::string json_pointer = R"((?:/(?:[^~/]|~[01])*)*)";
 const std::string atom = R"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)";
-const std::string email = atom + R"((?:\.)" + atom + ")*@" + host;
 
 std::string ipv6() {
   const std::string h = "[0-9A-Fa-f]{1,4}";
@@ -72,8 +90,7 @@ std::string pattern_of(std::string_view name) {
   if (name == "time") return time;
   if (name == "date-time") return date + "[Tt]" + time;
   if (name == "duration") return duration;
-  if (name == "email") return email;
-  if (name == "hostname") return host;
+  if (name == "hostname") return host();
   if (name == "ipv4") return ipv4;
   if (name == "ipv6") return ipv6();
   if (name == "uuid") return uuid;
@@ -93,25 +110,17 @@ outcome<std::optional<language>> format_language(language_pool& pool, std::strin
     return failure{error_code::unsupported,
                    "the format \"" + std::string(name) + "\" cannot be enforced", ""};
   }
+  if (name == "email") {
+    const auto user = match_language(pool, atom + R"((?:\.)" + atom + ")*");
+    const auto domain = match_language(pool, joined({"@", host()}));
+    return std::optional<language>{
+        pool.concat(pool.both(*user, pool.text(1, 64)), *domain)};
+  }
   const std::string pattern = pattern_of(name);
   if (pattern.empty()) return std::optional<language>{};
   const auto words = match_language(pool, pattern);
   if (!words) return words.error();
-  language out = *words;
-  if (name == "hostname" || name == "email") {
-    // No label like "xn--...": whether such a one is valid depends on tables of Unicode.
-    const auto coded = search_language(pool, "(?:^|[.@])[^.@]{2}--");
-    if (!coded) return coded.error();
-    out = pool.minus(out, *coded);
-    const std::uint32_t local_part = name == "email" ? 65 : 0;
-    out = pool.both(out, pool.text(1, 253 + local_part));
-  }
-  if (name == "email") {
-    const auto parts = match_language(pool, "[^@]{1,64}@[^@]{1,253}");
-    if (!parts) return parts.error();
-    out = pool.both(out, *parts);
-  }
-  return std::optional<language>{out};
+  return std::optional<language>{*words};
 }
 
 }  // namespace troupe::grammar
