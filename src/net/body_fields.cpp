@@ -1,5 +1,6 @@
 #include "net/body_fields.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace troupe {
@@ -54,12 +55,25 @@ bool contains(integer_range range, std::int64_t value) {
 
 }  // namespace
 
-body_fields::body_fields(const json_value& body) : members_(body.as_object()) {
+body_fields::body_fields(const json_value& body, std::string path)
+    : path_(std::move(path)), members_(body.as_object()) {
   if (members_ == nullptr)
-    wrong_ =
-        failure{.message = "the body must be an object, found " + std::string(body.type_name())};
+    wrong_ = failure{.message = (path_.empty() ? "the body" : path_) +
+                                " must be an object, found " + std::string(body.type_name()),
+                     .field = path_};
   else
     was_read_.resize(members_->size());
+}
+
+// The field's name from the top of the body.
+std::string body_fields::place(std::string_view name) const {
+  return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+}
+
+bool body_fields::has(std::string_view name) const {
+  if (members_ == nullptr) return false;
+  return std::ranges::any_of(
+      *members_, [&](auto& member) { return member.first == name && !member.second.is_null(); });
 }
 
 const json_value* body_fields::raw(std::string_view name) {
@@ -74,11 +88,15 @@ const json_value* body_fields::raw(std::string_view name) {
 }
 
 void body_fields::refuse(std::string_view name, std::string message, error_code code) {
-  if (is_fine()) wrong_ = {.code = code, .message = std::move(message), .field = std::string(name)};
+  refuse({.code = code, .message = std::move(message), .field = place(name)});
+}
+
+void body_fields::refuse(failure why) {
+  if (is_fine()) wrong_ = std::move(why);
 }
 
 void body_fields::expected(std::string_view name, std::string_view what, const json_value& found) {
-  std::string message(name);
+  auto message = place(name);
   message.append(" must be ").append(what).append(", found ").append(show(found));
   refuse(name, std::move(message));
 }
@@ -131,8 +149,8 @@ std::vector<std::string> body_fields::texts(std::string_view name, std::size_t m
   };
   if (auto* list = value->as_array()) {
     if (list->size() > max_texts)
-      refuse(name, std::string(name) + " must be " + what + ", found " +
-                       std::to_string(list->size()) + " strings");
+      refuse(name, place(name) + " must be " + what + ", found " + std::to_string(list->size()) +
+                       " strings");
     for (auto& item : *list)
       if (is_fine() && !add(item)) expected(name, what, item);
   } else if (!add(*value)) {
@@ -166,7 +184,8 @@ std::vector<std::int64_t> body_fields::integers(std::string_view name, std::size
 refusal body_fields::finish() {
   for (std::size_t i = 0; is_fine() && i < was_read_.size(); ++i)
     if (auto& name = (*members_)[i].first; !was_read_[i])
-      refuse(name.substr(0, max_shown_bytes), "there is no field " + show_name(name));
+      refuse(name.substr(0, max_shown_bytes),
+             "there is no field " + show_name(name) + (path_.empty() ? "" : " in " + path_));
   if (wrong_) return *wrong_;
   return nothing{};
 }

@@ -30,8 +30,9 @@ struct integer_range {
 
 class body_fields {
  public:
-  // `body` must outlive this. Anything but an object is wrong.
-  explicit body_fields(const json_value& body);
+  // `body` must outlive this. Anything but an object is wrong. `path` is where the object stands in
+  // the body: "messages[1]"; messages and refusals name its fields from there.
+  explicit body_fields(const json_value& body, std::string path = {});
 
   // Each getter answers `absent` for a field that is absent or wrong.
   std::optional<std::string> text(std::string_view name);
@@ -49,12 +50,18 @@ class body_fields {
 
   void refuse(std::string_view name, std::string message,
               error_code code = error_code::invalid_argument);
+  // Keeps what somebody else found wrong with this object.
+  void refuse(failure why);
   bool is_fine() const { return !wrong_.has_value(); }
+  bool has(std::string_view name) const;
   refusal finish();
 
  private:
   void expected(std::string_view name, std::string_view what, const json_value& found);
 
+  std::string place(std::string_view name) const;
+
+  std::string path_;
   const json_object* members_ = nullptr;
   std::vector<bool> was_read_;
   std::optional<failure> wrong_;

@@ -56,10 +56,12 @@ asio::awaitable<void> exchange::reply(http_response response) {
   is_complete_ = result == io_result::done;
 }
 
-asio::awaitable<void> exchange::refuse(const http_error& why) { co_await reply(to_response(why)); }
+asio::awaitable<void> exchange::refuse(const http_error& why) {
+  co_await reply(to_response(why, style_));
+}
 
 asio::awaitable<void> exchange::refuse(const failure& why) {
-  co_await reply(to_response(to_http_error(why)));
+  co_await reply(to_response(to_http_error(why), style_));
 }
 
 asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
@@ -80,20 +82,19 @@ asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
   co_return result == io_result::done;
 }
 
-feed& exchange::open_feed(feed_order order) {
-  order.max_pending_bytes = house_.options.max_pending_bytes;
-  feed_.emplace(house_.system, home(), std::move(order));
+feed_group& exchange::open_feeds(std::vector<feed_order> orders) {
+  feeds_.emplace(house_.system, home(), std::move(orders));
   line_.watch_peer([this] {
     client_left_ = true;
     // A write to somebody who left must not wait for its timeout.
     line_.abort();
-    feed_->leave({.code = error_code::shutting_down, .message = "the client left"});
+    feeds_->leave({.code = error_code::shutting_down, .message = "the client left"});
   });
-  return *feed_;
+  return *feeds_;
 }
 
 void exchange::end(const failure& why) {
-  if (feed_) feed_->leave(why);
+  if (feeds_) feeds_->leave(why);
 }
 
 }  // namespace troupe

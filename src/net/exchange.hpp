@@ -7,9 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "net/call.hpp"
 #include "net/connection.hpp"
-#include "net/feed.hpp"
+#include "net/error_style.hpp"
+#include "net/feed_group.hpp"
 #include "net/http_message.hpp"
 #include "net/server_context.hpp"
 
@@ -30,6 +33,10 @@ class exchange {
   request_id number() const { return number_; }
   // What the client may quote: its own X-Request-Id where that is sane, or one of ours.
   const std::string& id() const { return id_; }
+  call as_call() { return {house_, home(), id_, number_, arrival_}; }
+
+  // How refusals look from now on.
+  void speak(error_style style) { style_ = style; }
 
   // The whole answer.
   asio::awaitable<void> reply(http_response response);
@@ -40,8 +47,8 @@ class exchange {
   // before them, `is_last` ends the answer. False: the client is gone or reads nothing.
   asio::awaitable<bool> write_events(std::string events, bool is_last);
 
-  // Submits a request whose answer this client waits for: it is cancelled when the client leaves.
-  feed& open_feed(feed_order order);
+  // Submits requests whose answers this client waits for: cancelled when the client leaves.
+  feed_group& open_feeds(std::vector<feed_order> orders);
 
   // The connection may serve another request.
   bool can_go_on() const { return is_complete_ && keep_alive_; }
@@ -62,7 +69,8 @@ class exchange {
   connection::steady_time arrival_;
   request_id number_;
   std::string id_;
-  std::optional<feed> feed_;
+  std::optional<feed_group> feeds_;
+  error_style style_ = error_style::openai;
   bool keep_alive_;
   bool is_complete_ = false;
   bool client_left_ = false;

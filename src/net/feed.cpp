@@ -12,16 +12,16 @@ namespace troupe {
 using namespace std::chrono_literals;
 
 struct feed_state {
-  explicit feed_state(const asio::any_io_executor& strand) : changed(strand) {}
+  explicit feed_state(std::shared_ptr<strand_event> news) : changed(std::move(news)) {}
 
   void end_with(answer_end end) {
     if (piece.end) return;
     piece.end = std::move(end);
-    changed.notify();
+    changed->notify();
   }
 
   answer_piece piece;  // what the reader has not taken yet
-  strand_event changed;
+  std::shared_ptr<strand_event> changed;
 };
 
 namespace {
@@ -100,12 +100,20 @@ class feed_actor : public strand_hosted<token_sink::base> {
   // True once a stop string is complete.
   bool read(const sampled_token& sampled) {
     ++usage_.completion_tokens;
-    if (order_.request.sampling.num_logprobs >= 0) state_->piece.tokens.push_back(sampled);
     auto end =
         ends_with(order_.request, sampled.token, usage_.completion_tokens, order_.eos_token_ids);
     bool is_stop_token = end == finish_reason::stop;
-    if (is_stop_token && !order_.text.include_stop_str_in_output) return false;
-    return words_.push(sampled.token);
+    if (is_stop_token) stop_token_ = sampled.token;
+    bool has_text = !is_stop_token || order_.text.include_stop_str_in_output;
+    bool is_over = has_text && words_.push(sampled.token);
+    if (order_.wants_tokens) keep(sampled);
+    return is_over;
+  }
+
+  void keep(const sampled_token& sampled) {
+    auto& piece = state_->piece;
+    piece.text += words_.take();
+    piece.tokens.push_back({sampled, static_cast<std::uint32_t>(piece.text.size())});
   }
 
   void take_text() {
@@ -118,7 +126,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
            .error = {.code = error_code::timed_out,
                      .message = "the answer was not read fast enough"}});
     } else if (!piece.text.empty() || !piece.tokens.empty()) {
-      state_->changed.notify();
+      state_->changed->notify();
     }
   }
 
@@ -134,13 +142,19 @@ class feed_actor : public strand_hosted<token_sink::base> {
     auto usage = news.usage;
     usage.prompt_tokens = usage_.prompt_tokens;
     usage.completion_tokens = usage_.completion_tokens;
-    auto why = words_.matched_stop() ? finish_reason::stop : news.why;
-    end({.why = why, .usage = usage, .error = news.error});
+    answer_end last{.why = news.why, .usage = usage, .error = news.error};
+    if (auto matched = words_.matched_stop()) {
+      last.why = finish_reason::stop;
+      last.matched_stop = std::string(*matched);
+    } else if (last.why == finish_reason::stop) {
+      last.stop_token = stop_token_;
+    }
+    end(std::move(last));
   }
 
   std::size_t token_bytes() const {
     auto num_likely = std::max(0, order_.request.sampling.num_logprobs);
-    return sizeof(sampled_token) + static_cast<std::size_t>(num_likely) * sizeof(token_logprob);
+    return sizeof(answer_token) + static_cast<std::size_t>(num_likely) * sizeof(token_logprob);
   }
 
   void withdraw() {
@@ -155,24 +169,41 @@ class feed_actor : public strand_hosted<token_sink::base> {
   feed_order order_;  // the prompt goes to the queue
   detokenizer words_;
   token_usage usage_;  // as far as it is known here
+  std::optional<token_id> stop_token_;
   bool was_submitted_ = false;
   std::shared_ptr<feed_state> state_;
 };
 
-feed::feed(caf::actor_system& system, const strand_home& home, feed_order order)
-    : state_(std::make_shared<feed_state>(home.strand)),
+void append_piece(answer_piece& all, answer_piece later) {
+  auto begin = static_cast<std::uint32_t>(all.text.size());
+  all.text += later.text;
+  for (auto& token : later.tokens) {
+    token.text_end += begin;
+    all.tokens.push_back(std::move(token));
+  }
+  all.end = std::move(later.end);
+}
+
+feed::feed(caf::actor_system& system, const strand_home& home, std::shared_ptr<strand_event> news,
+           feed_order order)
+    : state_(std::make_shared<feed_state>(std::move(news))),
       actor_(spawn_hosted<feed_actor>(system, home, std::move(order), state_)) {}
 
 feed::~feed() { leave({.code = error_code::shutting_down, .message = "the reader left"}); }
 
-asio::awaitable<answer_piece> feed::next() {
+bool feed::has_news() const {
   auto& piece = state_->piece;
-  while (!piece.end && piece.text.empty() && piece.tokens.empty()) co_await state_->changed.wait();
+  return !was_ended_ && (piece.end || !piece.text.empty() || !piece.tokens.empty());
+}
+
+answer_piece feed::take() {
+  auto& piece = state_->piece;
   answer_piece out = std::move(piece);
   // What remains says that the answer is over, so that late tokens and a late leave do nothing.
   piece = {};
   piece.end = out.end;
-  co_return out;
+  was_ended_ = out.end.has_value();
+  return out;
 }
 
 void feed::leave(failure why) {

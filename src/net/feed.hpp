@@ -2,7 +2,6 @@
 // request, turns tokens into text, looks for stop strings, and ends exactly once whatever happens
 // to the engine or the reader.
 #pragma once
-#include <boost/asio/awaitable.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "actors/request_queue.hpp"
 #include "core/request.hpp"
 #include "net/bridge.hpp"
+#include "net/strand_event.hpp"
 #include "text/detokenizer.hpp"
 
 namespace troupe {
@@ -23,38 +23,54 @@ struct feed_order {
   std::shared_ptr<const tokenizer> words;
   std::vector<token_id> eos_token_ids;
   request_queue queue;
+  bool wants_tokens = false;                  // the pieces carry the tokens, too
   std::size_t max_pending_bytes = 256 << 10;  // what a slow reader may leave unread
 };
 
 struct answer_end {
   finish_reason why = finish_reason::failed;
   token_usage usage;
-  failure error;  // unless `why` is stop or length
+  failure error;                            // unless `why` is stop or length
+  std::optional<std::string> matched_stop;  // the stop string that ended it
+  std::optional<token_id> stop_token;       // or the token: eos, or one of stop_token_ids
+};
+
+struct answer_token {
+  sampled_token sampled;
+  std::uint32_t text_end = 0;  // bytes of the piece's text that were certain after this token
 };
 
 struct answer_piece {
-  std::string text;                   // whole characters, everything since the last piece
-  std::vector<sampled_token> tokens;  // the same as tokens; only if logprobs were asked for
-  std::optional<answer_end> end;      // set on the last piece only
+  std::string text;                  // whole characters, everything since the last piece
+  std::vector<answer_token> tokens;  // the same as tokens; only if they were asked for
+  std::optional<answer_end> end;     // set on the last piece only
 };
+
+// Appends what came later; `all` had no end before.
+void append_piece(answer_piece& all, answer_piece later);
 
 struct feed_state;  // what the actor and the reader share; both live on one strand
 
 class feed {
  public:
-  // Submits. Construct, use and destroy it on `home.strand`.
-  feed(caf::actor_system& system, const strand_home& home, feed_order order);
+  // Submits. Construct, use and destroy it on `home.strand`. `news` is notified when there is
+  // something to take; several feeds may share it.
+  feed(caf::actor_system& system, const strand_home& home, std::shared_ptr<strand_event> news,
+       feed_order order);
   // A reader that stops reading cancels.
   ~feed();
   feed(const feed&) = delete;
   feed& operator=(const feed&) = delete;
 
-  // Waits for text, logprobs or the end. Not to be called again after the end.
-  asio::awaitable<answer_piece> next();
+  // Text, tokens or the end came since the last `take`.
+  bool has_news() const;
+  // What came; nothing comes after the end.
+  answer_piece take();
   // Ends the answer from this side and frees what the engine holds for it.
   void leave(failure why);
 
  private:
+  bool was_ended_ = false;
   std::shared_ptr<feed_state> state_;
   token_sink actor_;
 };

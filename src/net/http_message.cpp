@@ -3,23 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
-#include "text/json.hpp"
-
 namespace troupe {
 namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string_view type_of(int status) {
-  switch (status) {
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    case 408:
-    case 504: return "timeout_error";
-    case 503: return "service_unavailable_error";
-    default: return status < 500 ? "invalid_request_error" : "server_error";
-  }
-}
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
@@ -99,34 +86,15 @@ http_error to_http_error(const failure& why) {
   return error;
 }
 
-std::string error_body(const http_error& error) {
-  std::string out = R"({"error": {"message": )";
-  append_json_string(out, error.message);
-  out.append(R"(, "type": ")").append(type_of(error.status)).append(R"(", "param": )");
-  if (error.param.empty())
-    out += "null";
-  else
-    append_json_string(out, error.param);
-  out += R"(, "code": )";
-  append_json_string(out, error.code);
-  return out += "}}";
-}
-
-http_response to_response(const http_error& error) {
-  http_response response{
-      .status = error.status, .body = error_body(error) + "\n", .headers = error.headers};
-  bool come_again = error.status == 429 || error.status == 503;
-  if (come_again || error.retry_after.count() > 0) {
-    auto seconds = std::chrono::ceil<std::chrono::seconds>(error.retry_after).count();
-    response.headers.emplace_back("Retry-After", std::to_string(std::max<long>(1, seconds)));
-  }
-  return response;
-}
-
 std::string_view reason_phrase(int status) {
   switch (status) {
+    case 101: return "Switching Protocols";
     case 200: return "OK";
+    case 204: return "No Content";
+    case 304: return "Not Modified";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
@@ -134,6 +102,8 @@ std::string_view reason_phrase(int status) {
     case 414: return "URI Too Long";
     case 415: return "Unsupported Media Type";
     case 417: return "Expectation Failed";
+    case 422: return "Unprocessable Content";
+    case 426: return "Upgrade Required";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";

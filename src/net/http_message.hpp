@@ -43,9 +43,6 @@ struct http_error {
 };
 
 http_error to_http_error(const failure& why);
-// {"error": {"message", "type", "param", "code"}}
-std::string error_body(const http_error& error);
-http_response to_response(const http_error& error);
 
 std::string_view reason_phrase(int status);
 bool equals_ignoring_case(std::string_view a, std::string_view b);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "net/error_style.hpp"
 #include "net/route_table.hpp"
 #include "net/server_log.hpp"
 
@@ -152,7 +153,7 @@ asio::awaitable<bool> http_session::read_more(const request_parser& parser) {
 // before it reads gets its answer, too, and may go on.
 asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_error why,
                                                                          std::uint64_t num_bytes) {
-  auto response = to_response(why);
+  auto response = to_response(why, error_style::openai);
   auto bytes = serialise_head(response, {.keep_alive = true}) + response.body;
   auto told = co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
@@ -170,7 +171,7 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_er
 // After a broken request nobody knows where the next one begins.
 asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_error why) {
   give_back_body_bytes();
-  auto response = to_response(why);
+  auto response = to_response(why, error_style::openai);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
   co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), why.status, begin_);
@@ -183,6 +184,7 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
   bool is_known = !match.allowed_methods.empty();
   route_label_ = is_known ? std::string_view(request.path) : no_route;
   std::optional<http_error> wrong;
+  if (match.found != nullptr) turn.speak(match.found->style);
   if (!is_known)
     wrong = unknown_path();
   else if (match.found == nullptr)

@@ -8,7 +8,7 @@ namespace troupe {
 
 std::span<const route> all_routes() {
   static constexpr std::array table{
-      route{"POST", "/generate", true, &answer_generate},
+      route{"POST", "/generate", true, &answer_dialect},
       route{"GET", "/health", false, &answer_health},
       route{"GET", "/ready", false, &answer_ready},
       route{"GET", "/metrics", false, &answer_metrics},

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "net/error_style.hpp"
+
 namespace troupe {
 
 namespace asio = boost::asio;
@@ -16,6 +18,7 @@ struct route {
   std::string_view path;
   bool takes_json = false;  // the body must be application/json
   asio::awaitable<void> (*handler)(exchange& turn) = nullptr;
+  error_style style = error_style::openai;  // of refusals
 };
 
 struct route_match {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "net/generate_body.hpp"
+#include "net/sampling_fields.hpp"
 #include "net_stage.hpp"
 #include "text/json.hpp"
 
@@ -70,7 +70,11 @@ const std::vector<row> rows{
     {R"("logit_bias": 5)", "logit_bias", "an object or a list"},
     {R"("priority": 1e9)", "priority", "an integer"},
     {R"("max_token": 5)", "max_token", "there is no field \"max_token\""},
-    {R"("n": 2)", "n", "there is no field"},
+    {R"("n": 17)", "n", "from 1 to 16"},
+    {R"("n": 4, "best_of": 3)", "best_of", "from 4 to 16"},
+    {R"("best_of": 2, "stream": true)", "best_of", "must equal n"},
+    {R"("echo": true, "logprobs": 1)", "echo", "not offered"},
+    {R"("suffix": "x")", "suffix", "there is no field"},
     {R"("model": 5)", "model", "a string"},
     {R"("model": "byte-echo")", nullptr, ""},
 };
@@ -121,7 +125,10 @@ TEST_CASE("bodies that are no request") {
       {R"({"prompt": ""})", "prompt"},
       {R"({"prompt": null})", "prompt"},
       {R"({"prompt": 5})", "prompt"},
-      {R"({"prompt": ["a"]})", "prompt"},
+      {R"({"prompt": []})", "prompt"},
+      {R"({"prompt": ["a", ""]})", "prompt"},
+      {R"({"prompt": [5, 260]})", "prompt"},
+      {R"({"prompt": [[5], "a", 3]})", "prompt"},
   };
   for (auto& [body, param] : bodies) {
     CAPTURE(body.substr(0, 60));

@@ -44,7 +44,7 @@ TEST_CASE("errors of the framing end it, after the answer") {
     auto answer = reader.receive();
     CHECK(answer.header("Connection") == "close");
     CHECK(answer.header("Content-Type") == "application/json");
-    CHECK(answer.body.starts_with(R"({"error": {"message": ")"));
+    CHECK(answer.body.starts_with(R"({"error":{"message":")"));
     CHECK(reader.is_closed());
     return answer.status;
   };
@@ -85,7 +85,7 @@ TEST_CASE("pipelined requests are answered in order") {
   for (int i = 0; i < num_requests; ++i) {
     auto answer = reader.receive();
     REQUIRE(answer.status == 200);
-    CHECK(answer.body.find("\"seed\": " + std::to_string(i) + ",") != std::string::npos);
+    CHECK(answer.body.find("\"seed\":" + std::to_string(i) + ",") != std::string::npos);
   }
   CHECK(stage.script().num_cancelled == 0);
 }

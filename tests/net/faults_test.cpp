@@ -96,7 +96,7 @@ TEST_CASE("failures before the first text have a status, later ones are events")
   CHECK(post(false).status == 500);
   auto cut = post(true);
   CHECK(cut.status == 200);
-  CHECK(cut.body.find(R"(data: {"error": {"message": "a device broke")") != std::string::npos);
+  CHECK(cut.body.find(R"(data: {"error":{"message":"a device broke")") != std::string::npos);
   CHECK(cut.body.ends_with("data: [DONE]\n\n"));
   CHECK(cut.body.find("finish_reason") == std::string::npos);
 }
@@ -135,7 +135,7 @@ TEST_CASE("a drain lets answers end, refuses new ones, closes idle connections")
   stage.drain_engine();
   CHECK(idle.is_closed());
   CHECK(stage.front().num_requests() == 1);
-  CHECK_FALSE(busy.receive_until("\"finish_reason\": \"length\"").empty());
+  CHECK_FALSE(busy.receive_until("\"finish_reason\":\"length\"").empty());
   CHECK(busy.is_closed());
   CHECK(eventually([&] {
     try {
@@ -158,7 +158,7 @@ TEST_CASE("answers that outlast the drain end with an error") {
   CHECK_FALSE(streaming.receive_until("data: ").empty());
   CHECK(eventually([&] { return stage.front().num_requests() == 2; }));
   stage.front().end_requests({error_code::shutting_down, "the server is shutting down", "", 5s});
-  CHECK_FALSE(streaming.receive_until("\"code\": \"shutting_down\"").empty());
+  CHECK_FALSE(streaming.receive_until("\"code\":\"shutting_down\"").empty());
   auto answer = waiting.receive();
   CHECK(answer.status == 503);
   CHECK(answer.header("Retry-After") == "5");

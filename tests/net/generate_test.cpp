@@ -108,10 +108,10 @@ TEST_CASE("the bytes of a stream") {
         "X-Accel-Buffering: no\r\n"
         "Transfer-Encoding: chunked\r\n"
         "X-Request-Id: r1\r\n\r\n"
-        "b4\r\n"
-        "data: {\"id\": \"r1\", \"text\": \"ab\", \"finish_reason\": \"length\", \"seed\": 1, "
-        "\"usage\": {\"prompt_tokens\": 2, \"completion_tokens\": 2, \"total_tokens\": 4, "
-        "\"cached_tokens\": 1}}\n\n"
+        "a4\r\n"
+        "data: {\"id\":\"r1\",\"text\":\"ab\",\"finish_reason\":\"length\",\"seed\":1,"
+        "\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":2,\"total_tokens\":4,"
+        "\"cached_tokens\":1}}\n\n"
         "data: [DONE]\n\n\r\n"
         "0\r\n\r\n");
 }
@@ -236,6 +236,82 @@ TEST_CASE("the other routes answer") {
   auto head = reader.receive_until("\r\n\r\n");
   CHECK(head.find("Content-Length: ") != std::string::npos);
   CHECK(reader.get("/version").status == 200);  // no body came between
+}
+
+// As text: a derived seed needs all 64 bits.
+std::string seed_of(const json_value& choice) {
+  std::string text;
+  append_json(text, *choice.find("seed"));
+  return text;
+}
+
+const json_array& choices_of(const json_value& answer) {
+  auto* choices = answer.find("choices");
+  REQUIRE(choices != nullptr);
+  return *choices->as_array();
+}
+
+TEST_CASE("several prompts and several answers to each come as choices") {
+  net_stage stage;
+  client reader(stage.port());
+  auto answer = parse(reader
+                          .post("/generate", R"({"prompt": ["ab", [99, 100, 101]], "n": 2,
+      "max_tokens": 3, "seed": 5, "echo": true, "return_token_ids": true})")
+                          .body);
+  auto& choices = choices_of(answer);
+  REQUIRE(choices.size() == 4);
+  CHECK(text_of(choices[0]) == "ababa");
+  CHECK(text_of(choices[1]) == "ababa");
+  CHECK(text_of(choices[2]) == "cdecde");
+  CHECK(*choices[3].find("index")->as_int() == 3);
+  CHECK(seed_of(choices[0]) == "5");
+  CHECK(seed_of(choices[2]) == "5");
+  CHECK(seed_of(choices[1]) == seed_of(choices[3]));
+  CHECK(seed_of(choices[1]) != seed_of(choices[0]));
+  CHECK(choices[2].find("token_ids")->as_array()->size() == 3);
+  // A prompt counts once, every answer counts.
+  CHECK(usage_of(answer, "prompt_tokens") == 5);
+  CHECK(usage_of(answer, "completion_tokens") == 12);
+}
+
+TEST_CASE("a stream of several answers says whose each piece is") {
+  net_stage stage;
+  stage.script().pace_ms = 1;
+  client reader(stage.port());
+  auto answer = reader.post(
+      "/generate", R"({"prompt": ["abc", "xyz"], "max_tokens": 9, "stream": true, "echo": true})");
+  auto events = events_of(answer.body);
+  CHECK(events.back() == "[DONE]");
+  events.pop_back();
+  std::vector<std::string> texts(2);
+  int num_ends = 0;
+  for (auto& text : events) {
+    auto event = parse(text);
+    texts.at(static_cast<std::size_t>(*event.find("index")->as_int())) += text_of(event);
+    num_ends += event.find("finish_reason") != nullptr ? 1 : 0;
+  }
+  CHECK(texts == std::vector<std::string>{"abcabcabcabc", "xyzxyzxyzxyz"});
+  CHECK(num_ends == 2);
+}
+
+TEST_CASE("best_of counts every answer and shows n") {
+  net_stage stage;
+  client reader(stage.port());
+  auto answer = parse(
+      reader.post("/generate", R"({"prompt": "ab", "n": 2, "best_of": 5, "max_tokens": 4})").body);
+  CHECK(choices_of(answer).size() == 2);
+  CHECK(choices_of(answer)[0].find("logprobs") == nullptr);
+  CHECK(usage_of(answer, "completion_tokens") == 20);
+}
+
+TEST_CASE("one failing answer of several fails the call and cancels the others") {
+  net_stage stage;
+  stage.script().pace_ms = 1;
+  stage.script().fail_after = 5;
+  client reader(stage.port());
+  auto answer = reader.post("/generate", R"({"prompt": "ab", "n": 3, "max_tokens": 50})");
+  CHECK(answer.status == 500);
+  CHECK(eventually([&] { return stage.script().num_running == 0; }));
 }
 
 }  // namespace

@@ -6,8 +6,8 @@ namespace troupe {
 
 class exchange;
 
-// POST: a prompt and how to continue it; the answer at once or as server-sent events.
-boost::asio::awaitable<void> answer_generate(exchange& turn);
+// POST: every API that generates (net/dialect.hpp); the answer at once or as server-sent events.
+boost::asio::awaitable<void> answer_dialect(exchange& turn);
 // Is the process alive: threads, strands and actors answer.
 boost::asio::awaitable<void> answer_health(exchange& turn);
 // Should it get requests: 503 and a reason while it should not.

@@ -1,4 +1,4 @@
-#include "net/generate_body.hpp"
+#include "net/sampling_fields.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -11,11 +11,8 @@
 namespace troupe {
 namespace {
 
-constexpr std::size_t max_stops = 16;
-constexpr std::size_t max_stop_bytes = 256;
 constexpr std::size_t max_stop_token_ids = 256;
 constexpr std::size_t max_biases = 1024;
-constexpr std::int64_t max_logprobs = 20;
 constexpr double max_bias = 100;
 constexpr auto max_int32 = std::numeric_limits<std::int32_t>::max();
 
@@ -29,14 +26,6 @@ std::uint64_t read_seed(body_fields& fields, std::uint64_t absent) {
   fields.refuse("seed", "seed must be an integer of at most 64 bits, found " +
                             std::string(value->type_name()));
   return absent;
-}
-
-// A number of alternatives, or a boolean: true asks for the chosen tokens' only.
-std::int32_t read_logprobs(body_fields& fields) {
-  auto* value = fields.raw("logprobs");
-  if (value == nullptr) return -1;
-  if (auto* wanted = value->as_bool()) return *wanted ? 0 : -1;
-  return static_cast<std::int32_t>(fields.integer("logprobs", -1, {0, max_logprobs}));
 }
 
 struct bias_reader {
@@ -101,34 +90,10 @@ std::vector<token_id> read_stop_token_ids(body_fields& fields, const service& fa
   return {ids.begin(), ids.end()};
 }
 
-// What a request may still generate where it does not say how much it wants.
-std::uint32_t default_max_tokens(const generation_request& request, const service& facts) {
-  std::uint64_t room = facts.limits.max_model_len;
-  room -= std::min<std::uint64_t>(room, request.prompt.size());
-  auto wanted = std::max(facts.defaults.max_tokens, request.sampling.min_tokens);
-  return static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(wanted, 1, std::max<std::uint64_t>(room, 1)));
-}
-
-refusal check_counts(const generation_request& request) {
-  auto& s = request.sampling;
-  if (s.min_tokens <= s.max_tokens) return nothing{};
-  return failure{.message = "min_tokens is " + std::to_string(s.min_tokens) +
-                            ", expected at most max_tokens, which is " +
-                            std::to_string(s.max_tokens),
-                 .field = "min_tokens"};
-}
-
-void check_model(body_fields& fields, const service& facts) {
-  auto model = fields.text("model");
-  if (!model || *model == facts.model_name) return;
-  fields.refuse("model", "there is no such model; this server has " + facts.model_name,
-                error_code::not_found);
-}
-
 }  // namespace
 
-sampling_params read_sampling(body_fields& fields, const service& facts, std::uint64_t seed) {
+sampling_params read_sampling(body_fields& fields, const service& facts, std::uint64_t seed,
+                              const sampling_names& names) {
   auto& d = facts.defaults;
   sampling_params s;
   s.temperature = as_float(fields.number("temperature", d.temperature, {0, 2}));
@@ -142,42 +107,63 @@ sampling_params read_sampling(body_fields& fields, const service& facts, std::ui
   s.repetition_penalty =
       as_float(fields.number("repetition_penalty", d.repetition_penalty, {0, 2, true}));
   s.seed = read_seed(fields, seed);
-  s.max_tokens = static_cast<std::uint32_t>(fields.integer("max_tokens", 0, {1, max_int32}));
+  s.max_tokens = static_cast<std::uint32_t>(fields.integer(names.max_tokens, 0, {1, max_int32}));
   s.min_tokens =
-      static_cast<std::uint32_t>(fields.integer("min_tokens", d.min_tokens, {0, max_int32}));
+      static_cast<std::uint32_t>(fields.integer(names.min_tokens, d.min_tokens, {0, max_int32}));
   s.ignore_eos = fields.flag("ignore_eos", d.ignore_eos);
-  s.num_logprobs = read_logprobs(fields);
   s.stop_token_ids = read_stop_token_ids(fields, facts);
   s.logit_bias = read_logit_bias(fields, facts.vocab_size);
   return s;
 }
 
-outcome<generation_job> read_generate_body(std::string_view body, const service& facts,
-                                           std::uint64_t seed) {
-  auto json = parse_json(body);
-  if (!json) return failure{.message = "the body is not valid JSON: " + json.error().message};
-  body_fields fields(*json);
-  generation_job job;
-  check_model(fields, facts);
-  auto prompt = fields.text("prompt");
-  if (!prompt)
-    fields.refuse("prompt", "prompt is missing, expected a string");
-  else if (prompt->empty())
-    fields.refuse("prompt", "prompt is empty, expected at least one character");
-  job.request.sampling = read_sampling(fields, facts, seed);
-  job.request.priority = static_cast<std::int32_t>(
+std::int32_t read_logprobs(body_fields& fields, std::string_view name) {
+  auto* value = fields.raw(name);
+  if (value == nullptr) return -1;
+  if (auto* wanted = value->as_bool()) return *wanted ? 0 : -1;
+  return static_cast<std::int32_t>(fields.integer(name, -1, {0, max_logprobs}));
+}
+
+detokenizer_options read_text_options(body_fields& fields) {
+  detokenizer_options text;
+  text.stop = fields.texts("stop", max_stops, max_stop_bytes);
+  text.skip_special_tokens = fields.flag("skip_special_tokens", true);
+  text.include_stop_str_in_output = fields.flag("include_stop_str_in_output", false);
+  return text;
+}
+
+std::int32_t read_priority(body_fields& fields) {
+  return static_cast<std::int32_t>(
       fields.integer("priority", 0, {std::numeric_limits<std::int32_t>::min(), max_int32}));
-  job.text.stop = fields.texts("stop", max_stops, max_stop_bytes);
-  job.text.skip_special_tokens = fields.flag("skip_special_tokens", true);
-  job.text.include_stop_str_in_output = fields.flag("include_stop_str_in_output", false);
-  job.stream = fields.flag("stream", false);
-  if (auto checked = fields.finish(); !checked) return checked.error();
-  job.request.prompt = facts.words->encode(*prompt);
-  auto& wanted = job.request.sampling.max_tokens;
-  if (wanted == 0) wanted = default_max_tokens(job.request, facts);
-  if (auto checked = check_counts(job.request); !checked) return checked.error();
-  if (auto misfit = find_misfit(job.request, facts.limits)) return *misfit;
-  return job;
+}
+
+void check_model(body_fields& fields, const service& facts) {
+  auto model = fields.text("model");
+  if (!model || *model == facts.model_name) return;
+  fields.refuse("model", "there is no such model; this server has " + facts.model_name,
+                error_code::not_found);
+}
+
+refusal settle(generation_request& request, const service& facts, std::uint32_t absent,
+               const sampling_names& names) {
+  auto& s = request.sampling;
+  if (s.max_tokens == 0) {
+    std::uint64_t room = facts.limits.max_model_len;
+    room -= std::min<std::uint64_t>(room, request.prompt.size());
+    auto wanted = std::max(absent, s.min_tokens);
+    s.max_tokens = static_cast<std::uint32_t>(
+        std::clamp<std::uint64_t>(wanted, 1, std::max<std::uint64_t>(room, 1)));
+  }
+  if (s.min_tokens > s.max_tokens)
+    return failure{.message = std::string(names.min_tokens) + " is " +
+                              std::to_string(s.min_tokens) + ", expected at most " +
+                              std::string(names.max_tokens) + ", which is " +
+                              std::to_string(s.max_tokens),
+                   .field = std::string(names.min_tokens)};
+  auto misfit = find_misfit(request, facts.limits);
+  if (!misfit) return nothing{};
+  if (misfit->field == "prompt") misfit->field = names.prompt;
+  if (misfit->field == "max_tokens") misfit->field = names.max_tokens;
+  return *std::move(misfit);
 }
 
 // One splitmix64 step of the sum. 53 bits, so that a client whose numbers are doubles can repeat

@@ -1,0 +1,44 @@
+#include "net/answer_plan.hpp"
+
+namespace troupe {
+namespace {
+
+std::uint64_t seed_of_run(std::uint64_t seed, std::uint64_t run) {
+  if (run == 0) return seed;
+  // Splitmix64: neighbouring seeds and runs must not meet. 53 bits, as draw_seed in
+  // net/sampling_fields.hpp.
+  auto x = seed + run * 0x9e3779b97f4a7c15U;
+  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
+  return (x ^ (x >> 31U)) >> 11U;
+}
+
+}  // namespace
+
+std::vector<answer_order> repeat(const answer_order& order, std::size_t num_runs) {
+  std::vector<answer_order> out(num_runs, order);
+  for (std::size_t run = 0; run < num_runs; ++run) {
+    auto& seed = out[run].request.sampling.seed;
+    seed = seed_of_run(seed, run);
+  }
+  return out;
+}
+
+bool is_answer(const answer_end& end) {
+  return end.why == finish_reason::stop || end.why == finish_reason::length;
+}
+
+http_error to_http_error(const answer_end& end) {
+  failure why = end.error;
+  if (why.message.empty()) why.message = "the request was " + std::string(to_string(end.why));
+  switch (end.why) {
+    case finish_reason::timed_out: why.code = error_code::timed_out; break;
+    case finish_reason::cancelled:
+      if (why.code == error_code::invalid_argument) why.code = error_code::shutting_down;
+      break;
+    default: break;
+  }
+  return to_http_error(why);
+}
+
+}  // namespace troupe
