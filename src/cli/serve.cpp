@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -82,6 +83,7 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.limits = plan.limits;
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
+  facts.start_time = std::time(nullptr);
   return facts;
 }
 

@@ -40,16 +40,4 @@ std::vector<std::size_t> keep_best(const std::vector<answer_piece>& choices, std
   return kept;
 }
 
-token_usage usage_of_call(const std::vector<answer_piece>& choices, std::size_t num_runs) {
-  token_usage sum;
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    auto& usage = choices[i].end->usage;
-    sum.completion_tokens += usage.completion_tokens;
-    if (i % num_runs != 0) continue;
-    sum.prompt_tokens += usage.prompt_tokens;
-    sum.cached_tokens += usage.cached_tokens;
-  }
-  return sum;
-}
-
 }  // namespace troupe

@@ -1,4 +1,4 @@
-// Several answers to one prompt: which to keep, what they cost together. Pure.
+// Several answers to one prompt: which to keep. Pure.
 #pragma once
 #include <cstddef>
 #include <vector>
@@ -20,8 +20,5 @@ void check_runs(body_fields& fields, std::size_t num_prompts, run_counts runs, b
 // indices into `choices`. All of them, in order, when nothing is left out.
 std::vector<std::size_t> keep_best(const std::vector<answer_piece>& choices, std::size_t num_runs,
                                    std::size_t num_kept);
-
-// A prompt counts once, however many answers it got; every answer counts, shown or not.
-token_usage usage_of_call(const std::vector<answer_piece>& choices, std::size_t num_runs);
 
 }  // namespace troupe

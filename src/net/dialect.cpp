@@ -5,7 +5,9 @@
 #include <functional>
 #include <utility>
 
+#include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
+#include "net/dialects/tgi.hpp"
 #include "net/off_strand.hpp"
 #include "net/sampling_fields.hpp"
 
@@ -27,6 +29,8 @@ planned_call read_body(const dialect& how, const std::string& body, body_context
 std::span<const dialect> all_dialects() {
   static constexpr std::array table{
       dialect{"/generate", error_style::openai, &read_generate_body},
+      dialect{"/generate_stream", error_style::tgi, &read_tgi_stream_body},
+      dialect{"/v1/completions", error_style::openai, &read_completions_body},
   };
   return table;
 }

@@ -9,6 +9,11 @@ namespace troupe {
 std::span<const route> all_routes() {
   static constexpr std::array table{
       route{"POST", "/generate", true, &answer_dialect},
+      route{"POST", "/generate_stream", true, &answer_dialect, error_style::tgi},
+      route{"POST", "/v1/completions", true, &answer_dialect},
+      route{"GET", "/v1/models", false, &answer_models},
+      route{"POST", "/tokenize", true, &answer_tokenize},
+      route{"POST", "/detokenize", true, &answer_detokenize},
       route{"GET", "/health", false, &answer_health},
       route{"GET", "/ready", false, &answer_ready},
       route{"GET", "/metrics", false, &answer_metrics},

@@ -23,6 +23,7 @@ struct service {
   engine_limits limits;
   std::uint32_t vocab_size = 0;  // width of the logits: ids in requests stay below
   std::uint64_t seed = 0;        // of the seeds drawn for requests without one
+  std::int64_t start_time = 0;   // of the server: Unix time, seconds
   request_queue queue;
   meter observer;
   replica copy;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "net/best_of.hpp"
+#include "net/usage.hpp"
 
 namespace troupe {
 namespace {

@@ -3,9 +3,12 @@
 #include <utility>
 
 #include "net/best_of.hpp"
+#include "net/dialects/sglang.hpp"
+#include "net/dialects/tgi.hpp"
 #include "net/prompt_field.hpp"
 #include "net/sampling_fields.hpp"
 #include "net/token_json.hpp"
+#include "net/usage.hpp"
 #include "text/json.hpp"
 #include "text/json_builder.hpp"
 
@@ -183,7 +186,16 @@ outcome<answer_plan> read_ours(const json_value& body, const body_context& conte
 outcome<answer_plan> read_generate_body(std::string_view body, body_context& context) {
   auto json = parse_json(body);
   if (!json) return failure{.message = "the body is not valid JSON: " + json.error().message};
-  return read_ours(*json, context);
+  bool is_sglang = json->find("text") != nullptr || json->find("input_ids") != nullptr;
+  bool is_tgi = json->find("inputs") != nullptr;
+  if (int{is_sglang} + int{is_tgi} + int{json->find("prompt") != nullptr} > 1)
+    return failure{.message =
+                       "prompt, text or input_ids, and inputs belong to different APIs, "
+                       "expected one of them"};
+  if (is_sglang) return read_sglang(*json, context);
+  if (!is_tgi) return read_ours(*json, context);
+  context.style = error_style::tgi;
+  return read_tgi(*json, context);
 }
 
 }  // namespace troupe

@@ -8,6 +8,11 @@ class exchange;
 
 // POST: every API that generates (net/dialect.hpp); the answer at once or as server-sent events.
 boost::asio::awaitable<void> answer_dialect(exchange& turn);
+// OpenAI's list of models: the one that is served.
+boost::asio::awaitable<void> answer_models(exchange& turn);
+// POST: text to token ids and back, as vLLM takes them.
+boost::asio::awaitable<void> answer_tokenize(exchange& turn);
+boost::asio::awaitable<void> answer_detokenize(exchange& turn);
 // Is the process alive: threads, strands and actors answer.
 boost::asio::awaitable<void> answer_health(exchange& turn);
 // Should it get requests: 503 and a reason while it should not.
