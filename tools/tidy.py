@@ -39,7 +39,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$/:-])/(" + "|".join(["work", "home", "root
 CPP = {".hpp", ".cpp", ".cu", ".cuh"}
 TEXT = CPP | set(".py .md .build .txt .wrap .sh .html .css .js .yml .yaml".split())
 NOT_OURS = {".git", ".cache", "__pycache__", "models", "node_modules"}
-TEST_FOLDERS = {"house", "e2e", "faults", "oracle"}  # those that mirror no folder of src/
+TEST_FOLDERS = {"house", "e2e", "faults", "oracle", "fuzz"}  # those that mirror no folder of src/
 MAX_FILE, MAX_FUNCTION, MAX_LINE, MAX_ACTOR_HEADER = 500, 70, 100, 100
 
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/request.hpp"
-#include "net/feed.hpp"
+#include "net/answer_piece.hpp"
 #include "net/http_message.hpp"
 #include "text/detokenizer.hpp"
 

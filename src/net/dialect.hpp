@@ -2,7 +2,6 @@
 // (net/dialects/), everything between is the same for all.
 #pragma once
 #include <boost/asio/awaitable.hpp>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,23 +9,12 @@
 
 #include "core/outcome.hpp"
 #include "net/answer_plan.hpp"
+#include "net/body_reader.hpp"
 #include "net/call.hpp"
 #include "net/error_style.hpp"
-#include "net/service.hpp"
+#include "net/feed.hpp"
 
 namespace troupe {
-
-struct body_context {
-  const service& facts;
-  std::string id;            // of the call
-  std::uint64_t seed = 0;    // for a body that has none
-  std::int64_t created = 0;  // Unix time, seconds
-  // How a refusal will look; a reader that recognises another API's body may change it.
-  error_style style = error_style::openai;
-};
-
-// Pure: runs on any thread, and is what the fuzzers call.
-using body_reader = outcome<answer_plan> (*)(std::string_view body, body_context& context);
 
 struct dialect {
   std::string_view path;

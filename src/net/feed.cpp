@@ -174,16 +174,6 @@ class feed_actor : public strand_hosted<token_sink::base> {
   std::shared_ptr<feed_state> state_;
 };
 
-void append_piece(answer_piece& all, answer_piece later) {
-  auto begin = static_cast<std::uint32_t>(all.text.size());
-  all.text += later.text;
-  for (auto& token : later.tokens) {
-    token.text_end += begin;
-    all.tokens.push_back(std::move(token));
-  }
-  all.end = std::move(later.end);
-}
-
 feed::feed(caf::actor_system& system, const strand_home& home, std::shared_ptr<strand_event> news,
            feed_order order)
     : state_(std::make_shared<feed_state>(std::move(news))),

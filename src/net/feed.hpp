@@ -3,14 +3,13 @@
 // to the engine or the reader.
 #pragma once
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/request_queue.hpp"
 #include "core/request.hpp"
+#include "net/answer_piece.hpp"
 #include "net/bridge.hpp"
 #include "net/strand_event.hpp"
 #include "text/detokenizer.hpp"
@@ -26,28 +25,6 @@ struct feed_order {
   bool wants_tokens = false;                  // the pieces carry the tokens, too
   std::size_t max_pending_bytes = 256 << 10;  // what a slow reader may leave unread
 };
-
-struct answer_end {
-  finish_reason why = finish_reason::failed;
-  token_usage usage;
-  failure error;                            // unless `why` is stop or length
-  std::optional<std::string> matched_stop;  // the stop string that ended it
-  std::optional<token_id> stop_token;       // or the token: eos, or one of stop_token_ids
-};
-
-struct answer_token {
-  sampled_token sampled;
-  std::uint32_t text_end = 0;  // bytes of the piece's text that were certain after this token
-};
-
-struct answer_piece {
-  std::string text;                  // whole characters, everything since the last piece
-  std::vector<answer_token> tokens;  // the same as tokens; only if they were asked for
-  std::optional<answer_end> end;     // set on the last piece only
-};
-
-// Appends what came later; `all` had no end before.
-void append_piece(answer_piece& all, answer_piece later);
 
 struct feed_state;  // what the actor and the reader share; both live on one strand
 

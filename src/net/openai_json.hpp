@@ -3,8 +3,8 @@
 #include <optional>
 #include <string_view>
 
+#include "net/answer_piece.hpp"
 #include "net/body_fields.hpp"
-#include "net/feed.hpp"
 #include "text/json_builder.hpp"
 
 namespace troupe {

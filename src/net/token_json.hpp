@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "net/feed.hpp"
+#include "net/answer_piece.hpp"
 #include "text/json_builder.hpp"
 
 namespace troupe {

@@ -116,7 +116,8 @@ void byte_pair_encoder::merge_short(std::string_view piece, std::vector<token_id
 
 void byte_pair_encoder::merge_long(std::string_view piece, merge_buffers& buffers,
                                    std::vector<token_id>& out) const {
-  auto& [nodes, queue] = buffers;
+  auto& nodes = buffers.nodes;
+  auto& queue = buffers.queue;
   const auto num_bytes = static_cast<std::uint32_t>(piece.size());
   nodes.resize(num_bytes);
   queue.clear();

@@ -2,7 +2,7 @@
 #pragma once
 #include <string_view>
 
-#include "net/dialect.hpp"
+#include "net/body_reader.hpp"
 
 namespace troupe {
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <string_view>
 
-#include "net/dialect.hpp"
+#include "net/body_reader.hpp"
 
 namespace troupe {
 

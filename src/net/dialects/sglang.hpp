@@ -1,6 +1,6 @@
 // POST /generate as SGLang takes it: "text" or "input_ids", and "sampling_params".
 #pragma once
-#include "net/dialect.hpp"
+#include "net/body_reader.hpp"
 #include "text/json.hpp"
 
 namespace troupe {

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Fuzzes the parsers with libFuzzer, and keeps what it found.
+
+run.py BUILD_DIR SECONDS [TARGET ...]   BUILD_DIR is made by `./dev fuzz`; without TARGET: all
+
+Each target begins with tests/fuzz/corpus/TARGET.txt (a line of hexadecimal digits an input) and
+with the bodies in seeds.py; afterwards the inputs that together cover as much are written back.
+Exits 1 when a target has a finding; the input then lies in BUILD_DIR.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import seeds
+
+HERE = pathlib.Path(__file__).resolve().parent
+CORPUS = HERE / "corpus"
+MAX_BYTES, MAX_INPUTS = 4096, 400
+
+
+def unpack(target, folder):
+    path = CORPUS / f"{target}.txt"
+    inputs = [bytes.fromhex(line) for line in path.read_text().split()] if path.exists() else []
+    for i, data in enumerate(inputs + seeds.of(target)):
+        (folder / f"kept{i}").write_bytes(data)
+
+
+def pack(target, folder):
+    inputs = sorted((p.read_bytes() for p in folder.iterdir()), key=lambda d: (len(d), d))
+    lines = [data.hex() for data in inputs if data][:MAX_INPUTS]
+    (CORPUS / f"{target}.txt").write_text("\n".join(lines) + "\n")
+    return len(lines)
+
+
+def fuzz(binary, build, target, seconds):
+    env = {**os.environ, "TROUPE_FUZZ_TARGET": target,
+           "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    with tempfile.TemporaryDirectory() as work:
+        found, kept = pathlib.Path(work, "found"), pathlib.Path(work, "kept")
+        found.mkdir(), kept.mkdir()
+        unpack(target, found)
+        run = subprocess.run(
+            [binary, found, f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=10",
+             f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={build}/{target}-",
+             "-print_final_stats=1"], env=env, stderr=subprocess.PIPE, text=True)
+        tail = run.stderr.splitlines()[-30:]
+        if run.returncode != 0:
+            print(f"{target}: a finding", *tail, sep="\n")
+            return False
+        subprocess.run([binary, "-merge=1", kept, found, f"-max_len={MAX_BYTES}"], env=env,
+                       check=True, stderr=subprocess.DEVNULL)
+        runs = next(line.split()[-1] for line in tail if "number_of_executed_units" in line)
+        print(f"{target}: {runs} runs in {seconds} s, no finding, {pack(target, kept)} inputs kept",
+              flush=True)
+        return True
+
+
+def main():
+    build, seconds = pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2])
+    targets = sys.argv[3:] or sorted(seeds.TARGETS)
+    CORPUS.mkdir(exist_ok=True)
+    fine = [fuzz(build / "tests/fuzz/fuzz", build, target, seconds) for target in targets]
+    sys.exit(0 if all(fine) else 1)
+
+
+if __name__ == "__main__":
+    main()

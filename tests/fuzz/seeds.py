@@ -1,0 +1,37 @@
+"""What each fuzzing target begins with: one good body of every form."""
+import json
+
+SAMPLING = {"max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "top_k": 5, "min_p": 0.1,
+            "frequency_penalty": 0.5, "presence_penalty": -0.5, "repetition_penalty": 1.1,
+            "seed": 7, "stop": ["x", "yz"],
+            "logit_bias": {"5": 1, "6": -100}, "stop_token_ids": [3],
+            "min_tokens": 2, "ignore_eos": True}
+OURS = {"prompt": ["a", [5, 6]], "n": 2, "best_of": 3, "echo": True, "return_token_ids": True,
+        "priority": 1, "skip_special_tokens": False, "include_stop_str_in_output": True, **SAMPLING}
+SGLANG = {"text": ["a", "b"], "return_logprob": True, "top_logprobs_num": 2, "rid": "r",
+          "return_text_in_logprobs": True, "logprob_start_len": -1,
+          "sampling_params": [{"max_new_tokens": 3, "stop": "x", "n": 2, "no_stop_trim": True}, {}]}
+TGI = {"inputs": "a", "parameters": {
+    "max_new_tokens": 3, "details": True, "best_of": 2, "do_sample": True, "truncate": 1,
+    "return_full_text": True, "top_n_tokens": 2, "stop": ["x"], "seed": 5, "typical_p": None}}
+COMPLETIONS = {"model": "demo", "prompt": "a", "logprobs": 2, "n": 2, "user": "u", **SAMPLING}
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+TARGETS = {
+    "generate": [OURS, {"prompt": "a", "logprobs": 3, "stream": True}, SGLANG,
+                 {"input_ids": [1, 2], "stream": True, "sampling_params": {"top_p": 0.5}}, TGI],
+    "generate_stream": [{**TGI, "parameters": {"max_new_tokens": 3, "top_n_tokens": 1}}, TGI],
+    "completions": [COMPLETIONS, {**COMPLETIONS, **STREAMED},
+                    {"prompt": [[1, 2], [3]], "echo": True, "best_of": 2}],
+    "tokenize": [{"prompt": "a\u00e9 <|im_end|>", "return_token_strs": True, "model": "demo",
+                  "add_special_tokens": True}],
+    "detokenize": [{"tokens": [1, 2, 3], "model": "demo"}],
+    "http": [b"POST /a?b=c HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+             b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+             b"3\r\nabc\r\n0\r\n\r\n",
+             b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n"],
+}
+
+
+def of(target):
+    return [seed if isinstance(seed, bytes) else json.dumps(seed, ensure_ascii=False).encode()
+            for seed in TARGETS[target]]
