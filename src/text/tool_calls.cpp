@@ -381,6 +381,7 @@ struct tool_call_parser::state {
 tool_call_parser::tool_call_parser() : state_(std::make_unique<state>()) {}
 tool_call_parser::~tool_call_parser() = default;
 tool_call_parser::tool_call_parser(tool_call_parser&&) noexcept = default;
+tool_call_parser& tool_call_parser::operator=(tool_call_parser&&) noexcept = default;
 
 std::vector<tool_delta> tool_call_parser::push(std::string_view text) {
   for (const char c : text) state_->read(c);

@@ -30,6 +30,7 @@ class tool_call_parser {
   tool_call_parser();
   ~tool_call_parser();
   tool_call_parser(tool_call_parser&&) noexcept;
+  tool_call_parser& operator=(tool_call_parser&&) noexcept;
 
   // What became certain. Adjacent bits of the same kind come as one.
   std::vector<tool_delta> push(std::string_view text);
