@@ -95,6 +95,8 @@ server_options make_server_options(const serve_options& options) {
           .max_body_bytes = options.max_body_bytes,
           .max_bodies_bytes = options.max_bodies_bytes,
           .max_pending_bytes = options.max_pending_bytes,
+          .max_stored_responses = options.max_stored_responses,
+          .max_stored_response_bytes = options.max_stored_response_bytes,
           .header_timeout = options.header_timeout,
           .body_timeout = options.body_timeout,
           .idle_timeout = options.idle_timeout,

@@ -2,11 +2,15 @@
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <functional>
+#include <random>
 #include <utility>
 
+#include "net/dialects/chat.hpp"
 #include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
+#include "net/dialects/responses.hpp"
 #include "net/dialects/tgi.hpp"
 #include "net/off_strand.hpp"
 #include "net/sampling_fields.hpp"
@@ -19,8 +23,23 @@ std::int64_t unix_time() {
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
+std::string draw_unique() {
+  std::random_device chance;
+  std::string out;
+  for (int i = 0; i < 4; ++i) {
+    std::array<char, 9> digits{};
+    std::snprintf(digits.data(), digits.size(), "%08x", static_cast<unsigned>(chance()));
+    out += digits.data();
+  }
+  return out;
+}
+
 planned_call read_body(const dialect& how, const std::string& body, body_context context) {
   auto plan = how.read(body, context);
+  if (plan && plan->structure) {
+    auto bound = compile_constraint(*plan->structure, context.facts);
+    if (!bound) plan = bound.error();
+  }
   return {std::move(plan), context.style};
 }
 
@@ -31,6 +50,8 @@ std::span<const dialect> all_dialects() {
       dialect{"/generate", error_style::openai, &read_generate_body},
       dialect{"/generate_stream", error_style::tgi, &read_tgi_stream_body},
       dialect{"/v1/completions", error_style::openai, &read_completions_body},
+      dialect{"/v1/chat/completions", error_style::openai, &read_chat_body},
+      dialect{"/v1/responses", error_style::openai, &read_responses_body},
   };
   return table;
 }
@@ -46,8 +67,11 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
   auto& facts = who.house.facts;
   body_context context{.facts = facts,
                        .id = who.id,
+                       .unique = draw_unique(),
                        .seed = draw_seed(facts.seed, who.number),
                        .created = unix_time(),
+                       .stored = &who.house.responses,
+                       .owner = who.cache_salt,
                        .style = how.style};
   if (body.size() <= who.house.options.max_inline_body_bytes)
     co_return read_body(how, body, std::move(context));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "net/head_count.hpp"
+#include "net/response_store.hpp"
 #include "net/server.hpp"
 #include "net/service.hpp"
 #include "net/session_list.hpp"
@@ -22,6 +23,7 @@ struct server_context {
       : system(actors),
         facts(std::move(what)),
         options(std::move(how)),
+        responses({options.max_stored_responses, options.max_stored_response_bytes}),
         text_threads(std::max(1U, options.num_text_threads)) {}
 
   // A number for a request: unique within this server, and a seed for it that no other request has.
@@ -32,6 +34,7 @@ struct server_context {
   const server_options options;
   const std::shared_ptr<head_count> house = std::make_shared<head_count>();
   session_list sessions;
+  response_store responses;
   asio::thread_pool text_threads;
   std::atomic<std::uint64_t> num_ids{0};
   std::atomic<std::size_t> num_requests{0};      // under way

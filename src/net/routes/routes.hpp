@@ -13,6 +13,10 @@ boost::asio::awaitable<void> answer_models(exchange& turn);
 // POST: text to token ids and back, as vLLM takes them.
 boost::asio::awaitable<void> answer_tokenize(exchange& turn);
 boost::asio::awaitable<void> answer_detokenize(exchange& turn);
+// GET and DELETE: a stored answer of the Responses API; GET: what it answered.
+boost::asio::awaitable<void> answer_response(exchange& turn);
+boost::asio::awaitable<void> delete_response(exchange& turn);
+boost::asio::awaitable<void> answer_response_input(exchange& turn);
 // Is the process alive: threads, strands and actors answer.
 boost::asio::awaitable<void> answer_health(exchange& turn);
 // Should it get requests: 503 and a reason while it should not.
