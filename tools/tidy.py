@@ -25,11 +25,13 @@ HOMES = [
     (r"caf/", {"actors", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net"}),
+    (r"openssl/", {"net"}),
     (r"simdjson", {"text"}),
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),
     (r"(cuda|cublas|nccl)", {"cuda"}),
-    (r"CLI/", {"cli"}),
+    (r"(CLI/|toml\+\+/|histedit)", {"cli"}),
+    (r"openssl/", {"net"}),
 ]
 LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
                    r"|condition_variable\w*|\w*semaphore|latch|barrier)\b"
@@ -151,7 +153,9 @@ def check_sizes(tree, report):
         for number, line in enumerate(lines, 1):
             if len(line) > MAX_LINE:
                 report.error(f"{name}:{number}", f"{len(line)} columns, the limit is {MAX_LINE}")
-        if re.fullmatch(r"src/actors/\w+\.hpp", name) and len(lines) > MAX_ACTOR_HEADER:
+        # The cast list has a line or two per message: it is no protocol.
+        is_protocol = re.fullmatch(r"src/actors/(?!cast\.)\w+\.hpp", name)
+        if is_protocol and len(lines) > MAX_ACTOR_HEADER:
             report.warn(name, f"{len(lines)} lines: the protocol should fit a screen "
                               f"({MAX_ACTOR_HEADER})")
         if pathlib.PurePath(name).suffix in CPP:

@@ -2,62 +2,25 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "cli/flag_values.hpp"
+#include "cli/chat_flags.hpp"
+#include "cli/config_sources.hpp"
+#include "cli/flags.hpp"
+#include "cli/gate_flags.hpp"
+#include "cli/nearest_name.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
+#include "cli/wire_flags.hpp"
 
 namespace troupe {
 namespace {
 
-CLI::Option* add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
-                      const std::string& help) {
-  auto read = [&value](const std::string& text) {
-    auto parsed = parse_time(text);
-    if (!parsed) throw CLI::ValidationError("expected a time such as 250ms, 30s or 2m: " + text);
-    value = *parsed;
-  };
-  return app->add_option_function<std::string>(name, read, help)
-      ->default_str(std::to_string(value.count() / 1000) + "s")
-      ->type_name("TIME");
-}
-
-template <class Bytes>
-CLI::Option* add_bytes(CLI::App* app, const std::string& name, Bytes& value,
-                       const std::string& help) {
-  auto read = [&value](const std::string& text) {
-    auto parsed = parse_bytes(text);
-    if (!parsed) throw CLI::ValidationError("expected bytes such as 64MiB or 1.5GB: " + text);
-    value = *parsed;
-  };
-  return app->add_option_function<std::string>(name, read, help)->type_name("BYTES");
-}
-
-// A flag that takes one of a few words.
-template <class Value>
-CLI::Option* add_choice(CLI::App* app, const std::string& name, Value& value,
-                        std::map<std::string, Value> words, const std::string& help) {
-  std::string names;
-  for (auto& [word, meaning] : words) names += (names.empty() ? "{" : ",") + word;
-  auto read = [&value, words](const std::string& text) { value = words.at(text); };
-  auto* option = app->add_option_function<std::string>(name, read, help);
-  for (auto& [word, meaning] : words)
-    if (meaning == value) option->default_str(word);
-  auto is_known = [words, names](const std::string& text) {
-    return words.contains(text) ? "" : "expected one of " + names + "}: " + text;
-  };
-  return option->check(CLI::Validator(is_known, names + "}"))->type_name("");
-}
-
-CLI::Range at_least_one() { return CLI::Range(std::uint32_t{1}, std::uint32_t{1} << 30); }
-
 void add_model_flags(CLI::App* app, serve_options& o) {
-  app->add_option("model_dir", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
+  app->add_option("model", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
       ->required()
       ->type_name("MODEL_DIR");
   const auto* group = "Model";
@@ -97,8 +60,8 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::Range(1U, 65536U))
       ->capture_default_str()
       ->group(group);
-  app->add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", o.enable_prefix_caching,
-                "Share the KV pages of equal prefixes (default: on)")
+  add_switch(app, "--enable-prefix-caching,!--no-enable-prefix-caching", o.enable_prefix_caching,
+             "Share the KV pages of equal prefixes")
       ->group(group);
   app->add_option("--tensor-parallel-size", o.tensor_parallel_size,
                   "Ranks that share the model's weights: 1, 2, 4 or 8")
@@ -110,6 +73,9 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->group(group);
   add_time(app, "--executor-timeout", o.executor_timeout,
            "A step that takes longer counts as a dead device")
+      ->group(group);
+  add_time(app, "--stall-timeout", o.stall_timeout,
+           "/ready says 503 after so long without a step while requests wait")
       ->group(group);
 }
 
@@ -166,6 +132,7 @@ void add_http_flags(CLI::App* app, serve_options& o) {
   const auto* group = "HTTP";
   app->add_option("--host", o.host, "Address to listen on")->capture_default_str()->group(group);
   app->add_option("--port", o.port, "Port to listen on; 0: any")
+      ->check(CLI::Range(0U, 65535U))
       ->capture_default_str()
       ->group(group);
   app->add_option("--io-threads", o.io_threads, "Threads that serve connections")
@@ -176,15 +143,11 @@ void add_http_flags(CLI::App* app, serve_options& o) {
       ->check(at_least_one())
       ->capture_default_str()
       ->group(group);
-  add_bytes(app, "--max-body-bytes", o.max_body_bytes, "Largest request body")
-      ->default_str("8MiB")
-      ->group(group);
+  add_bytes(app, "--max-body-bytes", o.max_body_bytes, "Largest request body")->group(group);
   add_bytes(app, "--max-bodies-bytes", o.max_bodies_bytes, "Bodies of all requests together")
-      ->default_str("256MiB")
       ->group(group);
   add_bytes(app, "--max-pending-bytes", o.max_pending_bytes,
             "Of one answer, unread by its client, before it is cancelled")
-      ->default_str("256KiB")
       ->group(group);
   add_storage_flags(app, o, group);
   add_time(app, "--header-timeout", o.header_timeout, "First to last byte of a request's head")
@@ -204,9 +167,22 @@ void add_serve(CLI::App& app, int& status) {
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
+  add_gate_flags(command, options->gate);
+  add_wire_flags(command, *options);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
-  command->callback([options, &status] { status = run_serve(*options); });
+  // Last: it takes care of every flag that the command has by now.
+  auto sources = std::make_shared<config_sources>(command);
+  command->callback([options, sources, &status] {
+    if (auto known = sources->complete(current_environment()); !known) {
+      std::cerr << "troupe: " << known.error().message << '\n';
+      status = 2;
+    } else if (sources->only_print()) {
+      sources->print(std::cout);
+    } else {
+      status = run_serve(*options);
+    }
+  });
 }
 
 void add_tokenize(CLI::App& app, int& status) {
@@ -237,6 +213,18 @@ void add_score(CLI::App& app, int& status) {
   });
 }
 
+// The flags that somebody may have meant who gave unknown ones.
+void print_hints(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (auto* command : app.get_subcommands())
+    for (auto* option : command->get_options())
+      for (auto& name : option->get_lnames()) known.push_back("--" + name);
+  for (auto& word : app.remaining(true)) {
+    auto nearest = nearest_name(word.substr(0, word.find('=')), known);
+    if (!nearest.empty()) std::cerr << "Did you mean " << nearest << "?\n";
+  }
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -246,10 +234,15 @@ int run_command_line(int argc, char** argv) {
   app.get_formatter()->column_width(44);
   int status = 0;
   add_serve(app, status);
+  add_chat(app, status);
   add_tokenize(app, status);
   add_score(app, status);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    app.exit(error);
+    print_hints(app);
+    return 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

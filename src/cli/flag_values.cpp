@@ -44,4 +44,19 @@ std::optional<std::chrono::milliseconds> parse_time(std::string_view text) {
   return std::chrono::milliseconds{std::llround(*value)};
 }
 
+std::string format_bytes(std::uint64_t bytes) {
+  std::string_view suffix;
+  for (std::string_view larger : {"KiB", "MiB", "GiB", "TiB"}) {
+    if (bytes == 0 || bytes % 1024 != 0) break;
+    bytes /= 1024;
+    suffix = larger;
+  }
+  return std::to_string(bytes).append(suffix);
+}
+
+std::string format_time(std::chrono::milliseconds time) {
+  if (time.count() % 1000 != 0) return std::to_string(time.count()) + "ms";
+  return std::to_string(time.count() / 1000) + "s";
+}
+
 }  // namespace troupe

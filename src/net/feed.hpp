@@ -12,6 +12,7 @@
 #include "net/answer_piece.hpp"
 #include "net/bridge.hpp"
 #include "net/strand_event.hpp"
+#include "net/token_account.hpp"
 #include "text/detokenizer.hpp"
 
 namespace troupe {
@@ -23,6 +24,7 @@ struct feed_order {
   std::vector<token_id> eos_token_ids;
   request_queue queue;
   bool wants_tokens = false;                  // the pieces carry the tokens, too
+  std::shared_ptr<token_account> account;     // may be null
   std::size_t max_pending_bytes = 256 << 10;  // what a slow reader may leave unread
 };
 
@@ -39,6 +41,10 @@ class feed {
   feed(const feed&) = delete;
   feed& operator=(const feed&) = delete;
 
+  // The queue has it.
+  bool is_accepted() const;
+  // It ended, and not with stop or length; `take` says why.
+  bool has_failed() const;
   // Text, tokens or the end came since the last `take`.
   bool has_news() const;
   // What came; nothing comes after the end.

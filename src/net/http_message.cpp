@@ -118,8 +118,11 @@ std::string_view reason_phrase(int status) {
 std::string serialise_head(const http_response& response, head_options options) {
   std::string out;
   append_status_line(out, response.status);
-  append_header(out, "Content-Type", response.content_type);
-  append_header(out, "Content-Length", std::to_string(response.body.size()));
+  // A 204 has no content, so it may not say how long that is.
+  if (response.status != 204) {
+    append_header(out, "Content-Type", response.content_type);
+    append_header(out, "Content-Length", std::to_string(response.body.size()));
+  }
   append_connection(out, options);
   for (auto& [name, value] : response.headers) append_header(out, name, value);
   return out += "\r\n";

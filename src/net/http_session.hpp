@@ -25,7 +25,8 @@ class http_session : public std::enable_shared_from_this<http_session> {
   asio::awaitable<void> run();
 
   // The following are called on the strand.
-  void close_if_idle();
+  // No request may follow those that are under way.
+  void wind_up();
   void end_request(const failure& why);
   void close() { line_->close(); }
   void abort();
@@ -45,7 +46,9 @@ class http_session : public std::enable_shared_from_this<http_session> {
   asio::awaitable<read_result> refuse_and_skip(http_error why, std::uint64_t num_bytes);
   asio::awaitable<void> dispatch(exchange& turn);
   void observe(const exchange& turn);
-  void observe(std::string route, int status, connection::steady_time since);
+  void note(const exchange& turn);
+  void note_broken(int status, std::uint64_t num_bytes_out);
+  void observe(std::string route, std::string method, int status, connection::steady_time since);
   connection::steady_time read_deadline(const request_parser& parser);
   void give_back_body_bytes();
 
@@ -53,11 +56,12 @@ class http_session : public std::enable_shared_from_this<http_session> {
   std::shared_ptr<connection> line_;
   std::string input_;                   // read, not yet parsed
   std::optional<exchange> turn_;        // the request that is answered at present
-  bool is_idle_ = false;                // waits for the first byte of a request
+  bool is_idle_ = false;                // has no request, not even a part of one
   connection::steady_time begin_;       // of the request that is read
   connection::steady_time body_begin_;  // of the present stretch of its body
   std::uint64_t num_stretch_bytes_ = 0;
   std::uint64_t num_body_bytes_ = 0;
+  std::uint64_t num_request_bytes_ = 0;  // with its head
   std::string route_label_;
 };
 

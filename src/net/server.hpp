@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/outcome.hpp"
+#include "net/gate_options.hpp"
 #include "net/service.hpp"
 
 namespace troupe {
@@ -31,6 +32,11 @@ struct server_options {
   std::size_t min_body_bytes = 5120;
   std::chrono::milliseconds idle_timeout{75'000};  // between requests
   std::chrono::milliseconds write_timeout{30'000};
+  gate_options gate;
+  std::string tls_cert_file;  // PEM, with its chain; neither this nor the key: plain HTTP
+  std::string tls_key_file;
+  bool websocket_compression = false;
+  std::uint32_t max_generations_per_connection = 256;  // at a time, on one WebSocket
 };
 
 class server {

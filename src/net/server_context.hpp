@@ -16,6 +16,10 @@
 #include "net/session_list.hpp"
 #include "net/strand_event.hpp"
 
+namespace boost::asio::ssl {
+class context;
+}
+
 namespace troupe {
 
 struct server_context {
@@ -35,6 +39,7 @@ struct server_context {
   const std::shared_ptr<head_count> house = std::make_shared<head_count>();
   session_list sessions;
   response_store responses;
+  std::shared_ptr<asio::ssl::context> tls;  // null: plain; set once, before the first session
   asio::thread_pool text_threads;
   std::atomic<std::uint64_t> num_ids{0};
   std::atomic<std::size_t> num_requests{0};      // under way

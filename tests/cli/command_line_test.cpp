@@ -61,6 +61,7 @@ TEST_CASE("a wrong command line is refused in words, with status 2") {
         {"serve", TROUPE_DEMO_MODEL, "--port", "99999"},
         {"serve", TROUPE_DEMO_MODEL, "--tensor-parallel-size", "3"},
         {"serve", TROUPE_DEMO_MODEL, "--queue-timeout", "soon"},
+        {"serve", TROUPE_DEMO_MODEL, "--config", "/nonexistent.toml"},
         {"serve", TROUPE_DEMO_MODEL, "--load-format", "gguf"},
         {"serve", TROUPE_DEMO_MODEL, "--gpu-memory-utilization", "nan"}}) {
     auto refused = run(words);
@@ -69,10 +70,23 @@ TEST_CASE("a wrong command line is refused in words, with status 2") {
   }
 }
 
+TEST_CASE("an unknown flag is refused with the nearest known one") {
+  auto refused = run({"serve", TROUPE_DEMO_MODEL, "--max-num-seq=3"});
+  CHECK(refused.status == 2);
+  CHECK(refused.err.find("Did you mean --max-num-seqs?") != std::string::npos);
+}
+
 TEST_CASE("--plan prints the sum and leaves") {
   auto plan = run({"serve", TROUPE_DEMO_MODEL, "--plan", "--num-gpu-blocks-override", "300"});
   CHECK(plan.status == 0);
   CHECK(plan.out.find("300 pages of 16 tokens") != std::string::npos);
+}
+
+TEST_CASE("--print-config shows every flag with its origin and serves nothing") {
+  auto shown = run({"serve", "/nonexistent-model", "--print-config", "--max-num-seqs", "7"});
+  CHECK(shown.status == 0);
+  CHECK(shown.out.find("max-num-seqs = 7  # from command line\n") != std::string::npos);
+  CHECK(shown.out.find("queue-timeout = \"60s\"  # default\n") != std::string::npos);
 }
 
 TEST_CASE("--protocol lists the actors of the running system") {

@@ -30,3 +30,14 @@ TEST_CASE("what is no amount is refused") {
   CHECK_FALSE(parse_bytes("1e30TiB"));
   CHECK_FALSE(parse_time("1d"));
 }
+
+TEST_CASE("what is written reads back as the same value") {
+  CHECK(format_bytes(8U << 20) == "8MiB");
+  CHECK(format_bytes(1500) == "1500");
+  CHECK(format_time(30s) == "30s");
+  CHECK(format_time(250ms) == "250ms");
+  for (std::uint64_t bytes : {0ULL, 1ULL, 1023ULL, 1024ULL, 1536ULL, 5'000'000'000ULL, 1ULL << 53})
+    CHECK(parse_bytes(format_bytes(bytes)) == bytes);
+  for (auto time : {0ms, 1ms, 999ms, 1000ms, 90'000ms, 1'000'000'000ms})
+    CHECK(parse_time(format_time(time)) == time);
+}

@@ -80,7 +80,7 @@ std::string list_items(const stored_response& response, const page_of_items& pag
 }  // namespace
 
 asio::awaitable<void> answer_response(exchange& turn) {
-  auto found = turn.house().responses.find(id_of(turn), turn.as_call().cache_salt);
+  auto found = turn.house().responses.find(id_of(turn), turn.client().cache_salt);
   if (found) {
     http_response response{.body = found->json + "\n"};
     co_await turn.reply(std::move(response));
@@ -92,7 +92,7 @@ asio::awaitable<void> answer_response(exchange& turn) {
 
 asio::awaitable<void> delete_response(exchange& turn) {
   auto id = id_of(turn);
-  if (turn.house().responses.erase(id, turn.as_call().cache_salt)) {
+  if (turn.house().responses.erase(id, turn.client().cache_salt)) {
     http_response response;
     json_builder json(response.body);
     json.begin_object().field("id", id).field("object", "response").field("deleted", true);
@@ -107,7 +107,7 @@ asio::awaitable<void> delete_response(exchange& turn) {
 
 asio::awaitable<void> answer_response_input(exchange& turn) {
   auto id = id_of(turn, items_path);
-  auto found = turn.house().responses.find(id, turn.as_call().cache_salt);
+  auto found = turn.house().responses.find(id, turn.client().cache_salt);
   auto page = read_page(turn.request().query);
   if (found && page) {
     http_response response{.body = list_items(*found, *page)};
