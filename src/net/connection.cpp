@@ -172,6 +172,11 @@ asio::awaitable<void> connection::finish_reading_ahead() {
   while (is_reading_ahead_) co_await read_ahead_.wait();
 }
 
+asio::awaitable<void> connection::settle_watch() {
+  unwatch();
+  co_await finish_reading_ahead();
+}
+
 asio::awaitable<void> connection::end_watch() {
   unwatch();
   error ignored;

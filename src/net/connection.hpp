@@ -70,6 +70,8 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::ip::tcp::socket& socket() { return socket_; }
   tls_line* tls() { return tls_.get(); }   // null when plain
   std::string& ahead() { return ahead_; }  // was read already
+  // Ends a watch as soon as something comes; a write goes on undisturbed.
+  asio::awaitable<void> settle_watch();
   // What is under way on the socket ends with an error at that time, unless disarmed.
   void arm(steady_time deadline);
   void disarm() { deadline_ = steady_time::max(); }

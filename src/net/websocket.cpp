@@ -144,6 +144,8 @@ asio::awaitable<bool> websocket::receive(std::string& message) {
   auto& s = *state_;
   s.give_back();
   message.clear();
+  // The gate may have watched over the client while the upgrade waited its turn.
+  co_await s.line().settle_watch();
   for (bool is_done = false; !is_done;) {
     beast::flat_buffer stretch;
     auto result = co_await s.stream.async_read_some(stretch, read_bytes, await_tuple);
