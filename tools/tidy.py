@@ -154,7 +154,9 @@ def check_sizes(tree, report):
         for number, line in enumerate(lines, 1):
             if len(line) > MAX_LINE:
                 report.error(f"{name}:{number}", f"{len(line)} columns, the limit is {MAX_LINE}")
-        if re.fullmatch(r"src/actors/\w+\.hpp", name) and len(lines) > MAX_ACTOR_HEADER:
+        # The cast list has a line or two per message: it is no protocol.
+        is_protocol = re.fullmatch(r"src/actors/(?!cast\.)\w+\.hpp", name)
+        if is_protocol and len(lines) > MAX_ACTOR_HEADER:
             report.warn(name, f"{len(lines)} lines: the protocol should fit a screen "
                               f"({MAX_ACTOR_HEADER})")
         if pathlib.PurePath(name).suffix in CPP:

@@ -33,6 +33,7 @@ class batcher_actor : public batcher::base {
   }
 
   behavior_type make_behavior() override {
+    last_progress_ = clock().now();
     take_requests();
     return {
         [this](const work_waiting&) {
@@ -44,6 +45,11 @@ class batcher_actor : public batcher::base {
           advance();
         },
         [this](const step_done& step) { on_step_done(step); },
+        [this](const beat&) {
+          return heartbeat{.num_messages = mailbox().size(),
+                           .num_requests = static_cast<std::uint32_t>(readers_.size()),
+                           .since = last_progress_};
+        },
         [this](const tick&) { end_overdue(); },
     };
   }
@@ -52,6 +58,7 @@ class batcher_actor : public batcher::base {
   // Does the next thing that can be done now: every handler ends here.
   void advance() {
     if (has_failed_ || is_awaiting_pages_ || batch_.num_in_flight() >= max_steps_in_flight) return;
+    if (waits_for_masks()) return;
     take_requests();
     auto growth = batch_.plan();
     auto admissions = admission_asks();
@@ -76,9 +83,11 @@ class batcher_actor : public batcher::base {
     queue_has_work_ = answer.num_left > 0;
     for (auto& entering : answer.requests) {
       readers_.emplace(entering.request.id, std::move(entering.reader));
-      sequence s{.request = std::move(entering.request)};
-      s.admitted = clock().now();
-      waiting_.push_back(std::move(s));
+      waiting_.push_back({.request = std::move(entering.request)});
+    }
+    if (!answer.requests.empty()) {
+      last_progress_ = clock().now();
+      observe_step({}, 0);
     }
     // Asking again at once would spin, unless pages came back while the question was under way.
     if (answer.requests.empty() && num_available_pages_ <= num_pages_asked) return;
@@ -132,6 +141,7 @@ class batcher_actor : public batcher::base {
     bool is_any_admitted = false;
     for (std::size_t i = 0; i < entering.size(); ++i)
       if (answer.admissions[i]) is_any_admitted |= admit(entering[i], *answer.admissions[i]);
+    if (is_any_admitted) observe_step({}, 0);
     if (is_denied && num_releases_under_way_ > 0)
       return;  // pages are coming back; their arrival tries again
     if (is_denied)
@@ -144,6 +154,7 @@ class batcher_actor : public batcher::base {
 
   // After admissions or a sequence's end the plan is new, but nobody asks for the denied again.
   void replan() {
+    if (waits_for_masks()) return;
     auto growth = batch_.plan();
     if (!growth.empty())
       ask_for_pages(std::move(growth), {});
@@ -159,7 +170,9 @@ class batcher_actor : public batcher::base {
     if (it == waiting_.end()) return false;  // cancelled meanwhile; its pages are being released
     auto s = std::move(*it);
     waiting_.erase(it);
-    batch_.admit(std::move(s), std::move(granted.pages), granted.num_cached_tokens);
+    if (s.admitted == steady_time{}) s.admitted = clock().now();
+    auto& running = batch_.admit(std::move(s), std::move(granted.pages), granted.num_cached_tokens);
+    if (running.request.constraint) ask_for_mask(running, running.generated);
     return true;
   }
 
@@ -170,10 +183,41 @@ class batcher_actor : public batcher::base {
       quit(make_error({.code = error_code::engine_failed, .message = "KV pages leaked"}));
       return;
     }
-    ++num_preemptions_;
+    ++news_.num_preemptions;
     release(victim->request.id);
+    forget_constraint_of(*victim);
     waiting_.push_front(std::move(*victim));
     replan();
+  }
+
+  // A mask costs microseconds, a step milliseconds: while the device has work, the next step is not
+  // planned without the rows whose masks are under way. Late ones hold nobody: the next `step_done`
+  // ends the wait. Every answer and every `step_done` comes back to advance().
+  bool waits_for_masks() const { return num_expected_masks_ > 0 && batch_.num_in_flight() > 0; }
+
+  void ask_for_mask(const sequence& s, std::vector<token_id> more) {
+    ++num_expected_masks_;
+    advance_constraint ask{s.request.id, s.request.constraint, std::move(more)};
+    request(parts_.masks, caf::infinite, std::move(ask))
+        .then(
+            [this, who = s.request.id, epoch = s.epoch,
+             asked = num_steps_done_](mask_ready& answer) {
+              if (asked == num_steps_done_) --num_expected_masks_;
+              on_mask(who, epoch, std::move(answer.mask));
+            },
+            [this](const caf::error& error) { quit(error); });
+  }
+
+  void on_mask(request_id who, std::uint64_t epoch, outcome<token_mask_ptr> mask) {
+    auto* s = batch_.find(who);
+    bool is_current = s && s->epoch == epoch;  // else ended or preempted meanwhile
+    if (is_current && mask) s->mask = std::move(*mask);
+    if (is_current && !mask) end(who, finish_reason::failed, mask.error());
+    advance();
+  }
+
+  void forget_constraint_of(const sequence& s) {
+    if (s.request.constraint) send(parts_.masks, forget_constraint{s.request.id});
   }
 
   void launch_step() {
@@ -190,10 +234,13 @@ class batcher_actor : public batcher::base {
       fail_all(step.result.error());
       return;
     }
+    ++num_steps_done_;
+    num_expected_masks_ = 0;
+    last_progress_ = clock().now();
     pages_computed reports;
     for (auto& progress : batch_.apply(*step.result)) {
       if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
-      if (progress.token) deliver(progress.request, std::move(*progress.token));
+      if (progress.token) deliver(progress.request, std::move(*progress.token), !progress.end);
       if (progress.end) end(progress.request, *progress.end, {});
     }
     if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
@@ -202,10 +249,21 @@ class batcher_actor : public batcher::base {
     advance();
   }
 
-  void deliver(request_id request, sampled_token token) {
+  void deliver(request_id request, sampled_token token, bool goes_on) {
     auto* s = batch_.find(request);
-    s->last_token = clock().now();
-    if (s->num_generated() == 1) s->first_token = s->last_token;
+    if (goes_on && s->request.constraint) ask_for_mask(*s, {token.token});
+    auto seconds_since = [this](steady_time then) {
+      return std::chrono::duration<double>(last_progress_ - then).count();
+    };
+    if (s->num_generated() == 1) {
+      s->first_token = last_progress_;
+      news_.first_tokens.push_back({.seconds = seconds_since(s->request.arrival),
+                                    .prompt_tokens = s->num_prompt(),
+                                    .cached_tokens = s->num_cached_tokens});
+    } else {
+      news_.token_gaps.push_back(static_cast<float>(seconds_since(s->last_token)));
+    }
+    s->last_token = last_progress_;
     readers_.at(request)->tokens({std::move(token)});
   }
 
@@ -217,6 +275,7 @@ class batcher_actor : public batcher::base {
     else
       ended = remove_waiting(request);
     if (!ended) return;
+    forget_constraint_of(*ended);
     token_usage usage{.prompt_tokens = ended->num_prompt(),
                       .cached_tokens = ended->num_cached_tokens,
                       .completion_tokens = ended->num_generated()};
@@ -224,7 +283,9 @@ class batcher_actor : public batcher::base {
     readers_.erase(request);
     send(parts_.observer, request_observed{.why = why,
                                            .usage = usage,
+                                           .max_tokens = ended->request.sampling.max_tokens,
                                            .arrival = ended->request.arrival,
+                                           .queued = ended->request.queued,
                                            .admitted = ended->admitted,
                                            .first_token = ended->first_token,
                                            .last_token = ended->last_token});
@@ -281,12 +342,18 @@ class batcher_actor : public batcher::base {
   }
 
   void observe_step(running_batch::step_shape shape, double seconds) {
-    send(parts_.observer, step_observed{.num_running = num_running(),
-                                        .num_waiting = static_cast<std::uint32_t>(waiting_.size()),
-                                        .prefill_tokens = shape.prefill_tokens,
-                                        .decode_tokens = shape.decode_tokens,
-                                        .num_preemptions = std::exchange(num_preemptions_, 0),
-                                        .seconds = seconds});
+    news_.num_running = num_running();
+    news_.num_waiting = static_cast<std::uint32_t>(waiting_.size());
+    news_.prefill_tokens = shape.prefill_tokens;
+    news_.decode_tokens = shape.decode_tokens;
+    news_.seconds = seconds;
+    news_.pending_tokens = count_pending_tokens(batch_.sequences());
+    for (auto& s : waiting_) {
+      news_.pending_tokens += s.num_known();
+      if (s.admitted == steady_time{})
+        news_.oldest = std::min(news_.oldest.value_or(steady_time::max()), s.request.queued);
+    }
+    send(parts_.observer, std::exchange(news_, {}));
   }
 
   std::uint32_t num_running() const {
@@ -300,7 +367,10 @@ class batcher_actor : public batcher::base {
   std::deque<running_batch::step_shape> shapes_;  // of the steps in flight
   std::uint32_t num_available_pages_;
   std::uint32_t num_releases_under_way_ = 0;
-  std::uint32_t num_preemptions_ = 0;  // since the last observation
+  step_observed news_;         // since the last observation
+  steady_time last_progress_;  // a step ended, or requests came
+  std::uint64_t num_steps_done_ = 0;
+  std::uint32_t num_expected_masks_ = 0;  // asked for since the last step came back
   bool queue_has_work_ = true;
   bool is_taking_ = false;
   bool is_awaiting_pages_ = false;

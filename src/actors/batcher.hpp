@@ -3,6 +3,7 @@
 // core/plan_step.hpp; it does not think.
 #pragma once
 #include "actors/executor.hpp"
+#include "actors/grammarian.hpp"
 #include "actors/page_manager.hpp"
 #include "actors/request_queue.hpp"
 
@@ -17,12 +18,15 @@ using batcher = caf::typed_actor<
     caf::reacts_to<work_waiting>, caf::reacts_to<cancel>,
     // step_listener
     caf::reacts_to<step_done>,
+    // At once, with the number of requests in its hands and when a step ended last.
+    caf::replies_to<beat>::with<heartbeat>,
     // Ends what is past its deadline.
     caf::reacts_to<tick>>;
 
 struct batcher_parts {
   request_queue queue;
   page_manager pages;
+  grammarian masks;
   std::vector<executor> ranks;  // rank 0 first
   meter observer;
 };

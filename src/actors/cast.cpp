@@ -1,6 +1,7 @@
 #include "actors/cast.hpp"
 
 #include "actors/batcher.hpp"
+#include "actors/gatekeeper.hpp"
 #include "actors/replica.hpp"
 
 #include <chrono>

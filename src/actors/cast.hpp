@@ -29,21 +29,34 @@ struct pages_reserved;
 struct release_pages;
 struct pages_released;
 struct pages_computed;
+// grammarian
+struct advance_constraint;
+struct mask_ready;
+struct forget_constraint;
 // executor
 struct run_step;
-struct beat;
-struct heartbeat;
 // replica
 struct ask_status;
 struct replica_status;
+// gatekeeper
+struct ask_passage;
+struct passage;
+struct charge_tokens;
+struct tokens_charged;
+struct return_tokens;
 // meter
 struct queue_observed;
 struct step_observed;
 struct pages_observed;
 struct request_observed;
+struct refusal_observed;
 struct http_observed;
+struct front_observed;
 struct replica_observed;
 struct render;
+// every actor that others depend on
+struct beat;
+struct heartbeat;
 // every actor that keeps time
 struct tick {};
 
@@ -77,17 +90,27 @@ TROUPE_HOUSE_MESSAGE(pages_reserved)
 TROUPE_HOUSE_MESSAGE(release_pages)
 TROUPE_HOUSE_MESSAGE(pages_released)
 TROUPE_HOUSE_MESSAGE(pages_computed)
+TROUPE_HOUSE_MESSAGE(advance_constraint)
+TROUPE_HOUSE_MESSAGE(mask_ready)
+TROUPE_HOUSE_MESSAGE(forget_constraint)
 TROUPE_HOUSE_MESSAGE(run_step)
-TROUPE_HOUSE_MESSAGE(beat)
-TROUPE_HOUSE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(ask_status)
 TROUPE_HOUSE_MESSAGE(replica_status)
+TROUPE_HOUSE_MESSAGE(ask_passage)
+TROUPE_HOUSE_MESSAGE(passage)
+TROUPE_HOUSE_MESSAGE(charge_tokens)
+TROUPE_HOUSE_MESSAGE(tokens_charged)
+TROUPE_HOUSE_MESSAGE(return_tokens)
 TROUPE_HOUSE_MESSAGE(queue_observed)
 TROUPE_HOUSE_MESSAGE(step_observed)
 TROUPE_HOUSE_MESSAGE(pages_observed)
 TROUPE_HOUSE_MESSAGE(request_observed)
+TROUPE_HOUSE_MESSAGE(refusal_observed)
 TROUPE_HOUSE_MESSAGE(http_observed)
+TROUPE_HOUSE_MESSAGE(front_observed)
 TROUPE_HOUSE_MESSAGE(replica_observed)
 TROUPE_HOUSE_MESSAGE(render)
+TROUPE_HOUSE_MESSAGE(beat)
+TROUPE_HOUSE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(tick)
 CAF_END_TYPE_ID_BLOCK(troupe)

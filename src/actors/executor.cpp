@@ -18,7 +18,7 @@ class executor_actor : public executor::base {
   behavior_type make_behavior() override {
     return {
         [this](const run_step& ask) { run(ask); },
-        [](const beat&) { return heartbeat{}; },
+        [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };
   }
 

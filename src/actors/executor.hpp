@@ -1,6 +1,7 @@
 // Owns one device (one rank's shard of the model) and runs the batcher's steps on it, in order.
 #pragma once
 #include "actors/cast.hpp"
+#include "actors/heartbeat.hpp"
 #include "core/batch.hpp"
 #include "core/outcome.hpp"
 #include "model/runner.hpp"
@@ -26,8 +27,6 @@ struct run_step {
   std::shared_ptr<const step_batch> batch;
   step_listener listener;
 };
-struct beat {};
-struct heartbeat {};
 
 using executor = caf::typed_actor<
     // Ends with a step_done to the listener; after a failed one the executor quits.

@@ -27,6 +27,7 @@ class page_manager_actor : public page_manager::base {
         [this](const pages_computed& news) {
           for (auto& r : news.reports) pool_.computed(r.request, r.more, r.num_computed);
         },
+        [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };
   }
 

@@ -39,7 +39,9 @@ using page_manager = caf::typed_actor<
     // Unknown owners hold nothing, so cancel may race finish.
     caf::replies_to<release_pages>::with<pages_released>,
     // Full pages become prefixes that others may share.
-    caf::reacts_to<pages_computed>>;
+    caf::reacts_to<pages_computed>,
+    // At once.
+    caf::replies_to<beat>::with<heartbeat>>;
 
 page_manager spawn_page_manager(caf::local_actor* parent, const engine_limits& limits,
                                 meter observer);

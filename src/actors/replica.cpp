@@ -50,28 +50,37 @@ class replica_actor : public replica::base {
   }
 
  private:
-  struct rank_state {
-    std::shared_ptr<runner> device;
-    executor actor;
+  struct watched_part {
+    house_part actor;
+    part_report report;
     std::optional<steady_time> beat_sent;  // not answered yet
-    bool is_alive = false;                 // answered at least once
   };
 
   void start_parts() {
     try {
-      for (auto& made : make_runners_()) ranks_.push_back({.device = std::move(made)});
+      for (auto& made : make_runners_()) devices_.push_back(std::move(made));
     } catch (const std::exception& error) {
       give_up(std::string{"the executors do not start: "} + error.what());
       return;
     }
-    std::vector<executor> executors;
-    for (std::uint32_t i = 0; i < ranks_.size(); ++i) {
-      ranks_[i].actor = spawn_executor(this, ranks_[i].device, i);
-      executors.push_back(ranks_[i].actor);
-    }
+    for (std::uint32_t i = 0; i < devices_.size(); ++i)
+      executors_.push_back(spawn_executor(this, devices_[i], i));
     pages_ = spawn_page_manager(this, options_.limits, meter_);
-    batcher_ = spawn_batcher(this, options_.limits, {queue_, pages_, executors, meter_});
+    masks_ = spawn_grammarian(this, options_.limits);
+    batcher_ = spawn_batcher(this, options_.limits, {queue_, pages_, masks_, executors_, meter_});
+    watch("queue", queue_);
+    watch("batcher", batcher_);
+    watch("page_manager", pages_);
+    for (std::uint32_t i = 0; i < executors_.size(); ++i) watch("executor", executors_[i], i);
     look_at_heartbeats();
+  }
+
+  void watch(std::string name, house_part actor, std::optional<std::uint32_t> rank = {}) {
+    watched_.push_back({.actor = std::move(actor),
+                        .report = {.actor = std::move(name),
+                                   .rank = rank,
+                                   .last_beat = clock().now(),
+                                   .last = {.since = clock().now()}}});
   }
 
   // Unlinks first: what we end ourselves is no failure.
@@ -82,19 +91,20 @@ class replica_actor : public replica::base {
       anon_send_exit(part, caf::exit_reason::kill);
       part = nullptr;
     };
-    for (auto& r : ranks_) {
-      if (r.device) r.device->abort();
-      stop(r.actor);
-    }
+    for (auto& device : devices_) device->abort();
+    for (auto& each : executors_) stop(each);
     stop(batcher_);
     stop(pages_);
-    ranks_.clear();
+    stop(masks_);
+    watched_.clear();
+    executors_.clear();
+    devices_.clear();
   }
 
   void on_exit_message(const caf::exit_msg& gone) {
     auto is_part = [&](const auto& part) { return part && part.address() == gone.source; };
-    bool is_ours = is_part(batcher_) || is_part(pages_);
-    for (auto& r : ranks_) is_ours = is_ours || is_part(r.actor);
+    bool is_ours = is_part(batcher_) || is_part(pages_) || is_part(masks_);
+    for (auto& each : executors_) is_ours = is_ours || is_part(each);
     if (is_ours)
       restart(to_failure(gone.reason).message);
     else if (gone.reason)
@@ -126,52 +136,69 @@ class replica_actor : public replica::base {
   }
 
   void look_at_heartbeats() {
+    observe();
     auto now = clock().now();
-    for (std::size_t i = 0; i < ranks_.size(); ++i) {
-      auto& r = ranks_[i];
-      if (!r.beat_sent)
-        ask_beat(r, now);
-      else if (now - *r.beat_sent > options_.executor_timeout)
-        return restart("executor " + std::to_string(i) + " has not answered for " +
+    for (auto& each : watched_) {
+      auto& rank = each.report.rank;
+      if (!each.beat_sent)
+        ask_beat(each, now);
+      else if (rank && now - *each.beat_sent > options_.executor_timeout)
+        return restart("executor " + std::to_string(*rank) + " has not answered for " +
                        std::to_string(options_.executor_timeout.count()) + " ms");
     }
   }
 
-  void ask_beat(rank_state& r, steady_time now) {
-    r.beat_sent = now;
-    auto who = r.actor.address();
-    request(r.actor, caf::infinite, beat{})
-        .then(
-            [this, who](const heartbeat&) {
-              for (auto& each : ranks_)
-                if (each.actor.address() == who) {
-                  each.beat_sent.reset();
-                  each.is_alive = true;
-                }
-              observe();
-            },
-            [](const caf::error&) {});  // its link tells the story
+  void ask_beat(watched_part& one, steady_time now) {
+    one.beat_sent = now;
+    auto who = one.actor.address();
+    request(one.actor, caf::infinite, beat{})
+        .then([this, who](const heartbeat& answer) { note_beat(who, answer); },
+              [](const caf::error&) {});  // its link tells the story, or its age
   }
 
-  replica_status status() const {
-    replica_status now{.num_restarts = num_restarts_};
+  void note_beat(const caf::actor_addr& who, const heartbeat& answer) {
+    for (auto& each : watched_) {
+      if (each.actor.address() != who) continue;
+      each.beat_sent.reset();
+      each.report.last_beat = clock().now();
+      each.report.last = answer;
+      if (!std::exchange(each.report.has_answered, true)) observe();
+    }
+  }
+
+  replica_status status() {
+    replica_status now{.num_restarts = num_restarts_, .has_given_up = given_up_.has_value()};
+    for (auto& each : watched_) now.parts.push_back(each.report);
+    find_troubles(now.parts, clock().now(), options_.stall_timeout);
+    auto is_starting = [](const part_report& p) { return p.rank && !p.has_answered; };
     if (given_up_)
       now.reason = *given_up_;
-    else if (ranks_.empty() || !std::ranges::all_of(ranks_, &rank_state::is_alive))
+    else if (now.parts.empty() || std::ranges::any_of(now.parts, is_starting))
       now.reason = last_failure_.empty() ? "starting" : "restarting: " + last_failure_;
+    else
+      now.reason = describe_troubles(now.parts);
     now.ready = now.reason.empty();
     return now;
   }
 
-  void observe() { send(meter_, replica_observed{status().ready, num_restarts_}); }
+  void observe() {
+    auto now = status();
+    send(meter_, replica_observed{.ready = now.ready,
+                                  .num_restarts = num_restarts_,
+                                  .num_messages = mailbox().size(),
+                                  .parts = std::move(now.parts)});
+  }
   void keep_time() { delayed_send(this, heartbeat_period, tick{}); }
 
   replica_options options_;
   request_queue queue_;
   meter meter_;
   runner_factory make_runners_;
-  std::vector<rank_state> ranks_;
+  std::vector<std::shared_ptr<runner>> devices_;  // by rank
+  std::vector<executor> executors_;               // by rank
+  std::vector<watched_part> watched_;
   page_manager pages_;
+  grammarian masks_;
   batcher batcher_;
   std::deque<steady_time> failures_;
   std::uint32_t num_restarts_ = 0;

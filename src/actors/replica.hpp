@@ -1,5 +1,5 @@
-// One full copy of the model: a batcher, a page_manager and tp_size executors. Restarts them
-// together when one fails, and says so.
+// One full copy of the model: a batcher, a page_manager, a grammarian and tp_size executors.
+// Restarts them together when one fails, and says so.
 #pragma once
 #include "actors/request_queue.hpp"
 #include "model/runner.hpp"
@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace troupe {
 
@@ -17,10 +18,12 @@ struct replica_status {
   bool ready = false;
   std::string reason;  // why it is not ready
   std::uint32_t num_restarts = 0;
+  bool has_given_up = false;       // only another process can help
+  std::vector<part_report> parts;  // the queue, then its own
 };
 
 using replica = caf::typed_actor<
-    // Ready only while every executor answers its heartbeat.
+    // Ready only while every part answers its heartbeat and no request waits in vain.
     caf::replies_to<ask_status>::with<replica_status>,
     // Looks at the heartbeats.
     caf::reacts_to<tick>>;
@@ -29,6 +32,9 @@ struct replica_options {
   engine_limits limits;
   // A step that takes longer counts as a dead device.
   std::chrono::milliseconds executor_timeout{30'000};
+  // An executor that is silent for longer, or requests that wait for longer while no step ends,
+  // and the replica is not ready.
+  std::chrono::milliseconds stall_timeout{10'000};
   // More failures than this within `restart_window` and the replica gives up.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{10'000};

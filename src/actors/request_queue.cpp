@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -40,6 +41,7 @@ class request_queue_actor : public request_queue::base {
         [this](const cancel& gone) { end_or_forward(gone); },
         [this](const take& ask) { return serve(ask); },
         [this](const drain& ask) { close(ask); },
+        [this](const beat&) { return health(); },
         [this](const tick&) { end_overdue(); },
     };
   }
@@ -53,12 +55,17 @@ class request_queue_actor : public request_queue::base {
   using order = std::pair<std::int32_t, std::uint64_t>;
 
   caf::result<accepted> admit(submit& ask) {
-    if (closed_) return refuse(*closed_);
-    if (auto misfit = find_misfit(ask.request, limits_)) return refuse(std::move(*misfit));
+    if (closed_)
+      return refuse(*closed_, closed_->code == error_code::shutting_down
+                                  ? refusal_reason::draining
+                                  : refusal_reason::engine_failed);
+    if (auto misfit = find_misfit(ask.request, limits_))
+      return refuse(std::move(*misfit), refusal_reason::prompt_too_long);
     auto num_tokens = ask.request.prompt.size();
     if (waiting_.size() >= limits_.max_waiting_requests ||
         num_waiting_tokens_ + num_tokens > limits_.max_waiting_tokens)
-      return refuse(overload());
+      return refuse(overload(), refusal_reason::queue_full);
+    ask.request.queued = clock().now();
     auto id = ask.request.id;
     order place{ask.request.priority, next_serial_++};
     auto it = waiting_
@@ -74,9 +81,8 @@ class request_queue_actor : public request_queue::base {
     return accepted{num_ahead};
   }
 
-  caf::error refuse(failure why) {
-    ++num_refused_;
-    observe();
+  caf::error refuse(failure why, refusal_reason word) {
+    send(meter_, refusal_observed{word});
     return make_error(why);
   }
 
@@ -90,11 +96,26 @@ class request_queue_actor : public request_queue::base {
   // As long as the queue took to let its oldest request wait: what a newcomer would meet.
   std::chrono::milliseconds retry_after() {
     auto now = clock().now();
-    auto first_deadline = now + limits_.queue_timeout;
-    for (auto& [place, w] : waiting_) first_deadline = std::min(first_deadline, w.queue_deadline);
-    auto age = limits_.queue_timeout - (first_deadline - now);
+    auto age = now - oldest().value_or(now);
     return std::max<std::chrono::milliseconds>(
         1s, std::chrono::duration_cast<std::chrono::milliseconds>(age));
+  }
+
+  std::optional<steady_time> oldest() const {
+    std::optional<steady_time> first;
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      auto& [place, w] = *it;
+      first = std::min(first.value_or(steady_time::max()), w.entry.request.queued);
+      // The others of this priority came later.
+      it = waiting_.upper_bound({place.first, std::numeric_limits<std::uint64_t>::max()});
+    }
+    return first;
+  }
+
+  heartbeat health() {
+    return {.num_messages = mailbox().size(),
+            .num_requests = static_cast<std::uint32_t>(waiting_.size()),
+            .since = oldest().value_or(steady_time{})};
   }
 
   void end_or_forward(const cancel& gone) {
@@ -138,7 +159,9 @@ class request_queue_actor : public request_queue::base {
     auto& request = it->second.entry.request;
     token_usage usage{.prompt_tokens = static_cast<std::uint32_t>(request.prompt.size())};
     it->second.entry.reader->finish(why, usage, std::move(error));
-    send(meter_, request_observed{.why = why, .usage = usage, .arrival = request.arrival});
+    send(meter_,
+         request_observed{
+             .why = why, .usage = usage, .arrival = request.arrival, .queued = request.queued});
     num_waiting_tokens_ -= request.prompt.size();
     waiting_.erase(it);
   }
@@ -173,7 +196,7 @@ class request_queue_actor : public request_queue::base {
   void observe() {
     send(meter_, queue_observed{.num_waiting = static_cast<std::uint32_t>(waiting_.size()),
                                 .waiting_tokens = num_waiting_tokens_,
-                                .num_refused = std::exchange(num_refused_, 0)});
+                                .oldest = oldest()});
   }
 
   engine_limits limits_;
@@ -181,7 +204,6 @@ class request_queue_actor : public request_queue::base {
   std::map<order, waiting_request> waiting_;
   std::uint64_t num_waiting_tokens_ = 0;
   std::uint64_t next_serial_ = 0;
-  std::uint32_t num_refused_ = 0;  // since the last observation
   std::vector<request_taker> takers_;
   std::vector<request_taker> idle_;  // told of the next submit
   std::optional<failure> closed_;

@@ -2,6 +2,7 @@
 // and by prompt tokens: the one place that refuses for load. A router answers the same messages.
 #pragma once
 #include "actors/ending.hpp"
+#include "actors/heartbeat.hpp"
 #include "actors/meter.hpp"
 #include "actors/token_sink.hpp"
 #include "core/config.hpp"
@@ -60,6 +61,8 @@ using request_queue = caf::typed_actor<
     caf::replies_to<take>::with<taken>,
     // From now on every submit is refused; what runs goes on.
     caf::reacts_to<drain>,
+    // At once, with the number and the age of what waits.
+    caf::replies_to<beat>::with<heartbeat>,
     // Ends what waits past its deadline.
     caf::reacts_to<tick>>;
 

@@ -9,6 +9,7 @@
 #include "cli/chat_flags.hpp"
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
+#include "cli/gate_flags.hpp"
 #include "cli/nearest_name.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
@@ -71,6 +72,9 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->group(group);
   add_time(app, "--executor-timeout", o.executor_timeout,
            "A step that takes longer counts as a dead device")
+      ->group(group);
+  add_time(app, "--stall-timeout", o.stall_timeout,
+           "/ready says 503 after so long without a step while requests wait")
       ->group(group);
 }
 
@@ -151,6 +155,7 @@ void add_serve(CLI::App& app, int& status) {
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
+  add_gate_flags(command, options->gate);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
   // Last: it takes care of every flag that the command has by now.

@@ -55,6 +55,7 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   limits.queue_timeout = options.queue_timeout;
   limits.request_timeout = options.request_timeout;
   limits.eos_token_ids = plan.defaults.eos_token_ids;
+  limits.vocab_size = plan.words->vocab_size();
   if (plan.config.yarn) {
     limits.default_rope = rope_kind::scaled;
     if (options.yarn == yarn_mode::per_request)

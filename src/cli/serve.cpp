@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/replica.hpp"
+#include "cli/gate_setup.hpp"
 #include "cli/load_model.hpp"
 #include "cli/protocol.hpp"
 #include "net/server.hpp"
@@ -84,10 +85,16 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
   facts.start_time = std::time(nullptr);
+  facts.memory = plan.memory;
+  facts.weights_type = plan.runner.type == dtype::float32 ? "float32" : "bfloat16";
+  facts.tensor_parallel_size = options.tensor_parallel_size;
+  facts.threads_per_rank = plan.runner.threads.num_threads;
+  facts.executor_timeout = options.executor_timeout;
+  facts.stall_timeout = options.stall_timeout;
   return facts;
 }
 
-server_options make_server_options(const serve_options& options) {
+server_options make_server_options(const serve_options& options, gate_options gate) {
   return {.host = options.host,
           .port = options.port,
           .num_io_threads = options.io_threads,
@@ -98,7 +105,8 @@ server_options make_server_options(const serve_options& options) {
           .header_timeout = options.header_timeout,
           .body_timeout = options.body_timeout,
           .idle_timeout = options.idle_timeout,
-          .write_timeout = options.write_timeout};
+          .write_timeout = options.write_timeout,
+          .gate = std::move(gate)};
 }
 
 void print_welcome(const serve_options& options, std::uint16_t port) {
@@ -131,7 +139,8 @@ void drain_server(server& front, const request_queue& queue, const serve_options
 
 // The actors end while the front's threads still run: a last word to a reader touches its strand.
 void end_actors(caf::actor_system& system, const std::vector<caf::actor>& actors) {
-  for (auto& actor : actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  for (auto& actor : actors)
+    if (actor) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   auto deadline = std::chrono::steady_clock::now() + 5s;
   while (system.registry().running() > 0) {
     if (std::chrono::steady_clock::now() > deadline) {
@@ -142,22 +151,27 @@ void end_actors(caf::actor_system& system, const std::vector<caf::actor>& actors
   }
 }
 
-int serve_model(const planned_model& plan, const serve_options& options, runner_factory runners) {
+int serve_model(const planned_model& plan, const serve_options& options, gate_options gate,
+                runner_factory runners) {
   signals stop;
   auto config = make_system_config();
   caf::actor_system system{config};
-  auto observer = spawn_meter(system, plan.name);
+  auto observer = spawn_meter(system, plan.name, plan.limits, plan.memory);
   auto queue = spawn_request_queue(system, plan.limits, observer);
-  auto copy =
-      spawn_replica(system, {.limits = plan.limits, .executor_timeout = options.executor_timeout},
-                    queue, observer, std::move(runners));
+  auto copy = spawn_replica(system,
+                            {.limits = plan.limits,
+                             .executor_timeout = options.executor_timeout,
+                             .stall_timeout = options.stall_timeout},
+                            queue, observer, std::move(runners));
   auto facts = make_service(plan, options);
   facts.queue = queue;
   facts.observer = observer;
   facts.copy = copy;
+  if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
+  auto keeper = facts.keeper;
   int status = 0;
   {
-    server front(system, std::move(facts), make_server_options(options));
+    server front(system, std::move(facts), make_server_options(options, std::move(gate)));
     if (auto started = front.start(); !started) {
       status = refuse(started.error());
     } else {
@@ -165,8 +179,9 @@ int serve_model(const planned_model& plan, const serve_options& options, runner_
       stop.wait();
       drain_server(front, queue, options, stop);
     }
-    end_actors(system, {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
-                        caf::actor_cast<caf::actor>(observer)});
+    end_actors(system,
+               {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
+                caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(keeper)});
     front.stop();
   }
   return status;
@@ -182,6 +197,8 @@ int run_serve(const serve_options& options) {
     print_protocol(std::cout);
     return 0;
   }
+  auto gate = set_up_gate(options.gate);
+  if (!gate) return refuse(gate.error());
   auto plan = plan_model(options);
   if (!plan) return refuse(plan.error());
   if (options.only_plan) {
@@ -194,7 +211,7 @@ int run_serve(const serve_options& options) {
                  plan->limits.max_num_seqs);
   auto runners = load_runners(*plan, options);
   if (!runners) return refuse(runners.error());
-  return serve_model(*plan, options, *std::move(runners));
+  return serve_model(*plan, options, *std::move(gate), *std::move(runners));
 }
 
 }  // namespace troupe

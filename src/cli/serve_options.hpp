@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/config.hpp"
 
@@ -12,6 +13,23 @@ namespace troupe {
 
 enum class load_format : std::uint8_t { files, dummy };
 enum class yarn_mode : std::uint8_t { always, per_request };
+
+// As the flags are written; cli/gate_setup.hpp turns it into what the server needs.
+struct gate_settings {
+  std::vector<std::string> api_keys;
+  std::filesystem::path api_key_file;
+  bool metrics_without_key = false;
+  std::string rate_limit;  // "2r/s"; empty: none
+  std::uint32_t rate_burst = 0;
+  bool rate_nodelay = false;
+  int rate_limit_status = 429;
+  std::string token_budget;  // "100000/min"; empty: none
+  std::vector<std::string> trusted_proxies;
+  std::vector<std::string> allowed_origins;
+  std::optional<std::uint32_t> max_connections_per_ip;
+  std::string access_log;  // empty: none
+  bool log_prompts = false;
+};
 
 struct serve_options {
   std::filesystem::path model_dir;
@@ -36,6 +54,7 @@ struct serve_options {
   std::chrono::milliseconds queue_timeout{60'000};
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds executor_timeout{60'000};
+  std::chrono::milliseconds stall_timeout{10'000};
   std::chrono::milliseconds drain_timeout{30'000};
 
   std::string host = "127.0.0.1";
@@ -49,6 +68,8 @@ struct serve_options {
   std::chrono::milliseconds body_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
+
+  gate_settings gate;
 
   bool only_plan = false;
   bool only_protocol = false;

@@ -5,6 +5,7 @@
 #include "core/request.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,17 @@ struct slot_start {
   rope_kind rope = rope_kind::plain;
 };
 
+// The tokens that may come next, one bit each, token i in bit i % 32 of word i / 32. Plain words,
+// so that a device can upload them: [mask_words(engine_limits::vocab_size)].
+using token_mask = std::vector<std::uint32_t>;
+using token_mask_ptr = std::shared_ptr<const token_mask>;
+
+constexpr std::size_t mask_words(std::uint32_t vocab_size) {
+  return (std::size_t{vocab_size} + 31) / 32;
+}
+
+inline constexpr std::uint32_t no_mask = ~0U;
+
 // One sequence's rows in a step: `num_tokens` consecutive positions from `first_position`.
 struct chunk {
   slot_idx slot = 0;
@@ -34,6 +46,7 @@ struct chunk {
   std::uint32_t first_page_idx = 0;  // into step_batch::page_table
   std::uint32_t num_pages = 0;       // covers positions 0 .. first_position + num_tokens - 1
   bool sample = false;               // the last row's logits choose a token
+  std::uint32_t mask_idx = no_mask;  // into step_batch::masks; only with `sample`
 };
 
 // The token at this place is the one that the slot sampled last; the host may not know it yet.
@@ -43,8 +56,9 @@ struct step_batch {
   step_id id;
   std::vector<slot_start> starts;  // before any chunk of this step
   std::vector<chunk> chunks;
-  std::vector<token_id> tokens;      // [num_tokens], all chunks back to back
-  std::vector<page_idx> page_table;  // all chunks back to back
+  std::vector<token_id> tokens;       // [num_tokens], all chunks back to back
+  std::vector<page_idx> page_table;   // all chunks back to back
+  std::vector<token_mask_ptr> masks;  // of the chunks that sample under a constraint; never null
 };
 
 struct slot_sample {

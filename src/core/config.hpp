@@ -19,6 +19,7 @@ struct engine_limits {
   std::chrono::milliseconds queue_timeout{60'000};
   std::chrono::milliseconds request_timeout{600'000};
   std::vector<token_id> eos_token_ids;
+  std::uint32_t vocab_size = 0;  // ids that the tokenizer knows: bits of a token mask
   // A request whose prompt + max_tokens stay within this window runs with plain RoPE, the others
   // with YaRN. 0: every request runs with `default_rope`.
   std::uint32_t plain_rope_window = 0;

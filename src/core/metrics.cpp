@@ -115,9 +115,30 @@ std::span<const double> inter_token_buckets() {
 }
 
 std::span<const double> request_buckets() {
-  static constexpr std::array bounds{.01, .05, .1,  .3,  .5,  .8,  1.,  1.5,  2.,   2.5,  5.,
-                                     10., 15., 20., 30., 40., 50., 60., 120., 240., 480., 960.};
+  static constexpr std::array bounds{.01, .05, .1,   .3,   .5,   .8,   1.,    1.5,
+                                     2.,  2.5, 5.,   10.,  15.,  20.,  30.,   40.,
+                                     50., 60., 120., 240., 480., 960., 1920., 7680.};
   return bounds;
+}
+
+std::span<const double> step_token_buckets() {
+  static constexpr std::array bounds{1.,   8.,    16.,   32.,   64.,   128.,  256.,
+                                     512., 1024., 2048., 4096., 8192., 16384.};
+  return bounds;
+}
+
+std::span<const double> choice_buckets() {
+  static constexpr std::array bounds{1., 2., 5., 10., 20.};
+  return bounds;
+}
+
+std::vector<double> one_two_five_buckets(double max_value) {
+  std::vector<double> bounds;
+  for (double power = 1;; power *= 10)
+    for (double mantissa : {1., 2., 5.}) {
+      if (mantissa * power > max_value) return bounds;
+      bounds.push_back(mantissa * power);
+    }
 }
 
 }  // namespace troupe

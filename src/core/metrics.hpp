@@ -46,9 +46,15 @@ class metrics_text {
   std::string out_;
 };
 
-// Seconds; vLLM's buckets for the times of the same name, so that its dashboards fit.
+// Seconds; vLLM's buckets for the times of the same name, so that its dashboards fit, and some
+// below them.
 std::span<const double> first_token_buckets();
 std::span<const double> inter_token_buckets();
 std::span<const double> request_buckets();
+// Counts: vLLM's, too.
+std::span<const double> step_token_buckets();
+std::span<const double> choice_buckets();
+// 1, 2, 5, 10, 20, ... up to `max_value`.
+std::vector<double> one_two_five_buckets(double max_value);
 
 }  // namespace troupe

@@ -38,16 +38,24 @@ std::uint32_t admission_reserve(std::span<const sequence> running) {
   return static_cast<std::uint32_t>(running.size());
 }
 
+std::uint64_t count_pending_tokens(std::span<const sequence> running) {
+  std::uint64_t sum = 0;
+  for (auto& s : running)
+    if (s.num_prompt() > s.num_computed) sum += s.num_prompt() - s.num_computed;
+  return sum;
+}
+
 std::optional<finish_reason> ends_with(const generation_request& request, token_id token,
                                        std::uint32_t num_generated,
                                        std::span<const token_id> eos_token_ids) {
   const auto& s = request.sampling;
-  if (num_generated >= s.min_tokens) {
-    if (!s.ignore_eos && std::ranges::find(eos_token_ids, token) != eos_token_ids.end())
-      return finish_reason::stop;
-    if (std::ranges::find(s.stop_token_ids, token) != s.stop_token_ids.end())
-      return finish_reason::stop;
-  }
+  auto is_in = [&](std::span<const token_id> ids) {
+    return std::ranges::find(ids, token) != ids.end();
+  };
+  bool is_free_to_end = num_generated >= s.min_tokens;
+  if (is_in(eos_token_ids) && (request.constraint || (is_free_to_end && !s.ignore_eos)))
+    return finish_reason::stop;
+  if (is_free_to_end && is_in(s.stop_token_ids)) return finish_reason::stop;
   if (num_generated >= s.max_tokens) return finish_reason::length;
   return std::nullopt;
 }

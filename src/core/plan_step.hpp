@@ -32,7 +32,11 @@ std::optional<std::size_t> choose_victim(std::span<const sequence> running);
 // before the first must be preempted: this is what keeps preemption from thrashing.
 std::uint32_t admission_reserve(std::span<const sequence> running);
 
-// Why a token ends its sequence, if it does. `num_generated` counts that token.
+// Prompt tokens that no step has computed yet.
+std::uint64_t count_pending_tokens(std::span<const sequence> running);
+
+// Why a token ends its sequence, if it does. `num_generated` counts that token. Under a constraint
+// eos always ends: no token may follow it.
 std::optional<finish_reason> ends_with(const generation_request& request, token_id token,
                                        std::uint32_t num_generated,
                                        std::span<const token_id> eos_token_ids);

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/id.hpp"
 #include "core/sampling.hpp"
+#include "core/token_constraint.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -17,10 +18,12 @@ struct generation_request {
   request_id id;
   std::vector<token_id> prompt;  // [num_prompt_tokens], never empty
   sampling_params sampling;
-  std::int32_t priority = 0;     // lower runs first
-  std::uint64_t cache_salt = 0;  // prefixes are shared among equal salts only; 62 bits count
-  steady_time arrival{};         // when the first byte of the request was understood
-  steady_time deadline{};        // when it ends as timed_out wherever it is
+  token_constraint_ptr constraint;  // what the answer must look like; null: anything
+  std::int32_t priority = 0;        // lower runs first
+  std::uint64_t cache_salt = 0;     // prefixes are shared among equal salts only; 62 bits count
+  steady_time arrival{};            // when the first byte of the request was understood
+  steady_time queued{};             // when the queue accepted it
+  steady_time deadline{};           // when it ends as timed_out wherever it is
 };
 
 enum class finish_reason : std::uint8_t { stop, length, cancelled, failed, timed_out };

@@ -24,6 +24,7 @@ sequence& running_batch::admit(sequence entering, std::vector<page_idx> pages,
   entering.num_reported = entering.num_known();
   entering.num_reported_pages = num_cached_tokens / page_size_tokens;
   entering.epoch = next_epoch_++;
+  entering.mask = nullptr;
   entering.rope = choose_rope(entering.request, limits_);
   if (entering.num_preemptions == 0) entering.num_cached_tokens = num_cached_tokens;
   return sequences_.emplace_back(std::move(entering));
@@ -80,10 +81,14 @@ void running_batch::append_chunk(step_batch& batch, sequence& s, std::uint32_t n
           .first_position = s.num_scheduled,
           .first_page_idx = static_cast<std::uint32_t>(batch.page_table.size()),
           .num_pages = num_pages,
-          .sample = num_tokens == s.num_remaining()};
+          .sample = s.samples_after(num_tokens)};
   for (std::uint32_t i = 0; i < num_tokens; ++i)
     batch.tokens.push_back(s.token_at(s.num_scheduled + i));
   batch.page_table.insert(batch.page_table.end(), s.pages.begin(), s.pages.begin() + num_pages);
+  if (c.sample && s.mask) {
+    c.mask_idx = static_cast<std::uint32_t>(batch.masks.size());
+    batch.masks.push_back(std::exchange(s.mask, nullptr));
+  }
   batch.chunks.push_back(c);
   s.num_scheduled += num_tokens;
   if (c.sample) ++s.num_in_flight;

@@ -18,8 +18,8 @@ struct sampling_params {
   float repetition_penalty = 1.0F;  // > 0; counts prompt and output, as Hugging Face does
   std::uint64_t seed = 0;           // with the position it names every random number
   std::uint32_t max_tokens = 16;
-  std::uint32_t min_tokens = 0;
-  bool ignore_eos = false;
+  std::uint32_t min_tokens = 0;    // a constraint that allows nothing but the end goes before it
+  bool ignore_eos = false;         // does not count under a constraint: nothing may follow its eos
   std::int32_t num_logprobs = -1;  // -1: none; 0: the chosen token's; k: and the k most likely
   std::vector<token_id> stop_token_ids;
   std::vector<std::pair<token_id, float>> logit_bias;

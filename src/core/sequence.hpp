@@ -24,6 +24,7 @@ struct sequence {
   std::uint32_t num_cached_tokens = 0;  // of the prompt at its first admission
   std::uint32_t num_preemptions = 0;
   std::uint64_t epoch = 0;  // of the admission: older results are not ours
+  token_mask_ptr mask;      // what the next sampled token may be; null: not known, or anything
   steady_time admitted{}, first_token{}, last_token{};
 
   std::uint32_t num_prompt() const { return static_cast<std::uint32_t>(request.prompt.size()); }
@@ -34,8 +35,18 @@ struct sequence {
   bool wants_tokens() const {
     return num_generated() + num_in_flight < request.sampling.max_tokens;
   }
-  // Rows that can be sent now; the last one samples.
-  std::uint32_t num_remaining() const { return wants_tokens() ? length() - num_scheduled : 0; }
+  // Under a constraint a row samples only with the mask for its token, so not before the token
+  // ahead of it is known.
+  bool may_sample() const { return !request.constraint || mask; }
+  // Rows that can be sent now.
+  std::uint32_t num_remaining() const {
+    if (!wants_tokens()) return 0;
+    return length() - num_scheduled - (may_sample() ? 0 : 1);
+  }
+  // True if the last of the next `num_tokens` rows is the one whose logits choose a token.
+  bool samples_after(std::uint32_t num_tokens) const {
+    return num_scheduled + num_tokens == length();
+  }
   bool is_decoding() const { return num_remaining() == 1 && num_scheduled >= num_prompt(); }
   token_id token_at(std::uint32_t position) const {
     if (position < num_prompt()) return request.prompt[position];

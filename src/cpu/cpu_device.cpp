@@ -55,6 +55,7 @@ void cpu_device::begin_step(const step_inputs& inputs) {
   replace(ropes_, inputs.ropes);
   replace(page_table_, inputs.page_table);
   replace(logit_rows_, inputs.logit_rows);
+  replace(masks_, inputs.masks);
   samples_.clear();
   attention_tasks_.clear();
   row_pages_.resize(tokens_.size());
@@ -99,7 +100,9 @@ void cpu_device::sample(const gathered_logits& logits, std::span<const slot_idx>
   pool_.parallel_for(count, [&](std::uint32_t i, std::uint32_t thread_idx) {
     thread_scratch& scratch = *scratch_[thread_idx];
     const std::span<const float> row = gathered_row(logits, i, scratch.logits);
-    samples_[i] = {slots[i], sampler_.sample(slots[i], row, scratch.choice)};
+    const std::span<const std::uint32_t> mask =
+        masks_[i] ? std::span(*masks_[i]) : std::span<const std::uint32_t>{};
+    samples_[i] = {slots[i], sampler_.sample(slots[i], row, mask, scratch.choice)};
   });
 }
 

@@ -116,6 +116,7 @@ class cpu_device : public device {
   std::vector<page_idx> page_table_;
   std::vector<page_idx> row_pages_;  // [num_rows], where the row's key and value go
   std::vector<std::uint32_t> logit_rows_;
+  std::vector<token_mask_ptr> masks_;  // [logit_rows]
 };
 
 }  // namespace troupe

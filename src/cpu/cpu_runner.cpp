@@ -91,7 +91,8 @@ batch_limits limits_of(const cpu_model& model) {
   const cpu_runner_options& options = model.options;
   return {options.max_num_seqs,       options.max_num_batched_tokens,
           options.max_num_logit_rows, options.max_model_len,
-          options.num_pages,          model.config.vocab_size};
+          options.num_pages,          model.config.vocab_size,
+          options.num_tokens};
 }
 
 // A device without pages packs every rank's weights; the embedding is the same for all.

@@ -70,6 +70,7 @@ void batch_check::check_chunk(const step_batch& batch, const chunk& piece,
   require(std::uint64_t{piece.first_position} + piece.num_tokens <= limits_.max_model_len,
           "A step has a position beyond max_model_len.");
   check_pages(batch, piece);
+  check_mask(batch, piece);
   check_tokens(batch, piece);
 }
 
@@ -82,6 +83,15 @@ void batch_check::check_pages(const step_batch& batch, const chunk& piece) const
   for (std::uint32_t i = 0; i < piece.num_pages; ++i) {
     require_below(batch.page_table[piece.first_page_idx + i], limits_.num_pages, "page");
   }
+}
+
+void batch_check::check_mask(const step_batch& batch, const chunk& piece) const {
+  if (piece.mask_idx == no_mask) return;
+  require(piece.sample, "A step has a mask for a chunk that does not sample.");
+  require(piece.mask_idx < batch.masks.size() && batch.masks[piece.mask_idx] != nullptr,
+          "A step has a chunk whose mask is not there.");
+  require(batch.masks[piece.mask_idx]->size() == mask_words(limits_.num_choosable_tokens),
+          "A step has a mask that is not as long as the vocabulary.");
 }
 
 void batch_check::check_tokens(const step_batch& batch, const chunk& piece) const {

@@ -14,6 +14,7 @@ struct batch_limits {
   std::uint32_t max_model_len = 0;
   std::uint32_t num_pages = 0;
   std::uint32_t vocab_size = 0;
+  std::uint32_t num_choosable_tokens = 0;  // ids that the tokenizer knows: a mask's bits
 };
 
 // What the runner remembers of its slots from step to step, to tell whether a step makes sense.
@@ -36,6 +37,7 @@ class batch_check {
   void check_start(const slot_start& start) const;
   void check_chunk(const step_batch& batch, const chunk& piece, std::uint32_t first_token_idx);
   void check_pages(const step_batch& batch, const chunk& piece) const;
+  void check_mask(const step_batch& batch, const chunk& piece) const;
   void check_tokens(const step_batch& batch, const chunk& piece) const;
 
   batch_limits limits_;

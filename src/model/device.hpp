@@ -76,6 +76,7 @@ struct step_inputs {
   std::span<const attention_chunk> chunks;   // cover all rows, in order
   std::span<const page_idx> page_table;
   std::span<const std::uint32_t> logit_rows;  // rows that the LM head is applied to, ascending
+  std::span<const token_mask_ptr> masks;      // [logit_rows]; null: any token may come
 };
 
 // The logits of the step's logit rows, all ranks: rank r's columns follow rank r-1's.
@@ -129,7 +130,8 @@ class device {
   // all: [num_ranks * max_rows, width]
   virtual gathered_logits gather_logits(communicator& ranks, activation local, activation all) = 0;
 
-  // Chooses a token for logit row i and slot slots[i]; see model/sampler.hpp. One rank does it.
+  // Chooses a token for logit row i, under its mask, and slot slots[i]; see model/sampler.hpp. One
+  // rank does it.
   virtual void sample(const gathered_logits& logits, std::span<const slot_idx> slots) = 0;
   // Brings rank 0's choices to every rank; later steps take them for last_sampled.
   virtual void share_samples(communicator& ranks, std::span<const slot_idx> slots) = 0;

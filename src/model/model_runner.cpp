@@ -66,8 +66,8 @@ gathered_logits model_runner::enqueue(const step_batch& batch, logit_rows_wanted
   for (const slot_start& start : batch.starts) parts_.target->start_slot(start);
   fill_inputs(batch, wanted);
   if (batch.tokens.empty()) return {};
-  parts_.target->begin_step(
-      {batch.tokens, row_slots_, positions_, ropes_, chunks_, batch.page_table, logit_rows_});
+  parts_.target->begin_step({batch.tokens, row_slots_, positions_, ropes_, chunks_,
+                             batch.page_table, logit_rows_, masks_});
   return forward_.run(!logit_rows_.empty());
 }
 
@@ -77,6 +77,7 @@ void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted
   ropes_.clear();
   chunks_.clear();
   logit_rows_.clear();
+  masks_.clear();
   sampled_slots_.clear();
   for (const chunk& piece : batch.chunks) {
     const auto first_row = static_cast<std::uint32_t>(row_slots_.size());
@@ -90,8 +91,10 @@ void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted
     }
     if (wanted == logit_rows_wanted::all || !piece.sample) continue;
     logit_rows_.push_back(first_row + piece.num_tokens - 1);
+    masks_.push_back(piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx]);
     sampled_slots_.push_back(piece.slot);
   }
+  masks_.resize(logit_rows_.size());
 }
 
 }  // namespace troupe

@@ -49,6 +49,7 @@ class model_runner : public runner {
   std::vector<rope_kind> ropes_;
   std::vector<attention_chunk> chunks_;
   std::vector<std::uint32_t> logit_rows_;
+  std::vector<token_mask_ptr> masks_;
   std::vector<slot_idx> sampled_slots_;
 };
 

@@ -1,6 +1,7 @@
 #include "model/sampler.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -12,6 +13,24 @@ namespace {
 bool wants_uses(const sampling_params& params) {
   return params.repetition_penalty != 1.0F || params.presence_penalty != 0.0F ||
          params.frequency_penalty != 0.0F;
+}
+
+constexpr float impossible = -std::numeric_limits<float>::infinity();
+
+// Most words of a mask are all ones or all zeros: free text, or a few forced tokens.
+void apply_mask(std::span<const std::uint32_t> mask, std::span<float> logits) {
+  for (std::size_t word = 0; word < mask.size(); ++word) {
+    if (mask[word] == ~0U) continue;
+    const std::size_t first = 32 * word;
+    const auto row = logits.subspan(first, std::min<std::size_t>(32, logits.size() - first));
+    if (mask[word] == 0) {
+      std::ranges::fill(row, impossible);
+      continue;
+    }
+    for (std::size_t bit = 0; bit < row.size(); ++bit) {
+      if (((mask[word] >> bit) & 1U) == 0) row[bit] = impossible;
+    }
+  }
 }
 
 void penalise(const sampling_params& params, std::uint32_t num_outputs, float& logit) {
@@ -66,7 +85,7 @@ void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
   if (slot.num_outputs < slot.params.min_tokens) {
     for (token_id token : slot.impossible_at_first) {
       if (!known(token)) continue;
-      logits[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
+      logits[static_cast<std::size_t>(token)] = impossible;
     }
   }
   for (const auto& [token, num_outputs] : slot.uses) {
@@ -74,10 +93,20 @@ void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
   }
 }
 
+// What a row gets whose logits are NaN, or whose mask allows only what min_tokens forbids.
+token_id sampler::last_resort(std::span<const std::uint32_t> mask, token_id chosen) const {
+  for (std::size_t word = 0; word < mask.size(); ++word) {
+    if (mask[word] == 0) continue;
+    return static_cast<token_id>(32 * word) + std::countr_zero(mask[word]);
+  }
+  return options_.eos_token_ids.empty() ? chosen : options_.eos_token_ids.front();
+}
+
 sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits,
-                              choice_scratch& scratch) {
+                              std::span<const std::uint32_t> mask, choice_scratch& scratch) {
   slot_state& slot = slots_[slot_index];
   scratch.logits.assign(logits.begin(), logits.begin() + options_.num_tokens);
+  apply_mask(mask, scratch.logits);
   adjust(slot, scratch.logits);
   const sampling_params& params = slot.params;
   sampled_token out;
@@ -85,8 +114,7 @@ sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits
       choose_token(scratch.logits, {params.temperature, params.top_p, params.top_k, params.min_p},
                    random_bits(params.seed, slot.position), scratch);
   const float chosen = scratch.logits[static_cast<std::size_t>(out.token)];
-  const bool possible = chosen > -std::numeric_limits<float>::infinity();
-  if (!possible && !options_.eos_token_ids.empty()) out.token = options_.eos_token_ids.front();
+  if (!(chosen > impossible)) out.token = last_resort(mask, out.token);
   if (params.num_logprobs >= 0) {
     add_logprobs(logits, static_cast<std::uint32_t>(params.num_logprobs), out);
   }

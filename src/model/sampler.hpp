@@ -1,13 +1,14 @@
 // The meaning of sampling_params, for every sequence that has a slot. Per row, in this order:
-//   1. logit_bias is added
-//   2. below min_tokens, the eos and stop ids are impossible
-//   3. repetition_penalty divides positive and multiplies other logits of every token of prompt and
+//   1. what the row's token mask does not allow is impossible, whatever follows
+//   2. logit_bias is added
+//   3. below min_tokens, the eos and stop ids are impossible
+//   4. repetition_penalty divides positive and multiplies other logits of every token of prompt and
 //      output, as Hugging Face does
-//   4. presence_penalty, and frequency_penalty times the count, are subtracted for tokens of the
+//   5. presence_penalty, and frequency_penalty times the count, are subtracted for tokens of the
 //      output, as OpenAI does
-//   5. temperature, top_k, top_p, min_p, and the draw: model/token_choice.hpp
+//   6. temperature, top_k, top_p, min_p, and the draw: model/token_choice.hpp
 // The random number depends on (seed, position) alone: model/philox.hpp. Ids that the tokenizer
-// does not know, above its vocabulary, are never chosen.
+// does not know, above its vocabulary, are never chosen. Logprobs are of the raw logits, before 1.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -34,9 +35,11 @@ class sampler {
   void start(const slot_start& start);
 
   // Chooses the slot's next token from logits[vocab_size >= num_tokens] and counts it. Rows of
-  // different slots may be sampled by different threads, each with its own scratch. A row in
-  // which nothing is possible yields the first eos id.
-  sampled_token sample(slot_idx slot, std::span<const float> logits, choice_scratch& scratch);
+  // different slots may be sampled by different threads, each with its own scratch. `mask` is empty
+  // (any token) or [mask_words(num_tokens)] with a bit for each token that may come. A row in which
+  // nothing is possible yields the lowest id of its mask, or without one the first eos id.
+  sampled_token sample(slot_idx slot, std::span<const float> logits,
+                       std::span<const std::uint32_t> mask, choice_scratch& scratch);
 
  private:
   struct slot_state {
@@ -51,6 +54,7 @@ class sampler {
   };
 
   void adjust(const slot_state& slot, std::span<float> logits) const;
+  token_id last_resort(std::span<const std::uint32_t> mask, token_id chosen) const;
 
   sampler_options options_;
   std::vector<slot_state> slots_;  // [max_num_seqs]

@@ -64,6 +64,11 @@ void event_text::event(std::string_view name, std::string_view json) {
 
 asio::awaitable<void> answer_plan_over_http(exchange& turn, answer_plan plan) {
   auto who = turn.as_call();
+  auto objection = co_await charge(who, plan);
+  if (objection) {
+    co_await turn.refuse(*objection);
+    co_return;
+  }
   auto& feeds = turn.open_feeds(make_orders(who, plan));
   if (plan.stream)
     co_await answer_in_events(turn, feeds, *plan.writer);

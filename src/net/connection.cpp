@@ -28,7 +28,10 @@ constexpr std::size_t max_linger_bytes = 1 << 20;
 connection::connection(asio::ip::tcp::socket socket)
     : socket_(std::move(socket)),
       alarm_(socket_.get_executor(), clock::time_point::max()),
-      peer_timer_(socket_.get_executor()) {}
+      peer_timer_(socket_.get_executor()) {
+  error ignored;
+  peer_ = socket_.remote_endpoint(ignored).address();
+}
 
 asio::awaitable<io_result> connection::read_some(std::string& out, std::size_t max_bytes,
                                                  steady_time deadline) {

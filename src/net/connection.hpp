@@ -27,6 +27,8 @@ class connection : public std::enable_shared_from_this<connection> {
   explicit connection(asio::ip::tcp::socket socket);
 
   asio::any_io_executor strand() { return socket_.get_executor(); }
+  // The other end as it was at the beginning.
+  const asio::ip::address& peer() const { return peer_; }
 
   // Appends what comes, at most `max_bytes`.
   asio::awaitable<io_result> read_some(std::string& out, std::size_t max_bytes,
@@ -55,6 +57,7 @@ class connection : public std::enable_shared_from_this<connection> {
   bool peer_is_gone();
 
   asio::ip::tcp::socket socket_;
+  asio::ip::address peer_;
   asio::steady_timer alarm_;  // fires at or before `deadline_`, then is set again
   asio::steady_timer peer_timer_;
   steady_time deadline_ = steady_time::max();

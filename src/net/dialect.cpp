@@ -8,6 +8,7 @@
 #include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
 #include "net/dialects/tgi.hpp"
+#include "net/gate.hpp"
 #include "net/off_strand.hpp"
 #include "net/sampling_fields.hpp"
 
@@ -58,6 +59,14 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
                                                   std::move(work));
 }
 
+asio::awaitable<std::optional<http_error>> charge(const call& who, const answer_plan& plan) {
+  std::int64_t num_tokens = 0;
+  for (auto& order : plan.orders)
+    num_tokens +=
+        static_cast<std::int64_t>(order.request.prompt.size()) + order.request.sampling.max_tokens;
+  return charge_call(who.house, who.home, who.client, who.account, num_tokens);
+}
+
 std::vector<feed_order> make_orders(const call& who, answer_plan& plan) {
   auto& facts = who.house.facts;
   std::vector<feed_order> out;
@@ -66,13 +75,14 @@ std::vector<feed_order> make_orders(const call& who, answer_plan& plan) {
     request.id = out.empty() ? who.number : who.house.next_id();
     request.arrival = who.arrival;
     request.deadline = who.arrival + facts.limits.request_timeout;
-    request.cache_salt = who.cache_salt;
+    request.cache_salt = who.client.cache_salt;
     out.push_back({.request = std::move(request),
                    .text = std::move(order.text),
                    .words = facts.words,
                    .eos_token_ids = facts.limits.eos_token_ids,
                    .queue = facts.queue,
                    .wants_tokens = order.wants_tokens,
+                   .account = who.account,
                    .max_pending_bytes = who.house.options.max_pending_bytes});
   }
   plan.orders.clear();

@@ -2,6 +2,7 @@
 // (net/dialects/), everything between is the same for all.
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ struct planned_call {
 // live until the end.
 asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
                                         const std::string& body);
+// Charges what the plan may use at most to the client. An error: the call must not be made.
+asio::awaitable<std::optional<http_error>> charge(const call& who, const answer_plan& plan);
 // Takes the orders out of the plan and gives them ids, times and the client's salt.
 std::vector<feed_order> make_orders(const call& who, answer_plan& plan);
 

@@ -1,8 +1,12 @@
 #include "net/exchange.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <utility>
+
+#include "net/cors.hpp"
 
 namespace troupe {
 namespace {
@@ -31,6 +35,8 @@ exchange::exchange(server_context& house, connection& line, http_request request
       request_(std::move(request)),
       arrival_(std::chrono::steady_clock::now()),
       number_(house.next_id()),
+      client_(identify(house.options.gate, line.peer(), request_)),
+      pause_(line.strand()),
       keep_alive_(request_.keep_alive) {
   auto theirs = request_.header("X-Request-Id");
   id_ = is_sane_id(theirs) ? std::string(theirs) : make_id(number_);
@@ -38,13 +44,18 @@ exchange::exchange(server_context& house, connection& line, http_request request
 }
 
 exchange::~exchange() {
+  if (is_streaming_) observe_streams(-1);
   line_.unwatch();
   house_.num_requests.fetch_sub(1);
 }
 
 strand_home exchange::home() { return {line_.strand(), house_.house}; }
 
-std::vector<http_header> exchange::common_headers() const { return {{"X-Request-Id", id_}}; }
+std::vector<http_header> exchange::common_headers() const {
+  auto headers = cors_headers(gate().allowed_origins, request_);
+  headers.emplace_back("X-Request-Id", id_);
+  return headers;
+}
 
 asio::awaitable<void> exchange::reply(http_response response) {
   status_ = response.status;
@@ -52,6 +63,7 @@ asio::awaitable<void> exchange::reply(http_response response) {
   for (auto& header : common_headers()) response.headers.push_back(std::move(header));
   auto bytes = serialise_head(response, head());
   if (request_.method != "HEAD") bytes += response.body;
+  num_bytes_out_ += bytes.size();
   auto result = co_await line_.write(bytes, house_.options.write_timeout);
   is_complete_ = result == io_result::done;
 }
@@ -68,6 +80,8 @@ asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
   std::string bytes;
   if (!has_begun()) {
     status_ = 200;
+    is_streaming_ = true;
+    observe_streams(1);
     // Only a close ends an answer of unknown length to an HTTP/1.0 client.
     if (request_.is_http_1_0 || house_.is_draining) keep_alive_ = false;
     bytes = serialise_stream_head(common_headers(), head());
@@ -77,6 +91,7 @@ asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
   else
     append_chunk(bytes, events);
   if (is_last && !request_.is_http_1_0) bytes += last_chunk;
+  num_bytes_out_ += bytes.size();
   auto result = co_await line_.write(bytes, house_.options.write_timeout);
   is_complete_ = is_last && result == io_result::done;
   co_return result == io_result::done;
@@ -93,7 +108,25 @@ feed_group& exchange::open_feeds(std::vector<feed_order> orders) {
   return *feeds_;
 }
 
+asio::awaitable<bool> exchange::wait(std::chrono::milliseconds time) {
+  pause_.expires_after(time);
+  line_.watch_peer([this] {
+    client_left_ = true;
+    line_.abort();
+    pause_.cancel();
+  });
+  if (!was_ended_) co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
+  line_.unwatch();
+  co_return !was_ended_ && !client_left_;
+}
+
+void exchange::observe_streams(std::int32_t change) {
+  caf::anon_send(house_.facts.observer, front_observed{.streams = change});
+}
+
 void exchange::end(const failure& why) {
+  was_ended_ = true;
+  pause_.cancel();
   if (feeds_) feeds_->leave(why);
 }
 

@@ -1,6 +1,7 @@
 // One HTTP request and the ways to answer it. A route sees nothing else of the connection.
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -10,11 +11,13 @@
 #include <vector>
 
 #include "net/call.hpp"
+#include "net/client_facts.hpp"
 #include "net/connection.hpp"
 #include "net/error_style.hpp"
 #include "net/feed_group.hpp"
 #include "net/http_message.hpp"
 #include "net/server_context.hpp"
+#include "net/token_account.hpp"
 
 namespace troupe {
 
@@ -33,7 +36,11 @@ class exchange {
   request_id number() const { return number_; }
   // What the client may quote: its own X-Request-Id where that is sane, or one of ours.
   const std::string& id() const { return id_; }
-  call as_call() { return {house_, home(), id_, number_, arrival_}; }
+  call as_call() { return {house_, home(), id_, number_, arrival_, client_, account_}; }
+  const client_facts& client() const { return client_; }
+  const gate_options& gate() const { return house_.options.gate; }
+  // What the requests made here are charged to.
+  const std::shared_ptr<token_account>& account() const { return account_; }
 
   // How refusals look from now on.
   void speak(error_style style) { style_ = style; }
@@ -50,17 +57,22 @@ class exchange {
   // Submits requests whose answers this client waits for: cancelled when the client leaves.
   feed_group& open_feeds(std::vector<feed_order> orders);
 
+  // Does nothing for a while. False: the client left, or the server ends what is under way.
+  asio::awaitable<bool> wait(std::chrono::milliseconds time);
+
   // The connection may serve another request.
   bool can_go_on() const { return is_complete_ && keep_alive_; }
   bool has_begun() const { return status_ != 0; }
   // For the statistics: 0 if nothing was answered, 499 if the client left before the end.
   int status() const { return client_left_ ? 499 : status_; }
+  std::uint64_t num_bytes_out() const { return num_bytes_out_; }
 
   // Ends what is under way; the client hears `why`.
   void end(const failure& why);
 
  private:
   std::vector<http_header> common_headers() const;
+  void observe_streams(std::int32_t change);
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
 
   server_context& house_;
@@ -69,12 +81,18 @@ class exchange {
   connection::steady_time arrival_;
   request_id number_;
   std::string id_;
+  client_facts client_;
+  std::shared_ptr<token_account> account_ = std::make_shared<token_account>();
+  asio::steady_timer pause_;
   std::optional<feed_group> feeds_;
   error_style style_ = error_style::openai;
   bool keep_alive_;
   bool is_complete_ = false;
   bool client_left_ = false;
+  bool was_ended_ = false;
+  bool is_streaming_ = false;
   int status_ = 0;
+  std::uint64_t num_bytes_out_ = 0;
 };
 
 }  // namespace troupe

@@ -121,6 +121,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
     piece.text += words_.take();
     if (piece.text.size() + piece.tokens.size() * token_bytes() > order_.max_pending_bytes) {
       withdraw();
+      account_for(usage_);
       end({.why = finish_reason::cancelled,
            .usage = usage_,
            .error = {.code = error_code::timed_out,
@@ -134,6 +135,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
     // The reader left: this message is its own.
     if (state_->piece.end) {
       withdraw();
+      account_for(usage_);
       quit();
       return;
     }
@@ -142,6 +144,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
     auto usage = news.usage;
     usage.prompt_tokens = usage_.prompt_tokens;
     usage.completion_tokens = usage_.completion_tokens;
+    account_for(usage);
     answer_end last{.why = news.why, .usage = usage, .error = news.error};
     if (auto matched = words_.matched_stop()) {
       last.why = finish_reason::stop;
@@ -155,6 +158,10 @@ class feed_actor : public strand_hosted<token_sink::base> {
   std::size_t token_bytes() const {
     auto num_likely = std::max(0, order_.request.sampling.num_logprobs);
     return sizeof(answer_token) + static_cast<std::size_t>(num_likely) * sizeof(token_logprob);
+  }
+
+  void account_for(const token_usage& usage) {
+    if (order_.account) order_.account->spend(usage);
   }
 
   void withdraw() {

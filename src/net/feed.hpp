@@ -12,6 +12,7 @@
 #include "net/answer_piece.hpp"
 #include "net/bridge.hpp"
 #include "net/strand_event.hpp"
+#include "net/token_account.hpp"
 #include "text/detokenizer.hpp"
 
 namespace troupe {
@@ -23,6 +24,7 @@ struct feed_order {
   std::vector<token_id> eos_token_ids;
   request_queue queue;
   bool wants_tokens = false;                  // the pieces carry the tokens, too
+  std::shared_ptr<token_account> account;     // may be null
   std::size_t max_pending_bytes = 256 << 10;  // what a slow reader may leave unread
 };
 

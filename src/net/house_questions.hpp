@@ -3,8 +3,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <string>
 
-#include "actors/replica.hpp"
 #include "core/outcome.hpp"
+#include "net/house_health.hpp"
 
 namespace troupe {
 
@@ -12,6 +12,7 @@ class exchange;
 
 // The metrics in Prometheus' text form.
 boost::asio::awaitable<outcome<std::string>> ask_for_metrics(exchange& turn);
-boost::asio::awaitable<outcome<replica_status>> ask_for_status(exchange& turn);
+// Asks every actor, each within a bounded time.
+boost::asio::awaitable<house_state> ask_for_state(exchange& turn);
 
 }  // namespace troupe

@@ -4,7 +4,9 @@
 #include <optional>
 #include <utility>
 
+#include "net/access_log.hpp"
 #include "net/error_style.hpp"
+#include "net/gate.hpp"
 #include "net/route_table.hpp"
 #include "net/server_log.hpp"
 
@@ -18,6 +20,7 @@ constexpr std::size_t idle_read_bytes = 2 << 10;  // all that an idle connection
 // A declared body that is too long but not absurd is thrown away; a longer one ends the connection.
 constexpr std::uint64_t max_skipped_bytes = 64U << 20;
 constexpr std::string_view no_route = "other";
+constexpr std::string_view no_method = "other";
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 http_error too_slow(std::string what) {
@@ -47,8 +50,19 @@ http_error wrong_media_type() {
           .code = "unsupported_media_type"};
 }
 
+// A fixed set: a client's own words would make a metric of each.
+std::string method_label(std::string_view method) {
+  for (std::string_view known : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+    if (method == known) return std::string{known};
+  return std::string{no_method};
+}
+
 http_error our_mistake() {
   return {.status = 500, .message = "the server made a mistake", .code = "internal_error"};
+}
+
+double milliseconds_since(connection::steady_time begin) {
+  return std::chrono::duration<double, std::milli>(clock::now() - begin).count();
 }
 
 }  // namespace
@@ -84,6 +98,7 @@ asio::awaitable<http_session::read_result> http_session::read_request(request_pa
   if (!co_await read_first_byte()) co_return read_result::closed;
   begin_ = clock::now();
   num_stretch_bytes_ = 0;
+  num_request_bytes_ = 0;
   bool was_continued = false;
   for (;;) {
     bool had_head = parser.has_head();
@@ -91,7 +106,10 @@ asio::awaitable<http_session::read_result> http_session::read_request(request_pa
     if (parser.error() && parser.num_refused_bytes().value_or(~0ULL) <= max_skipped_bytes)
       co_return co_await refuse_and_skip(*parser.error(), *parser.num_refused_bytes());
     if (parser.error()) co_return co_await refuse_and_close(*parser.error());
-    if (!has_room) co_return co_await refuse_and_close(too_many_bodies());
+    if (!has_room) {
+      caf::anon_send(house_.facts.observer, refusal_observed{refusal_reason::body_memory});
+      co_return co_await refuse_and_close(too_many_bodies());
+    }
     if (parser.is_done()) co_return read_result::request;
     if (!had_head && parser.has_head()) body_begin_ = clock::now();
     if (parser.expects_continue() && !std::exchange(was_continued, true)) {
@@ -117,6 +135,7 @@ asio::awaitable<bool> http_session::read_first_byte() {
 bool http_session::put(request_parser& parser) {
   auto num_taken = parser.put(input_);
   input_.erase(0, num_taken);
+  num_request_bytes_ += num_taken;
   if (!parser.has_head()) return true;
   num_body_bytes_ += num_taken;
   num_stretch_bytes_ += num_taken;
@@ -156,7 +175,8 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_er
   auto response = to_response(why, error_style::openai);
   auto bytes = serialise_head(response, {.keep_alive = true}) + response.body;
   auto told = co_await line_->write(bytes, house_.options.write_timeout);
-  observe(std::string(no_route), why.status, begin_);
+  observe(std::string(no_route), std::string(no_method), why.status, begin_);
+  note_broken(why.status, bytes.size());
   auto deadline = clock::now() + house_.options.body_timeout;
   while (told == io_result::done && num_bytes > input_.size()) {
     num_bytes -= input_.size();
@@ -174,7 +194,8 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_e
   auto response = to_response(why, error_style::openai);
   auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
   co_await line_->write(bytes, house_.options.write_timeout);
-  observe(std::string(no_route), why.status, begin_);
+  observe(std::string(no_route), std::string(no_method), why.status, begin_);
+  note_broken(why.status, bytes.size());
   co_return read_result::closed;
 }
 
@@ -183,8 +204,10 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
   auto match = find_route(all_routes(), request.method, request.path);
   bool is_known = !match.allowed_methods.empty();
   route_label_ = is_known ? std::string_view(request.path) : no_route;
-  std::optional<http_error> wrong;
   if (match.found != nullptr) turn.speak(match.found->style);
+  bool may_pass = co_await pass_gate(turn, match);
+  if (!may_pass) co_return;
+  std::optional<http_error> wrong;
   if (!is_known)
     wrong = unknown_path();
   else if (match.found == nullptr)
@@ -203,13 +226,50 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
 }
 
 void http_session::observe(const exchange& turn) {
-  observe(route_label_, turn.status(), turn.arrival());
+  observe(route_label_, method_label(turn.request().method), turn.status(), turn.arrival());
   log_access(turn.id(), route_label_, turn.status(), clock::now() - turn.arrival());
+  if (house_.options.gate.log) note(turn);
 }
 
-void http_session::observe(std::string route, int status, connection::steady_time since) {
+void http_session::note(const exchange& turn) {
+  auto& gate = house_.options.gate;
+  auto& request = turn.request();
+  access_record record{.time = std::chrono::system_clock::now(),
+                       .request_id = turn.id(),
+                       .client = turn.client().address,
+                       .is_encrypted = turn.client().is_encrypted,
+                       .key_name = turn.client().key_name,
+                       .method = request.method,
+                       .route = route_label_,
+                       .status = turn.status(),
+                       .duration_ms = milliseconds_since(begin_),
+                       .bytes_in = num_request_bytes_,
+                       .bytes_out = turn.num_bytes_out(),
+                       .usage = turn.account()->usage(),
+                       .user_agent = request.header("User-Agent")};
+  if (gate.log_prompts && !request.body.empty()) record.body = request.body;
+  gate.log->write(record);
+}
+
+// Nothing of a request that could not be read is known but its sender's address.
+void http_session::note_broken(int status, std::uint64_t num_bytes_out) {
+  auto& gate = house_.options.gate;
+  if (!gate.log) return;
+  auto client = plain_address(line_->peer()).to_string();
+  gate.log->write({.time = std::chrono::system_clock::now(),
+                   .client = client,
+                   .route = no_route,
+                   .status = status,
+                   .duration_ms = milliseconds_since(begin_),
+                   .bytes_in = num_request_bytes_,
+                   .bytes_out = num_bytes_out});
+}
+
+void http_session::observe(std::string route, std::string method, int status,
+                           connection::steady_time since) {
   auto seconds = std::chrono::duration<double>(clock::now() - since).count();
-  caf::anon_send(house_.facts.observer, http_observed{std::move(route), status, seconds});
+  caf::anon_send(house_.facts.observer,
+                 http_observed{std::move(route), std::move(method), status, seconds});
 }
 
 void http_session::close_if_idle() {

@@ -45,7 +45,9 @@ class http_session : public std::enable_shared_from_this<http_session> {
   asio::awaitable<read_result> refuse_and_skip(http_error why, std::uint64_t num_bytes);
   asio::awaitable<void> dispatch(exchange& turn);
   void observe(const exchange& turn);
-  void observe(std::string route, int status, connection::steady_time since);
+  void note(const exchange& turn);
+  void note_broken(int status, std::uint64_t num_bytes_out);
+  void observe(std::string route, std::string method, int status, connection::steady_time since);
   connection::steady_time read_deadline(const request_parser& parser);
   void give_back_body_bytes();
 
@@ -58,6 +60,7 @@ class http_session : public std::enable_shared_from_this<http_session> {
   connection::steady_time body_begin_;  // of the present stretch of its body
   std::uint64_t num_stretch_bytes_ = 0;
   std::uint64_t num_body_bytes_ = 0;
+  std::uint64_t num_request_bytes_ = 0;  // with its head
   std::string route_label_;
 };
 

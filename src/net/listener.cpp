@@ -30,6 +30,16 @@ bool is_passing(const error& why) {
          why == asio::error::host_unreachable || why == asio::error::network_unreachable;
 }
 
+const std::string& too_many_connections() {
+  static const std::string bytes = [] {
+    auto response = to_response({.status = 503,
+                                 .message = "too many connections from this address",
+                                 .code = "too_many_connections"});
+    return serialise_head(response, {.keep_alive = false}) + response.body;
+  }();
+  return bytes;
+}
+
 }  // namespace
 
 listener::listener(asio::io_context& io, server_context& house)
@@ -97,7 +107,34 @@ asio::awaitable<void> listener::rest_after(const error& why) {
   co_await pause_.async_wait(await_tuple);
 }
 
+std::string listener::limited_address(const tcp::socket& socket) const {
+  auto& gate = house_.options.gate;
+  error why;
+  auto peer = plain_address(socket.remote_endpoint(why).address());
+  bool is_limited = gate.max_connections_per_ip > 0 && !why &&
+                    (!peer.is_loopback() || gate.limits_loopback) &&
+                    !is_among(gate.trusted_proxies, peer);
+  return is_limited ? address_key(peer) : std::string();
+}
+
+// Costs no session: what does not fit into the socket's buffer at once is not said.
+void listener::turn_away(tcp::socket socket) {
+  error ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(too_many_connections()), ignored);
+  socket.shutdown(tcp::socket::shutdown_send, ignored);
+  // Bytes left unread would reset the connection before the client reads why.
+  char unread[4096];
+  socket.read_some(asio::buffer(unread), ignored);
+  caf::anon_send(house_.facts.observer, refusal_observed{refusal_reason::connections});
+}
+
 void listener::begin_session(tcp::socket socket) {
+  auto address = limited_address(socket);
+  if (!address.empty() && !addresses_.enter(address, house_.options.gate.max_connections_per_ip)) {
+    turn_away(std::move(socket));
+    return;
+  }
   error ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   // The kernel's own growing buffer would hide a client that does not read for megabytes.
@@ -106,12 +143,15 @@ void listener::begin_session(tcp::socket socket) {
   auto session = std::make_shared<http_session>(house_, std::move(socket));
   house_.sessions.add(session);
   ++num_connections_;
-  auto finish = [self = shared_from_this(), session,
+  caf::anon_send(house_.facts.observer, front_observed{.connections = 1});
+  auto finish = [self = shared_from_this(), session, address,
                  guest = head_count::guest(house_.house)](std::exception_ptr thrown) mutable {
     if (thrown) log_thrown("a session", thrown);
     session->close();
-    asio::post(self->strand_, [self] {
+    asio::post(self->strand_, [self, address] {
+      self->addresses_.leave(address);
       --self->num_connections_;
+      caf::anon_send(self->house_.facts.observer, front_observed{.connections = -1});
       self->permit_returned_.notify();
     });
     session = nullptr;

@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "core/outcome.hpp"
+#include "net/address_count.hpp"
 #include "net/server_context.hpp"
 #include "net/strand_event.hpp"
 
@@ -28,6 +30,9 @@ class listener : public std::enable_shared_from_this<listener> {
   asio::awaitable<void> accept_all();
   asio::awaitable<void> rest_after(const boost::system::error_code& why);
   void begin_session(asio::ip::tcp::socket socket);
+  // What the limit per address counts it by; empty where there is none.
+  std::string limited_address(const asio::ip::tcp::socket& socket) const;
+  void turn_away(asio::ip::tcp::socket socket);
 
   asio::io_context& io_;
   server_context& house_;
@@ -36,6 +41,7 @@ class listener : public std::enable_shared_from_this<listener> {
   asio::steady_timer pause_;
   strand_event permit_returned_;
   std::size_t num_connections_ = 0;
+  address_count addresses_;
   std::uint16_t port_ = 0;
   bool is_failing_ = false;
 };

@@ -20,6 +20,7 @@ std::span<const route> all_routes() {
       route{"GET", "/ready", false, &answer_ready},
       route{"GET", "/metrics", false, &answer_metrics},
       route{"GET", "/version", false, &answer_version},
+      route{"GET", "/server_info", false, &answer_server_info},
   };
   // The pages' files are routes like all others.
   static const std::vector<route> table = [] {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/outcome.hpp"
+#include "net/gate_options.hpp"
 #include "net/service.hpp"
 
 namespace troupe {
@@ -29,6 +30,7 @@ struct server_options {
   std::size_t min_body_bytes = 5120;
   std::chrono::milliseconds idle_timeout{75'000};  // between requests
   std::chrono::milliseconds write_timeout{30'000};
+  gate_options gate;
 };
 
 class server {

@@ -1,14 +1,17 @@
 // What the routes need to know of the house behind them. Facts and handles; nothing here changes
 // while the server runs.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "actors/gatekeeper.hpp"
 #include "actors/meter.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_queue.hpp"
 #include "core/config.hpp"
+#include "core/memory_plan.hpp"
 #include "core/sampling.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
@@ -24,8 +27,16 @@ struct service {
   std::uint32_t vocab_size = 0;  // width of the logits: ids in requests stay below
   std::uint64_t seed = 0;        // of the seeds drawn for requests without one
   std::int64_t start_time = 0;   // of the server: Unix time, seconds
+  // For people who ask what runs here.
+  memory_plan memory;
+  std::string weights_type;  // "bfloat16", "float32"
+  std::uint32_t tensor_parallel_size = 1;
+  std::uint32_t threads_per_rank = 1;
+  std::chrono::milliseconds executor_timeout{0};
+  std::chrono::milliseconds stall_timeout{0};
   request_queue queue;
   meter observer;
+  gatekeeper keeper;  // null where no limit needs one
   replica copy;
 };
 

@@ -38,7 +38,8 @@ TEST_CASE("what waits ends at the queue's timeout, what runs at the request's") 
   auto queue = spawn_request_queue(system, limits, observer);
   auto pages = spawn_page_manager(self.ptr(), limits, observer);
   auto rank = system.spawn<silent_executor>();
-  auto batch = spawn_batcher(self.ptr(), limits, {queue, pages, {rank}, observer});
+  auto masks = system.spawn<scheduled_grammarian>(limits, std::make_shared<grammar_desk>());
+  auto batch = spawn_batcher(self.ptr(), limits, {queue, pages, masks, {rank}, observer});
   auto running = std::make_shared<heard>(), waiting = std::make_shared<heard>();
   std::vector<caf::actor> readers;
   auto post = [&](std::uint64_t id, std::shared_ptr<heard> ears) {
@@ -68,8 +69,8 @@ TEST_CASE("what waits ends at the queue's timeout, what runs at the request's") 
   REQUIRE(running->endings.size() == 1);
   CHECK(running->endings[0].why == finish_reason::timed_out);
   for (auto& part : {caf::actor_cast<caf::actor>(queue), caf::actor_cast<caf::actor>(pages),
-                     caf::actor_cast<caf::actor>(rank), caf::actor_cast<caf::actor>(batch),
-                     caf::actor_cast<caf::actor>(observer)})
+                     caf::actor_cast<caf::actor>(masks), caf::actor_cast<caf::actor>(rank),
+                     caf::actor_cast<caf::actor>(batch), caf::actor_cast<caf::actor>(observer)})
     self->send_exit(part, caf::exit_reason::kill);
   for (auto& reader : readers) self->send_exit(reader, caf::exit_reason::kill);
   director.run();

@@ -1,4 +1,5 @@
 // The engine's promises, with real actors on a deterministic stage.
+#include "rule_constraint.hpp"
 #include "stage.hpp"
 
 #include <doctest/doctest.h>
@@ -19,6 +20,7 @@ engine_limits limits_of(std::uint32_t num_pages, std::uint32_t num_seqs = 8,
   limits.max_num_batched_tokens = num_rows;
   limits.max_model_len = 2048;
   limits.eos_token_ids = {13};
+  limits.vocab_size = fake_vocab_size;
   return limits;
 }
 
@@ -35,6 +37,7 @@ generation_request make(std::uint64_t id, std::uint32_t num_prompt, std::uint32_
 // All pages are back, nobody runs, nobody waits.
 void check_quiet(stage& s) {
   CHECK(s.metric("troupe_kv_pages_used") == 0);
+  CHECK(s.num_constraints() == 0);
   CHECK(s.metric("vllm:num_requests_running") == 0);
   CHECK(s.metric("vllm:num_requests_waiting") == 0);
 }
@@ -66,6 +69,7 @@ TEST_CASE("scheduling never changes an answer") {
         for (std::uint64_t i = 1; i <= 24; ++i) {
           requests.push_back(make(i, 5 + std::uint32_t(i * 7 % 60), 20 + std::uint32_t(i * 11 % 90),
                                   i % 2 ? 40 : 0));
+          if (i % 3 == 0) requests.back().constraint = follow_the_sum(13);
           answers.push_back(std::make_shared<heard>());
           s.post(requests.back(), answers.back());
         }
@@ -97,11 +101,16 @@ TEST_CASE("random arrivals, cancels and time: every request ends once, all pages
     for (std::uint64_t i = 1; i <= 60; ++i) {
       requests.push_back(make(i, 1 + below(50), 1 + below(60), below(2) ? 30 : 0));
       requests.back().priority = int(below(3));
+      if (below(3) == 0) requests.back().constraint = follow_the_sum(13);
       answers.push_back(std::make_shared<heard>());
       s.post(requests.back(), answers.back());
       for (auto n = below(20); n > 0; --n) s.director().try_run_once();
       if (below(4) == 0) s.self->send(s.queue, cancel{{1 + below(unsigned(i))}});
+      if (below(3) == 0) s.make_late({1 + below(unsigned(i))});
+      if (below(3) == 0) s.make_timely({1 + below(unsigned(i))});
     }
+    s.play();
+    for (auto& r : requests) s.make_timely(r.id);
     s.play();
     for (std::size_t i = 0; i < requests.size(); ++i) {
       REQUIRE(answers[i]->endings.size() == 1);

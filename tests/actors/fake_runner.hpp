@@ -2,6 +2,7 @@
 // hash of everything that a sequence reads back through its page table. A page that two sequences
 // confuse, a row that is missing or out of order changes the answer.
 #pragma once
+#include "core/running_constraints.hpp"
 #include "model/runner.hpp"
 
 #include <array>
@@ -22,8 +23,15 @@ inline std::uint64_t hash_tokens(const std::vector<token_id>& tokens, std::uint6
   return h;
 }
 
-inline token_id next_token(const std::vector<token_id>& tokens, std::uint64_t seed) {
-  return static_cast<token_id>(hash_tokens(tokens, seed) % 1000);
+inline constexpr std::uint32_t fake_vocab_size = 1000;
+
+// With a mask: the first one that it allows from there on.
+inline token_id next_token(const std::vector<token_id>& tokens, std::uint64_t seed,
+                           const token_mask_ptr& mask = nullptr) {
+  auto token = static_cast<std::uint32_t>(hash_tokens(tokens, seed) % fake_vocab_size);
+  while (mask && !(mask->at(token / 32) >> (token % 32) & 1U))
+    token = (token + 1) % fake_vocab_size;
+  return static_cast<token_id>(token);
 }
 
 // The answer that an undisturbed engine gives.
@@ -31,9 +39,12 @@ inline std::vector<token_id> expected_answer(const generation_request& request, 
   auto tokens = request.prompt;
   std::vector<token_id> answer;
   while (answer.size() < request.sampling.max_tokens) {
-    answer.push_back(next_token(tokens, request.sampling.seed));
+    token_mask_ptr mask;
+    if (request.constraint)
+      mask = *running_constraints(fake_vocab_size).advance({1}, request.constraint, answer);
+    answer.push_back(next_token(tokens, request.sampling.seed, mask));
     tokens.push_back(answer.back());
-    if (answer.back() == eos && !request.sampling.ignore_eos) break;
+    if (answer.back() == eos && (request.constraint || !request.sampling.ignore_eos)) break;
   }
   return answer;
 }
@@ -73,7 +84,8 @@ class fake_runner : public runner {
     std::vector<token_id> seen;
     for (std::uint32_t p = 0; p < c.first_position + c.num_tokens; ++p)
       seen.push_back(cell(batch, c, p));
-    slot.last = next_token(seen, slot.seed);
+    slot.last =
+        next_token(seen, slot.seed, c.mask_idx == no_mask ? nullptr : batch.masks.at(c.mask_idx));
     result.samples.push_back({c.slot, {.token = slot.last}});
   }
 

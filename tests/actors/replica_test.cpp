@@ -1,4 +1,5 @@
 // A replica on real threads: restarts, heartbeats, giving up.
+#include "rule_constraint.hpp"
 #include "stage.hpp"
 
 #include <doctest/doctest.h>
@@ -39,6 +40,8 @@ struct engine {
     replica_options options;
     options.limits.num_pages = 64;
     options.limits.max_num_seqs = 4;
+    options.limits.eos_token_ids = {13};
+    options.limits.vocab_size = fake_vocab_size;
     options.executor_timeout = executor_timeout;
     queue = spawn_request_queue(system, options.limits, observer);
     copy = spawn_replica(system, options, queue, observer, [this] {
@@ -60,8 +63,8 @@ struct engine {
     return now;
   }
   // The answer of one request, or its failure.
-  finished run(std::uint64_t id) {
-    generation_request r{.id = {id}, .prompt = {1, 2, 3}};
+  finished run(std::uint64_t id, token_constraint_ptr constraint = nullptr) {
+    generation_request r{.id = {id}, .prompt = {1, 2, 3}, .constraint = std::move(constraint)};
     r.deadline = std::chrono::steady_clock::now() + 20s;
     finished end;
     auto reader = self->spawn([this](token_sink::pointer) -> token_sink::behavior_type {
@@ -101,6 +104,21 @@ TEST_CASE("a failed executor ends its requests with the reason, and the replica 
   CHECK(first.error.message == "executor 0 failed: injected failure");
   REQUIRE(e.becomes(true));
   CHECK(e.run(2).why == finish_reason::length);
+  CHECK(e.status().num_restarts == 1);
+}
+
+TEST_CASE("constraints bind answers before and after a restart") {
+  engine e(1);
+  REQUIRE(e.becomes(true));
+  CHECK(e.run(1, spell({5, 6, 7}, 13)).error.message == "executor 0 failed: injected failure");
+  REQUIRE(e.becomes(true));
+  auto whole = e.run(2, spell({5, 6, 7}, 13));
+  CHECK(whole.why == finish_reason::stop);
+  CHECK(whole.usage.completion_tokens == 4);
+  auto broken = e.run(3, break_after(2));
+  CHECK(broken.why == finish_reason::failed);
+  CHECK(broken.error.message == "the answer's constraint failed: the grammar is broken");
+  CHECK(e.run(4).why == finish_reason::length);
   CHECK(e.status().num_restarts == 1);
 }
 

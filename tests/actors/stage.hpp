@@ -2,6 +2,7 @@
 #pragma once
 #include "actors/batcher.hpp"
 #include "actors/replica.hpp"
+#include "core/running_constraints.hpp"
 #include "fake_runner.hpp"
 
 #include <caf/all.hpp>
@@ -9,6 +10,8 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace troupe::test {
@@ -63,6 +66,58 @@ class scheduled_executor : public executor::base {
   std::shared_ptr<runner> device_;
 };
 
+// What a test sees and steers of a grammarian.
+struct grammar_desk {
+  // Requests whose masks are late: kept until a message finds the request gone from here.
+  std::set<request_id> late;
+  std::size_t num_running = 0;  // answers that it keeps the place of
+};
+
+// Works masks out on the scheduler instead of a thread of its own.
+class scheduled_grammarian : public grammarian::base {
+ public:
+  scheduled_grammarian(caf::actor_config& config, const engine_limits& limits,
+                       std::shared_ptr<grammar_desk> desk)
+      : grammarian::base(config), constraints_(limits.vocab_size), desk_(std::move(desk)) {}
+  void on_exit() override { kept_.clear(); }
+  behavior_type make_behavior() override {
+    return {[this](const advance_constraint& ask) {
+              auto promise = make_response_promise<mask_ready>();
+              kept_.push_back(
+                  {ask.request, promise,
+                   mask_ready{constraints_.advance(ask.request, ask.constraint, ask.more)}});
+              answer();
+              return promise;
+            },
+            [this](const forget_constraint& gone) {
+              constraints_.forget(gone.request);
+              answer();
+            }};
+  }
+
+ private:
+  struct kept_answer {
+    request_id request;
+    caf::typed_response_promise<mask_ready> promise;
+    mask_ready mask;
+  };
+  void answer() {
+    std::vector<kept_answer> still_late;
+    for (auto& a : kept_) {
+      if (desk_->late.contains(a.request))
+        still_late.push_back(std::move(a));
+      else
+        a.promise.deliver(std::move(a.mask));
+    }
+    kept_ = std::move(still_late);
+    desk_->num_running = constraints_.num_running();
+  }
+
+  running_constraints constraints_;
+  std::shared_ptr<grammar_desk> desk_;
+  std::vector<kept_answer> kept_;
+};
+
 class stage {
  public:
   explicit stage(engine_limits limits)
@@ -70,11 +125,12 @@ class stage {
     observer = spawn_meter(system, "test");
     queue = spawn_request_queue(system, limits, observer);
     auto pages = spawn_page_manager(self.ptr(), limits, observer);
+    masks = system.spawn<scheduled_grammarian>(limits, desk_);
     auto rank = system.spawn<scheduled_executor>(device_);
-    batch = spawn_batcher(self.ptr(), limits, {queue, pages, {rank}, observer});
+    batch = spawn_batcher(self.ptr(), limits, {queue, pages, masks, {rank}, observer});
     parts_ = {caf::actor_cast<caf::actor>(queue), caf::actor_cast<caf::actor>(pages),
-              caf::actor_cast<caf::actor>(rank), caf::actor_cast<caf::actor>(batch),
-              caf::actor_cast<caf::actor>(observer)};
+              caf::actor_cast<caf::actor>(masks), caf::actor_cast<caf::actor>(rank),
+              caf::actor_cast<caf::actor>(batch), caf::actor_cast<caf::actor>(observer)};
   }
   ~stage() {
     for (auto& part : parts_) self->send_exit(part, caf::exit_reason::kill);
@@ -102,6 +158,12 @@ class stage {
     self->send(queue, submit{std::move(request), reader});
   }
   void play() { director().run(); }
+  // From now on the masks of this request are late, or again in time.
+  void make_late(request_id request) { desk_->late.insert(request); }
+  void make_timely(request_id request) {
+    desk_->late.erase(request);
+    self->send(masks, forget_constraint{});  // any message makes the grammarian look
+  }
   void advance(std::chrono::milliseconds time) {
     director().advance_time(time);
     play();
@@ -132,17 +194,20 @@ class stage {
     return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   }
   fake_runner& device() { return *device_; }
+  std::size_t num_constraints() const { return desk_->num_running; }
 
  private:
   caf::actor_system_config config_ = make_config(caf::atom("testing"));
   engine_limits limits_;
   std::shared_ptr<fake_runner> device_;
+  std::shared_ptr<grammar_desk> desk_ = std::make_shared<grammar_desk>();
 
  public:
   caf::actor_system system{config_};
   caf::scoped_actor self{system};
   meter observer;
   request_queue queue;
+  grammarian masks;
   batcher batch;
   std::vector<failure> refusals;
 

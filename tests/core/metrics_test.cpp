@@ -28,3 +28,8 @@ TEST_CASE("labels are escaped") {
   text.sample(1, {{"a", "x\"y\\z\n"}});
   CHECK(text.take() == "# HELP c Count.\n# TYPE c counter\nc{a=\"x\\\"y\\\\z\\n\"} 1\n");
 }
+
+TEST_CASE("count buckets go 1, 2, 5 up to the largest count") {
+  CHECK(one_two_five_buckets(1) == std::vector<double>{1});
+  CHECK(one_two_five_buckets(120) == std::vector<double>{1, 2, 5, 10, 20, 50, 100});
+}

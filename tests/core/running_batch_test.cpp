@@ -1,5 +1,7 @@
 #include "core/running_batch.hpp"
 
+#include "rule_constraint.hpp"
+
 #include <doctest/doctest.h>
 
 using namespace troupe;
@@ -66,6 +68,45 @@ TEST_CASE("two steps in flight: the second feeds back the token that nobody know
   CHECK(third.tokens == std::vector{last_sampled});
   CHECK_FALSE(batch.apply(answer(second, 8))[0].end);
   CHECK(batch.apply(answer(third, 9))[0].end == finish_reason::length);
+}
+
+TEST_CASE("a constrained row samples once per mask, and the others go on without it") {
+  running_batch batch(small_limits());
+  auto bound = entering(1, 4, 9);
+  bound.request.constraint = test::make_rule([](auto&, token_id) { return true; });
+  batch.admit(std::move(bound), {5}, 0);
+  batch.admit(entering(2, 3, 9), {6}, 0);
+  batch.plan();
+  auto first = batch.build();
+  REQUIRE(first.chunks.size() == 2);
+  CHECK(first.chunks[0].num_tokens == 3);
+  CHECK_FALSE(first.chunks[0].sample);
+  CHECK(first.chunks[1].sample);
+  CHECK(first.chunks[1].mask_idx == no_mask);
+  batch.find({1})->mask = std::make_shared<const token_mask>(token_mask{2});
+  batch.plan();
+  auto second = batch.build();
+  REQUIRE(second.masks.size() == 1);
+  CHECK(*second.masks[0] == token_mask{2});
+  CHECK(second.chunks[0].sample);
+  // The decoding one comes first; the other's last row is a decode row, too, but has the mask.
+  for (auto& c : second.chunks) CHECK((c.mask_idx == 0) == (c.slot == first.chunks[0].slot));
+  CHECK(batch.plan().empty());
+  auto third = batch.build();
+  REQUIRE(third.chunks.size() == 1);
+  CHECK(third.chunks[0].slot == first.chunks[1].slot);
+  CHECK(third.masks.empty());
+}
+
+TEST_CASE("a preempted sequence leaves its mask behind") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 4, 9), {5}, 0);
+  auto bound = entering(2, 4, 9);
+  bound.request.constraint = test::make_rule([](auto&, token_id) { return true; });
+  batch.admit(std::move(bound), {6}, 0).mask = std::make_shared<const token_mask>(1);
+  auto victim = batch.preempt();
+  REQUIRE(victim);
+  CHECK_FALSE(batch.admit(std::move(*victim), {6}, 0).may_sample());
 }
 
 TEST_CASE("a result for a sequence that ended or was preempted is dropped") {

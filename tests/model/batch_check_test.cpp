@@ -15,7 +15,8 @@ constexpr batch_limits limits{.max_num_seqs = 2,
                               .max_num_logit_rows = 2,
                               .max_model_len = 40,
                               .num_pages = 4,
-                              .vocab_size = 100};
+                              .vocab_size = 100,
+                              .num_choosable_tokens = 90};
 
 step_batch good_batch() {
   step_batch batch;
@@ -70,6 +71,30 @@ TEST_CASE("every index of a step is checked") {
   CHECK(refused([](step_batch& b) { b.tokens.push_back(1); }));
   CHECK(refused([](step_batch& b) { b.tokens.assign(9, 1); }));
   CHECK(refused([](step_batch& b) { b.chunks.push_back(b.chunks[0]); }));
+}
+
+TEST_CASE("a mask lies where its chunk says and has a bit for every token") {
+  const auto mask_of = [](std::size_t num_words) {
+    return std::make_shared<const token_mask>(num_words, ~0U);
+  };
+  CHECK_FALSE(refused([&](step_batch& b) {
+    b.masks = {mask_of(3)};
+    b.chunks[0].mask_idx = 0;
+  }));
+  CHECK(refused([&](step_batch& b) { b.chunks[0].mask_idx = 0; }));
+  CHECK(refused([&](step_batch& b) {
+    b.masks = {nullptr};
+    b.chunks[0].mask_idx = 0;
+  }));
+  CHECK(refused([&](step_batch& b) {
+    b.masks = {mask_of(4)};
+    b.chunks[0].mask_idx = 0;
+  }));
+  CHECK(refused([&](step_batch& b) {
+    b.masks = {mask_of(3)};
+    b.chunks[0].mask_idx = 0;
+    b.chunks[0].sample = false;
+  }));
 }
 
 TEST_CASE("two chunks for one slot are refused even when they lie well") {

@@ -204,7 +204,9 @@ struct one_slot {
       : target({6, 1, {5}}) {
     target.start({0, params, std::move(history), num_prompt_tokens, rope_kind::plain});
   }
-  sampled_token next(const std::vector<float>& logits) { return target.sample(0, logits, scratch); }
+  sampled_token next(const std::vector<float>& logits, const token_mask& mask = {}) {
+    return target.sample(0, logits, mask, scratch);
+  }
   sampler target;
   choice_scratch scratch;
 };
@@ -302,4 +304,97 @@ TEST_CASE("the draw depends on seed and position alone") {
 TEST_CASE("a row in which nothing is possible ends the request") {
   CHECK(one_slot(greedy_params()).next(std::vector<float>(6, minus_infinity)).token == 5);
   CHECK(one_slot(greedy_params()).next(std::vector<float>(6, std::nanf(""))).token == 5);
+}
+
+namespace {
+
+// All parameters at once, differently in every trial.
+sampling_params random_params(unsigned trial) {
+  std::mt19937 random(trial);
+  const auto below = [&](unsigned n) { return static_cast<int>(random() % n); };
+  sampling_params params;
+  params.temperature = below(4) == 0 ? 0.0F : 0.3F + 0.1F * static_cast<float>(below(12));
+  params.top_p = below(2) == 0 ? 1.0F : 0.5F + 0.05F * static_cast<float>(below(10));
+  params.top_k = below(2) == 0 ? 0 : below(40);
+  params.min_p = below(3) == 0 ? 0.05F : 0.0F;
+  params.presence_penalty = below(2) == 0 ? 0.0F : 0.7F;
+  params.frequency_penalty = below(2) == 0 ? 0.0F : 0.3F;
+  params.repetition_penalty = below(2) == 0 ? 1.0F : 1.3F;
+  params.seed = trial;
+  params.min_tokens = static_cast<std::uint32_t>(below(4));
+  params.num_logprobs = below(3) - 1;
+  for (int i = below(6); i > 0; --i) params.logit_bias.emplace_back(below(200), 4.0F);
+  return params;
+}
+
+bool allows(const token_mask& mask, token_id token) {
+  return ((mask[static_cast<std::size_t>(token) / 32] >> (token % 32)) & 1U) != 0;
+}
+
+token_mask mask_of(const std::vector<token_id>& tokens) {
+  token_mask mask(1);
+  for (token_id t : tokens) mask[0] |= 1U << t;
+  return mask;
+}
+
+}  // namespace
+
+TEST_CASE("a mask does what logits of minus infinity do, whatever the other parameters are") {
+  constexpr std::uint32_t width = 200;
+  const sampler_options options{width, 1, {5}};
+  choice_scratch scratch;
+  for (unsigned trial = 0; trial < 300; ++trial) {
+    CAPTURE(trial);
+    const sampling_params params = random_params(trial);
+    const slot_start start{0, params, {1, 2, 3}, 2, rope_kind::plain};
+    sampler masked(options);
+    sampler reference(options);
+    sampler free(options);
+    for (sampler* s : {&masked, &reference, &free}) s->start(start);
+    std::mt19937 random(trial);
+    for (int step = 0; step < 8; ++step) {
+      const auto logits = random_logits(width, random(), 3.0F);
+      token_mask mask(mask_words(width));
+      for (std::uint32_t& word : mask) word = random() & (trial % 2 == 0 ? random() : ~0U);
+      auto removed = logits;
+      for (token_id t = 0; t < static_cast<token_id>(width); ++t) {
+        if (!allows(mask, t)) removed[static_cast<std::size_t>(t)] = minus_infinity;
+      }
+      const sampled_token got = masked.sample(0, logits, mask, scratch);
+      CHECK(allows(mask, got.token));
+      CHECK(got.token == reference.sample(0, removed, {}, scratch).token);
+      // Logprobs are those of the raw logits, as without a mask.
+      const sampled_token raw = free.sample(0, logits, {}, scratch);
+      REQUIRE(got.most_likely.size() == raw.most_likely.size());
+      for (std::size_t i = 0; i < raw.most_likely.size(); ++i) {
+        CHECK(got.most_likely[i].token == raw.most_likely[i].token);
+        CHECK(got.most_likely[i].logprob == raw.most_likely[i].logprob);
+      }
+      if (got.token == raw.token) CHECK(got.logprob == raw.logprob);
+    }
+  }
+}
+
+TEST_CASE("a mask of all tokens changes nothing, and no bias passes a mask") {
+  sampling_params params = greedy_params();
+  CHECK(one_slot(params).next({0, 1, 3, 2, 0, 0}, token_mask{0x3f}).token == 2);
+  params.logit_bias = {{2, 100.0F}};
+  CHECK(one_slot(params).next({0, 1, 3, 2, 0, 0}, mask_of({1, 3})).token == 3);
+  params.repetition_penalty = 0.5F;
+  params.frequency_penalty = -2.0F;
+  CHECK(one_slot(params, {2, 2}, 0).next({0, 1, 3, 2, 0, 0}, mask_of({1, 3})).token == 3);
+}
+
+TEST_CASE("min_tokens keeps a masked answer open while another token is allowed") {
+  sampling_params params = greedy_params();
+  params.min_tokens = 9;
+  params.stop_token_ids = {4};
+  CHECK(one_slot(params).next({0, 1, 3, 2, 8, 9}, mask_of({1, 4, 5})).token == 1);
+  CHECK(one_slot(params).next({0, 1, 3, 2, 8, 9}, mask_of({5})).token == 5);
+}
+
+TEST_CASE("a row of NaN stays within its mask") {
+  CHECK(
+      one_slot(greedy_params()).next(std::vector<float>(6, std::nanf("")), mask_of({3, 4})).token ==
+      3);
 }

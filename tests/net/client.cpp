@@ -113,7 +113,7 @@ client_response client::receive() {
   out.head = receive_until("\r\n\r\n");
   if (out.head.size() < 13) return out;
   out.status = std::atoi(out.head.c_str() + 9);
-  if (out.status == 100) return out;
+  if (out.status == 100 || out.status == 204) return out;
   if (auto length = out.header("Content-Length"); !length.empty()) {
     auto num = static_cast<std::size_t>(std::atoll(length.c_str()));
     while (input_.size() < num && read_some()) {

@@ -72,11 +72,9 @@ class fake_engine : public request_queue::base {
 
   behavior_type make_behavior() override {
     return {
-        [this](submit& ask) { return admit(ask); },
-        [this](const cancel& gone) { end_early(gone); },
-        [](const take&) { return taken{}; },
-        [this](const drain& ask) { closed_ = ask.why; },
-        [this](const tick&) { step(); },
+        [this](submit& ask) { return admit(ask); }, [this](const cancel& gone) { end_early(gone); },
+        [](const take&) { return taken{}; },        [this](const drain& ask) { closed_ = ask.why; },
+        [](const beat&) { return heartbeat{}; },    [this](const tick&) { step(); },
     };
   }
   void on_exit() override { running_.clear(); }
@@ -222,13 +220,15 @@ struct net_stage::state {
   explicit state(server_options options) {
     options.port = 0;
     auto queue = caf::actor_cast<request_queue>(engine);
-    front = std::make_unique<server>(system, make_service(queue, observer, copy), options);
+    auto facts = make_service(queue, observer, copy);
+    facts.keeper = keeper;
+    front = std::make_unique<server>(system, std::move(facts), options);
     if (auto started = front->start(); !started) throw std::runtime_error(started.error().message);
   }
   ~state() {
     front->stop();
-    for (auto& actor :
-         {engine, caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(copy)})
+    for (auto& actor : {engine, caf::actor_cast<caf::actor>(observer),
+                        caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(keeper)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   }
 
@@ -238,6 +238,7 @@ struct net_stage::state {
   meter observer = spawn_meter(system, "byte-echo");
   caf::actor engine = caf::actor_cast<caf::actor>(system.spawn<fake_engine>(script));
   replica copy = system.spawn<fake_replica>(script);
+  gatekeeper keeper = spawn_gatekeeper(system);
   std::unique_ptr<server> front;
 };
 

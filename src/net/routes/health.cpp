@@ -7,13 +7,10 @@
 namespace troupe {
 
 asio::awaitable<void> answer_health(exchange& turn) {
-  auto text = co_await ask_for_metrics(turn);
-  if (text) {
-    http_response response{.body = "{\"status\": \"alive\"}\n"};
-    co_await turn.reply(std::move(response));
-  } else {
-    co_await turn.refuse(text.error());
-  }
+  auto house = co_await ask_for_state(turn);
+  auto report = judge_life(house);
+  http_response response{.status = report.is_well ? 200 : 503, .body = std::move(report.body)};
+  co_await turn.reply(std::move(response));
 }
 
 }  // namespace troupe

@@ -13,13 +13,15 @@ boost::asio::awaitable<void> answer_models(exchange& turn);
 // POST: text to token ids and back, as vLLM takes them.
 boost::asio::awaitable<void> answer_tokenize(exchange& turn);
 boost::asio::awaitable<void> answer_detokenize(exchange& turn);
-// Is the process alive: threads, strands and actors answer.
+// Is the process alive: threads, strands and actors answer; 503 when only another one can help.
 boost::asio::awaitable<void> answer_health(exchange& turn);
 // Should it get requests: 503 and a reason while it should not.
 boost::asio::awaitable<void> answer_ready(exchange& turn);
 // Prometheus' text form.
 boost::asio::awaitable<void> answer_metrics(exchange& turn);
 boost::asio::awaitable<void> answer_version(exchange& turn);
+// What runs here: model, limits, memory, features.
+boost::asio::awaitable<void> answer_server_info(exchange& turn);
 // The page for people and its parts: a file of net/web_files.hpp named by the path.
 boost::asio::awaitable<void> answer_page(exchange& turn);
 

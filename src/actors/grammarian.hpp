@@ -1,0 +1,37 @@
+// Says which tokens may come next in every running answer that a constraint binds, on a thread of
+// its own: a mask is worked out while the device computes, and a slow one delays its own row only.
+#pragma once
+#include "actors/cast.hpp"
+#include "core/batch.hpp"
+#include "core/config.hpp"
+#include "core/token_constraint.hpp"
+
+#include <caf/all.hpp>
+
+#include <vector>
+
+namespace troupe {
+
+struct advance_constraint {
+  request_id request;
+  token_constraint_ptr constraint;
+  // What the answer has grown by since the last time; all of it after its admission.
+  std::vector<token_id> more;
+};
+struct mask_ready {
+  // Or why the constraint can say nothing more, which ends its request and no other.
+  outcome<token_mask_ptr> mask = token_mask_ptr{};
+};
+struct forget_constraint {
+  request_id request;
+};
+
+using grammarian = caf::typed_actor<
+    // What the next token may be; at least one token.
+    caf::replies_to<advance_constraint>::with<mask_ready>,
+    // The answer ended or was preempted. Unknown ids are ignored, so it may race a failure.
+    caf::reacts_to<forget_constraint>>;
+
+grammarian spawn_grammarian(caf::local_actor* parent, const engine_limits& limits);
+
+}  // namespace troupe

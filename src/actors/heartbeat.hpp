@@ -1,0 +1,52 @@
+// How a part of the house tells that it works, and what its silence means. Every actor that others
+// depend on answers `beat`; the replica asks its parts again and again.
+#pragma once
+#include "actors/cast.hpp"
+#include "core/request.hpp"
+
+#include <caf/all.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace troupe {
+
+struct beat {};
+struct heartbeat {
+  std::size_t num_messages = 0;    // in the mailbox, behind this question
+  std::uint32_t num_requests = 0;  // in its hands: the queue and the batcher
+  // The queue: since when its oldest request waits. The batcher: when it last took requests or a
+  // step ended. Zero for the others.
+  steady_time since{};
+};
+
+// A role: a part that can be asked how it is.
+using house_part = caf::typed_actor<
+    // At once.
+    caf::replies_to<beat>::with<heartbeat>>;
+
+struct part_report {
+  std::string actor;                  // "queue", "batcher", "page_manager", "executor"
+  std::optional<std::uint32_t> rank;  // executors only
+  bool has_answered = false;
+  steady_time last_beat{};  // or its start, while it has not answered
+  heartbeat last;
+  std::string trouble;  // why it is not as it should be; empty: it is
+};
+
+// An actor that never computes answers within this.
+inline constexpr std::chrono::milliseconds actor_patience{5'000};
+
+// Writes the trouble of every part. `stall_timeout` is how long an executor may be silent, and how
+// long requests may wait without any step.
+void find_troubles(std::span<part_report> parts, steady_time now,
+                   std::chrono::milliseconds stall_timeout);
+
+// All troubles in one line; empty if there is none.
+std::string describe_troubles(std::span<const part_report> parts);
+
+}  // namespace troupe

@@ -1,0 +1,88 @@
+// What the parts of the house tell the meter. Facts as they were at one moment, sent once per event
+// or step, never once per token.
+#pragma once
+#include "actors/heartbeat.hpp"
+#include "core/request.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+struct queue_observed {
+  std::uint32_t num_waiting = 0;
+  std::uint64_t waiting_tokens = 0;
+  std::optional<steady_time> oldest;  // since when the oldest request waits
+};
+struct first_token_observed {
+  double seconds = 0;  // since the request's arrival
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t cached_tokens = 0;  // of the prompt
+};
+struct step_observed {
+  std::uint32_t num_running = 0;
+  std::uint32_t num_waiting = 0;      // taken from the queue, waiting for pages
+  std::optional<steady_time> oldest;  // since when the oldest of those waits, from the queue on
+  std::uint64_t pending_tokens = 0;   // of running and waiting prompts, not yet computed
+  std::uint32_t prefill_tokens = 0;
+  std::uint32_t decode_tokens = 0;
+  std::uint32_t num_preemptions = 0;
+  double seconds = 0;  // on the device; 0: nothing ran, only who runs or waits changed
+  // Every token that was sent to its reader is in one of these two.
+  std::vector<first_token_observed> first_tokens;
+  std::vector<float> token_gaps;  // seconds since the same request's token before
+};
+struct pages_observed {
+  std::uint32_t num_used = 0;    // held by running sequences
+  std::uint32_t num_cached = 0;  // kept for their prefix, free on demand
+  std::uint32_t num_pages = 0;
+  std::uint64_t queried_tokens = 0;  // prompt tokens looked up since the pool was made
+  std::uint64_t hit_tokens = 0;      // of these, found
+};
+struct request_observed {
+  finish_reason why = finish_reason::failed;
+  token_usage usage;
+  std::uint32_t max_tokens = 0;
+  // Zero where it did not happen. `admitted` is the first time, whatever preemption did later.
+  steady_time arrival, queued, admitted, first_token, last_token;
+};
+// Why a request never entered the queue.
+enum class refusal_reason : std::uint8_t {
+  queue_full,
+  draining,
+  prompt_too_long,  // with its max_tokens it can never fit
+  rate_limit,
+  token_budget,
+  api_key,
+  origin,       // a page from elsewhere
+  connections,  // too many from one address
+  body_memory,  // the bodies of all requests together
+  engine_failed,
+  other
+};
+struct refusal_observed {
+  refusal_reason why = refusal_reason::other;
+};
+struct http_observed {
+  std::string route;   // one of a fixed set, never the client's own text
+  std::string method;  // the same
+  int status = 0;
+  double seconds = 0;
+};
+// Changes, so that the order in which strands tell them does not matter.
+struct front_observed {
+  std::int32_t connections = 0;
+  std::int32_t streams = 0;  // answers as server-sent events
+  std::int32_t websockets = 0;
+};
+struct replica_observed {
+  bool ready = false;
+  std::uint32_t num_restarts = 0;
+  std::size_t num_messages = 0;  // in the replica's own mailbox
+  std::vector<part_report> parts;
+};
+
+}  // namespace troupe

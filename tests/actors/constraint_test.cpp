@@ -1,0 +1,259 @@
+// Answers under a constraint, with real actors on a deterministic stage.
+#include "rule_constraint.hpp"
+#include "stage.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace troupe;
+using namespace troupe::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr token_id eos = 13;
+
+engine_limits limits_of(std::uint32_t num_pages) {
+  engine_limits limits;
+  limits.num_pages = num_pages;
+  limits.max_num_seqs = 8;
+  limits.max_num_batched_tokens = 64;
+  limits.max_model_len = 2048;
+  limits.eos_token_ids = {eos};
+  limits.vocab_size = fake_vocab_size;
+  return limits;
+}
+
+generation_request make(std::uint64_t id, std::uint32_t num_prompt, std::uint32_t max_tokens,
+                        token_constraint_ptr constraint = nullptr) {
+  generation_request r{.id = {id}};
+  for (std::uint32_t i = 0; i < num_prompt; ++i) r.prompt.push_back(token_id(id * 1000 + i));
+  r.sampling.max_tokens = max_tokens;
+  r.sampling.ignore_eos = true;
+  r.constraint = std::move(constraint);
+  return r;
+}
+
+// Keeps the steps that it is told to run until the test lets them come back.
+class patient_executor : public executor::base {
+ public:
+  patient_executor(caf::actor_config& config, std::shared_ptr<std::vector<run_step>> asks)
+      : executor::base(config), asks_(std::move(asks)) {}
+  void on_exit() override { asks_->clear(); }
+  behavior_type make_behavior() override {
+    return {[this](const run_step& ask) { asks_->push_back(ask); },
+            [](const beat&) { return heartbeat{}; }};
+  }
+
+ private:
+  std::shared_ptr<std::vector<run_step>> asks_;
+};
+
+// A batcher between a queue and a device that the test plays itself.
+struct slow_motion {
+  slow_motion() {
+    auto limits = limits_of(64);
+    auto observer = spawn_meter(system, "test");
+    queue = spawn_request_queue(system, limits, observer);
+    auto pages = spawn_page_manager(self.ptr(), limits, observer);
+    masks = system.spawn<scheduled_grammarian>(limits, desk);
+    auto rank = system.spawn<patient_executor>(asks);
+    auto batch = spawn_batcher(self.ptr(), limits, {queue, pages, masks, {rank}, observer});
+    parts = {caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(queue),
+             caf::actor_cast<caf::actor>(pages),    caf::actor_cast<caf::actor>(masks),
+             caf::actor_cast<caf::actor>(rank),     caf::actor_cast<caf::actor>(batch)};
+  }
+  ~slow_motion() {
+    for (auto& part : parts) self->send_exit(part, caf::exit_reason::kill);
+    play();
+  }
+  void play() { dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler()).run(); }
+  void post(generation_request request) {
+    auto reader = system.spawn<reader_actor>(std::make_shared<heard>());
+    parts.push_back(caf::actor_cast<caf::actor>(reader));
+    request.deadline = steady_time::max();
+    self->send(queue, submit{std::move(request), reader});
+  }
+  // The oldest step comes back.
+  void finish_step() {
+    auto ask = asks->front();
+    asks->erase(asks->begin());
+    auto result = device.run(*ask.batch);
+    self->send(ask.listener, step_done{std::move(result), 0.001});
+    play();
+  }
+  std::size_t num_in_flight() const { return asks->size(); }
+  const step_batch& newest() const { return *asks->back().batch; }
+
+  caf::actor_system_config config = make_config(caf::atom("testing"));
+  caf::actor_system system{config};
+  caf::scoped_actor self{system};
+  std::shared_ptr<grammar_desk> desk = std::make_shared<grammar_desk>();
+  std::shared_ptr<std::vector<run_step>> asks = std::make_shared<std::vector<run_step>>();
+  fake_runner device{64};
+  request_queue queue;
+  grammarian masks;
+  std::vector<caf::actor> parts;
+};
+
+}  // namespace
+
+TEST_CASE("an answer is what its constraint allows, and ends where it must") {
+  stage s(limits_of(64));
+  auto exact = s.send(make(1, 20, 50, spell({5, 900, 7}, eos)));
+  CHECK(exact->tokens == std::vector<token_id>{5, 900, 7, eos});
+  REQUIRE(exact->endings.size() == 1);
+  CHECK(exact->endings[0].why == finish_reason::stop);  // although ignore_eos is set
+  CHECK(exact->endings[0].usage.completion_tokens == 4);
+
+  auto even = make_rule([](auto&, token_id t) { return t % 2 == 0; });
+  auto request = make(2, 20, 50, even);
+  auto answer = s.send(request);
+  CHECK(answer->tokens == expected_answer(request, eos));
+  CHECK(std::ranges::all_of(answer->tokens, [](token_id t) { return t % 2 == 0; }));
+  REQUIRE(answer->endings.size() == 1);
+  CHECK(answer->endings[0].why == finish_reason::length);
+  CHECK(answer->tokens.size() == 50);
+}
+
+TEST_CASE("a late mask holds its own row only") {
+  stage s(limits_of(64));
+  auto bound = make(1, 20, 30, follow_the_sum(eos));
+  auto free = make(2, 20, 100);
+  auto late = std::make_shared<heard>(), timely = std::make_shared<heard>();
+  s.make_late({1});
+  s.post(bound, late);
+  s.post(free, timely);
+  s.play();
+  CHECK(timely->tokens == expected_answer(free, eos));
+  CHECK(timely->endings.size() == 1);
+  CHECK(late->tokens.empty());
+  CHECK(late->endings.empty());
+  s.make_timely({1});
+  s.play();
+  CHECK(late->tokens == expected_answer(bound, eos));
+}
+
+TEST_CASE("two steps stay in flight while a mask is late; with it the row is back") {
+  slow_motion m;
+  m.desk->late.insert({1});
+  m.post(make(1, 20, 30, follow_the_sum(eos)));
+  m.post(make(2, 20, 100));
+  m.play();
+  // The device has work, so the next step waits a moment for the mask ...
+  REQUIRE(m.num_in_flight() == 1);
+  CHECK(m.newest().tokens.size() == 39);
+  // ... but not past the end of that work.
+  for (int i = 0; i < 5; ++i) {
+    m.finish_step();
+    CHECK(m.num_in_flight() == 2);
+    CHECK(m.newest().chunks.size() == 1);
+  }
+  m.desk->late.clear();
+  m.self->send(m.masks, forget_constraint{});
+  m.play();
+  CHECK(m.num_in_flight() == 2);
+  m.finish_step();
+  REQUIRE(m.newest().chunks.size() == 2);
+  CHECK(m.newest().masks.size() == 1);
+}
+
+TEST_CASE("beside free rows a constrained row takes part in every second step") {
+  slow_motion m;
+  m.post(make(1, 20, 100, follow_the_sum(eos)));
+  m.post(make(2, 20, 100));
+  m.play();
+  for (int i = 0; i < 4; ++i) m.finish_step();
+  std::vector<std::size_t> num_masks;
+  for (int i = 0; i < 6; ++i) {
+    m.finish_step();
+    CHECK(m.num_in_flight() == 2);
+    num_masks.push_back(m.newest().masks.size());
+  }
+  CHECK(std::ranges::count(num_masks, 1U) == 3);
+}
+
+TEST_CASE("a constraint that fails ends its request with the reason and no other") {
+  stage s(limits_of(64));
+  auto nothing = make_rule([](auto& so_far, token_id) { return so_far.size() < 3; });
+  // Refuses what its mask allowed.
+  auto liar = make_rule([calls = std::make_shared<int>(0)](auto&, token_id) {
+    return ++*calls <= int(fake_vocab_size + 24);
+  });
+  auto broken = std::make_shared<heard>(), empty = std::make_shared<heard>(),
+       lying = std::make_shared<heard>(), fine = std::make_shared<heard>();
+  auto request = make(4, 20, 30, follow_the_sum(eos));
+  s.post(make(1, 20, 30, break_after(4)), broken);
+  s.post(make(2, 20, 30, nothing), empty);
+  s.post(make(3, 20, 30, liar), lying);
+  s.post(request, fine);
+  s.play();
+  auto check_failed = [](const heard& ears, std::size_t num_tokens, const std::string& why) {
+    CHECK(ears.tokens.size() == num_tokens);
+    REQUIRE(ears.endings.size() == 1);
+    CHECK(ears.endings[0].why == finish_reason::failed);
+    CHECK(ears.endings[0].error.message == "the answer's constraint failed: " + why);
+  };
+  check_failed(*broken, 4, "the grammar is broken");
+  check_failed(*empty, 3, "it allows no token after 3 tokens");
+  check_failed(*lying, 1,
+               "it refuses token " + std::to_string(lying->tokens.at(0)) + " after 0 tokens");
+  CHECK(fine->tokens == expected_answer(request, eos));
+  CHECK(s.metric("troupe_kv_pages_used") == 0);
+  CHECK(s.num_constraints() == 0);
+  CHECK(s.metric("vllm:num_requests_running") == 0);
+}
+
+TEST_CASE("a preempted answer goes on where it stood, its mask late or not") {
+  for (bool is_late : {false, true}) {
+    CAPTURE(is_late);
+    stage s(limits_of(14));
+    std::vector<generation_request> requests;
+    std::vector<std::shared_ptr<heard>> answers;
+    for (std::uint64_t i = 1; i <= 6; ++i) {
+      // Every other one is free and more urgent, so the others give way.
+      requests.push_back(make(i, 30, 90, i % 2 ? follow_the_sum(-1) : nullptr));
+      requests.back().priority = int(i % 2);
+      answers.push_back(std::make_shared<heard>());
+      s.post(requests.back(), answers.back());
+    }
+    while (answers[0]->tokens.size() < 5) REQUIRE(s.director().try_run_once());
+    if (is_late)
+      for (auto& r : requests) s.make_late(r.id);
+    s.play();
+    CHECK(s.metric("vllm:num_preemptions_total") > 0);
+    for (auto& r : requests) s.make_timely(r.id);
+    s.play();
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      CHECK(answers[i]->tokens == expected_answer(requests[i], eos));
+    CHECK(s.metric("troupe_kv_pages_used") == 0);
+    CHECK(s.num_constraints() == 0);
+  }
+}
+
+TEST_CASE("a cancel or a deadline ends a request whose mask is under way") {
+  stage s(limits_of(64));
+  auto gone = std::make_shared<heard>();
+  s.make_late({1});
+  s.make_late({2});
+  s.post(make(1, 20, 30, follow_the_sum(eos)), gone);
+  auto overdue_request = make(2, 20, 30, follow_the_sum(eos));
+  overdue_request.deadline = s.director().clock().now() + 5s;
+  auto overdue = s.send(overdue_request);
+  s.self->send(s.queue, cancel{{1}});
+  s.play();
+  REQUIRE(gone->endings.size() == 1);
+  CHECK(gone->endings[0].why == finish_reason::cancelled);
+  CHECK(overdue->endings.empty());
+  for (int i = 0; i < 101; ++i) s.advance(50ms);
+  REQUIRE(overdue->endings.size() == 1);
+  CHECK(overdue->endings[0].why == finish_reason::timed_out);
+  CHECK(s.metric("troupe_kv_pages_used") == 0);
+  CHECK(s.num_constraints() == 0);
+  // The masks come too late, and the ids may be used again.
+  s.make_timely({1});
+  s.make_timely({2});
+  auto again = make(1, 9, 30, spell({4, 5}, eos));
+  CHECK(s.send(again)->tokens == std::vector<token_id>{4, 5, eos});
+}
