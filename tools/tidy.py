@@ -25,6 +25,7 @@ HOMES = [
     (r"caf/", {"actors", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net"}),
+    (r"openssl/", {"net"}),
     (r"simdjson", {"text"}),
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),

@@ -14,6 +14,7 @@
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
+#include "cli/wire_flags.hpp"
 
 namespace troupe {
 namespace {
@@ -156,6 +157,7 @@ void add_serve(CLI::App& app, int& status) {
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
   add_gate_flags(command, options->gate);
+  add_wire_flags(command, *options);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
   // Last: it takes care of every flag that the command has by now.

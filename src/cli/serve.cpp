@@ -106,11 +106,16 @@ server_options make_server_options(const serve_options& options, gate_options ga
           .body_timeout = options.body_timeout,
           .idle_timeout = options.idle_timeout,
           .write_timeout = options.write_timeout,
-          .gate = std::move(gate)};
+          .gate = std::move(gate),
+          .tls_cert_file = options.tls_cert,
+          .tls_key_file = options.tls_key,
+          .websocket_compression = options.websocket_compression,
+          .max_generations_per_connection = options.max_generations_per_connection};
 }
 
 void print_welcome(const serve_options& options, std::uint16_t port) {
-  auto address = "http://" + options.host + ":" + std::to_string(port);
+  auto scheme = options.tls_cert.empty() ? "http://" : "https://";
+  auto address = scheme + options.host + ":" + std::to_string(port);
   std::cout << "Troupe is listening on " << address << "/ (a page for browsers is there)\n\n  curl "
             << address
             << "/generate -H 'Content-Type: application/json' \\\n"

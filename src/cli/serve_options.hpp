@@ -70,6 +70,10 @@ struct serve_options {
   std::chrono::milliseconds write_timeout{30'000};
 
   gate_settings gate;
+  std::string tls_cert;  // file; empty: plain HTTP
+  std::string tls_key;
+  bool websocket_compression = false;
+  std::uint32_t max_generations_per_connection = 256;
 
   bool only_plan = false;
   bool only_protocol = false;

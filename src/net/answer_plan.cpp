@@ -18,6 +18,7 @@ std::uint64_t seed_of_run(std::uint64_t seed, std::uint64_t run) {
 std::vector<answer_order> repeat(const answer_order& order, std::size_t num_runs) {
   std::vector<answer_order> out(num_runs, order);
   for (std::size_t run = 0; run < num_runs; ++run) {
+    out[run].is_rerun = run > 0;
     auto& seed = out[run].request.sampling.seed;
     seed = seed_of_run(seed, run);
   }

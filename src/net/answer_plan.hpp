@@ -19,6 +19,7 @@ struct answer_order {
   generation_request request;  // without id, times and cache salt
   detokenizer_options text;
   bool wants_tokens = false;  // the pieces carry the tokens, not only their text
+  bool is_rerun = false;      // another answer to the prompt of the order before it
 };
 
 // Takes events; each is one JSON value on one line.

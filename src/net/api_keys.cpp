@@ -86,13 +86,21 @@ unsigned difference(std::string_view secret, std::string_view shown) {
   return out;
 }
 
-std::string_view key_among_protocols(const http_request& request) {
+// The first subprotocol that is offered and that `is_wanted`, or empty.
+template <class Wanted>
+std::string_view find_protocol(const http_request& request, Wanted is_wanted) {
   for (auto& [name, value] : request.headers) {
     if (!equals_ignoring_case(name, "Sec-WebSocket-Protocol")) continue;
     for (auto offer : split(value, ", \t"))
-      if (offer.starts_with(key_protocol)) return offer.substr(key_protocol.size());
+      if (is_wanted(offer)) return offer;
   }
   return {};
+}
+
+std::string_view key_among_protocols(const http_request& request) {
+  auto is_key = [](std::string_view offer) { return offer.starts_with(key_protocol); };
+  auto offer = find_protocol(request, is_key);
+  return offer.empty() ? offer : offer.substr(key_protocol.size());
 }
 
 }  // namespace
@@ -157,6 +165,10 @@ std::optional<std::size_t> find_key(const std::vector<api_key>& keys, std::strin
 
 bool wants_websocket(const http_request& request) {
   return equals_ignoring_case(request.header("Upgrade"), "websocket");
+}
+
+bool offers_protocol(const http_request& request, std::string_view protocol) {
+  return !find_protocol(request, [&](auto offer) { return offer == protocol; }).empty();
 }
 
 }  // namespace troupe

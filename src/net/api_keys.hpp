@@ -37,12 +37,14 @@ refusal check_api_keys(const std::vector<api_key>& keys);
 
 // The key that the request shows, or empty: "Authorization: Bearer KEY", or "x-api-key: KEY", or
 // for browsers, whose WebSockets can send no header of their own, the offer of a subprotocol
-// "troupe.key.KEY". Not in the query: that is what every log on the way keeps.
+// "troupe.key.KEY" beside "troupe". Not in the query: that is what every log on the way keeps.
 std::string_view shown_key(const http_request& request);
 
 // Index of the key, or nothing. Takes as long for a wrong key as for a right one.
 std::optional<std::size_t> find_key(const std::vector<api_key>& keys, std::string_view secret);
 
 bool wants_websocket(const http_request& request);
+// Whether the client offers this subprotocol for its WebSocket.
+bool offers_protocol(const http_request& request, std::string_view protocol);
 
 }  // namespace troupe

@@ -8,19 +8,6 @@
 namespace troupe {
 namespace {
 
-std::string_view openai_type(int status) {
-  switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    case 408:
-    case 504: return "timeout_error";
-    case 503: return "service_unavailable_error";
-    default: return status < 500 ? "invalid_request_error" : "server_error";
-  }
-}
-
 std::string_view anthropic_type(int status) {
   switch (status) {
     case 401: return "authentication_error";
@@ -48,7 +35,7 @@ std::string openai_body(const http_error& error) {
   std::string out;
   json_builder json(out);
   json.begin_object().key("error").begin_object();
-  json.field("message", error.message).field("type", openai_type(error.status));
+  json.field("message", error.message).field("type", openai_error_type(error.status));
   json.field_or_null("param", error.param.empty() ? nullptr : &error.param);
   json.field("code", error.code);
   json.end_object().end_object();
@@ -79,6 +66,19 @@ std::string tgi_body(const http_error& error) {
 }
 
 }  // namespace
+
+std::string_view openai_error_type(int status) {
+  switch (status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 429: return "rate_limit_error";
+    case 408:
+    case 504: return "timeout_error";
+    case 503: return "service_unavailable_error";
+    default: return status < 500 ? "invalid_request_error" : "server_error";
+  }
+}
 
 std::string error_body(const http_error& error, error_style style) {
   switch (style) {

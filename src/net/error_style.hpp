@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "net/http_message.hpp"
 
@@ -13,6 +14,7 @@ enum class error_style : std::uint8_t {
   tgi,        // {"error", "error_type"}; 422 for what is wrong with a well-formed body
 };
 
+std::string_view openai_error_type(int status);
 std::string error_body(const http_error& error, error_style style);
 http_response to_response(const http_error& error, error_style style);
 

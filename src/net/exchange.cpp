@@ -38,6 +38,7 @@ exchange::exchange(server_context& house, connection& line, http_request request
       client_(identify(house.options.gate, line.peer(), request_)),
       pause_(line.strand()),
       keep_alive_(request_.keep_alive) {
+  client_.is_encrypted = client_.is_encrypted || line_.is_secure();
   auto theirs = request_.header("X-Request-Id");
   id_ = is_sane_id(theirs) ? std::string(theirs) : make_id(number_);
   house_.num_requests.fetch_add(1);
@@ -128,6 +129,17 @@ void exchange::end(const failure& why) {
   was_ended_ = true;
   pause_.cancel();
   if (feeds_) feeds_->leave(why);
+  if (keeper_.end) keeper_.end(why);
+}
+
+void exchange::wind_up() {
+  if (keeper_.wind_up) keeper_.wind_up();
+}
+
+connection& exchange::take_line(line_keeper keeper) {
+  status_ = 101;
+  keeper_ = std::move(keeper);
+  return line_;
 }
 
 }  // namespace troupe

@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +70,16 @@ class exchange {
 
   // Ends what is under way; the client hears `why`.
   void end(const failure& why);
+  // Tells a route that has taken the connection over that the server drains.
+  void wind_up();
+
+  // The connection is the route's until its handler returns, and over then; whoever has it answers
+  // to `wind_up` and `end` by these.
+  struct line_keeper {
+    std::function<void()> wind_up;
+    std::function<void(const failure&)> end;
+  };
+  connection& take_line(line_keeper keeper);
 
  private:
   std::vector<http_header> common_headers() const;
@@ -85,6 +96,7 @@ class exchange {
   std::shared_ptr<token_account> account_ = std::make_shared<token_account>();
   asio::steady_timer pause_;
   std::optional<feed_group> feeds_;
+  line_keeper keeper_;
   error_style style_ = error_style::openai;
   bool keep_alive_;
   bool is_complete_ = false;

@@ -21,6 +21,8 @@ struct feed_state {
   }
 
   answer_piece piece;  // what the reader has not taken yet
+  token_usage usage;   // as far as it is known here
+  bool is_accepted = false;
   std::shared_ptr<strand_event> changed;
 };
 
@@ -43,7 +45,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
         order_(std::move(order)),
         words_(order_.words, order_.text, order_.request.prompt),
         state_(std::move(state)) {
-    usage_.prompt_tokens = static_cast<std::uint32_t>(order_.request.prompt.size());
+    state_->usage.prompt_tokens = static_cast<std::uint32_t>(order_.request.prompt.size());
     set_exit_handler([this](const caf::exit_msg&) {
       end({.why = finish_reason::failed, .error = engine_gone()});
     });
@@ -78,12 +80,18 @@ class feed_actor : public strand_hosted<token_sink::base> {
     generation_request kept{.id = r.id, .sampling = r.sampling};
     request(order_.queue, submit_timeout,
             submit{std::exchange(r, std::move(kept)), caf::actor_cast<token_sink>(this)})
-        .then([](const accepted&) {},
+        .then([this](const accepted&) { note_acceptance(); },
               [this](const caf::error& why) {
                 // It may yet be accepted, and nobody would read the answer.
                 if (why == caf::sec::request_timeout) withdraw();
                 end({.why = finish_reason::failed, .error = to_failure(why)});
               });
+  }
+
+  void note_acceptance() {
+    if (!state_) return;
+    state_->is_accepted = true;
+    state_->changed->notify();
   }
 
   void read(const tokens_ready& news) {
@@ -99,9 +107,8 @@ class feed_actor : public strand_hosted<token_sink::base> {
 
   // True once a stop string is complete.
   bool read(const sampled_token& sampled) {
-    ++usage_.completion_tokens;
-    auto end =
-        ends_with(order_.request, sampled.token, usage_.completion_tokens, order_.eos_token_ids);
+    auto num_tokens = ++state_->usage.completion_tokens;
+    auto end = ends_with(order_.request, sampled.token, num_tokens, order_.eos_token_ids);
     bool is_stop_token = end == finish_reason::stop;
     if (is_stop_token) stop_token_ = sampled.token;
     bool has_text = !is_stop_token || order_.text.include_stop_str_in_output;
@@ -121,9 +128,9 @@ class feed_actor : public strand_hosted<token_sink::base> {
     piece.text += words_.take();
     if (piece.text.size() + piece.tokens.size() * token_bytes() > order_.max_pending_bytes) {
       withdraw();
-      account_for(usage_);
+      account_for(state_->usage);
       end({.why = finish_reason::cancelled,
-           .usage = usage_,
+           .usage = state_->usage,
            .error = {.code = error_code::timed_out,
                      .message = "the answer was not read fast enough"}});
     } else if (!piece.text.empty() || !piece.tokens.empty()) {
@@ -135,15 +142,15 @@ class feed_actor : public strand_hosted<token_sink::base> {
     // The reader left: this message is its own.
     if (state_->piece.end) {
       withdraw();
-      account_for(usage_);
+      account_for(state_->usage);
       quit();
       return;
     }
     words_.finish();
     state_->piece.text += words_.take();
     auto usage = news.usage;
-    usage.prompt_tokens = usage_.prompt_tokens;
-    usage.completion_tokens = usage_.completion_tokens;
+    usage.prompt_tokens = state_->usage.prompt_tokens;
+    usage.completion_tokens = state_->usage.completion_tokens;
     account_for(usage);
     answer_end last{.why = news.why, .usage = usage, .error = news.error};
     if (auto matched = words_.matched_stop()) {
@@ -175,7 +182,6 @@ class feed_actor : public strand_hosted<token_sink::base> {
 
   feed_order order_;  // the prompt goes to the queue
   detokenizer words_;
-  token_usage usage_;  // as far as it is known here
   std::optional<token_id> stop_token_;
   bool was_submitted_ = false;
   std::shared_ptr<feed_state> state_;
@@ -187,6 +193,13 @@ feed::feed(caf::actor_system& system, const strand_home& home, std::shared_ptr<s
       actor_(spawn_hosted<feed_actor>(system, home, std::move(order), state_)) {}
 
 feed::~feed() { leave({.code = error_code::shutting_down, .message = "the reader left"}); }
+
+bool feed::is_accepted() const { return state_->is_accepted; }
+
+bool feed::has_failed() const {
+  auto& end = state_->piece.end;
+  return end && end->why != finish_reason::stop && end->why != finish_reason::length;
+}
 
 bool feed::has_news() const {
   auto& piece = state_->piece;
@@ -205,7 +218,8 @@ answer_piece feed::take() {
 
 void feed::leave(failure why) {
   if (state_->piece.end) return;
-  state_->end_with({.why = finish_reason::cancelled, .error = std::move(why)});
+  state_->end_with(
+      {.why = finish_reason::cancelled, .usage = state_->usage, .error = std::move(why)});
   caf::anon_send(actor_, finished{.why = finish_reason::cancelled});
 }
 

@@ -41,6 +41,10 @@ class feed {
   feed(const feed&) = delete;
   feed& operator=(const feed&) = delete;
 
+  // The queue has it.
+  bool is_accepted() const;
+  // It ended, and not with stop or length; `take` says why.
+  bool has_failed() const;
   // Text, tokens or the end came since the last `take`.
   bool has_news() const;
   // What came; nothing comes after the end.

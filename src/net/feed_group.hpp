@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "net/feed.hpp"
@@ -20,9 +21,17 @@ class feed_group {
   // Submits all. Construct, use and destroy it on `home.strand`; a reader that stops reading
   // cancels.
   feed_group(caf::actor_system& system, const strand_home& home, std::vector<feed_order> orders);
+  // As well; tells `arrived`, which several groups may share, instead of whoever waits in `next`.
+  feed_group(caf::actor_system& system, const strand_home& home, std::vector<feed_order> orders,
+             std::shared_ptr<strand_event> arrived);
 
   // The next thing that any answer has to tell, in turns. Not to be called once all have ended.
   asio::awaitable<news> next();
+  // The same without waiting.
+  std::optional<news> poll();
+  // The queue has all of them.
+  bool is_accepted() const;
+  bool has_failed() const;
   bool is_over() const { return num_open_ == 0; }
   std::size_t size() const { return feeds_.size(); }
   // Ends every answer from this side and frees what the engine holds for it.

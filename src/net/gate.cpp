@@ -112,6 +112,18 @@ asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match) {
   co_return co_await pass_in_turn(turn);
 }
 
+asio::awaitable<std::optional<http_error>> count_call(server_context& house, strand_home home,
+                                                      const client_facts& who) {
+  if (who.rate.milli_per_second == 0) co_return std::nullopt;
+  ask_passage question{who.limit_key, who.rate};
+  auto way = co_await ask<passage>(house.system, home, house.facts.keeper, std::move(question),
+                                   patience);
+  if (!way) co_return to_http_error(way.error());
+  if (way->is_open) co_return std::nullopt;
+  observe(house.facts, refusal_reason::rate_limit);
+  co_return too_often(house.options.gate.rate_limit_status, way->retry_after);
+}
+
 asio::awaitable<std::optional<http_error>> charge_call(server_context& house, strand_home home,
                                                        const client_facts& who,
                                                        std::shared_ptr<token_account> account,

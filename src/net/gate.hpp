@@ -22,6 +22,11 @@ bool is_limited(const http_request& request);
 // False: the request was answered, or its sender left. May take as long as its sender must wait.
 asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match);
 
+// Counts a call that came over a connection which is past the gate: one generation of a WebSocket.
+// It never waits; an error: it came too often.
+asio::awaitable<std::optional<http_error>> count_call(server_context& house, strand_home home,
+                                                      const client_facts& who);
+
 // Charges what a call may use at most, prompt and completion, to its client. An error: the call
 // must not be made.
 asio::awaitable<std::optional<http_error>> charge_call(server_context& house, strand_home home,

@@ -68,7 +68,7 @@ double milliseconds_since(connection::steady_time begin) {
 }  // namespace
 
 http_session::http_session(server_context& house, asio::ip::tcp::socket socket)
-    : house_(house), line_(std::make_shared<connection>(std::move(socket))) {}
+    : house_(house), line_(std::make_shared<connection>(std::move(socket), house.tls.get())) {}
 
 http_session::~http_session() {
   house_.sessions.remove(this);
@@ -76,8 +76,11 @@ http_session::~http_session() {
 }
 
 asio::awaitable<void> http_session::run() {
+  is_idle_ = true;
+  auto greeted = co_await line_->shake_hands(clock::now() + house_.options.header_timeout);
+  is_idle_ = false;
   // Not `while (co_await serve_one())`: g++ 12 resumes that at no valid point.
-  for (bool goes_on = true; goes_on;) goes_on = co_await serve_one();
+  for (bool goes_on = greeted == io_result::done; goes_on;) goes_on = co_await serve_one();
   co_await line_->close_gently();
 }
 
@@ -86,6 +89,9 @@ asio::awaitable<bool> http_session::serve_one() {
   auto result = co_await read_request(parser);
   if (result != read_result::request) co_return result == read_result::refused;
   auto& turn = turn_.emplace(house_, *line_, parser.take());
+  // What follows may speak another protocol: only the route knows.
+  if (!turn.request().header("Upgrade").empty())
+    co_await line_->give_back(std::exchange(input_, {}));
   co_await dispatch(turn);
   observe(turn);
   bool can_go_on = turn.can_go_on() && !house_.is_draining;
@@ -272,8 +278,11 @@ void http_session::observe(std::string route, std::string method, int status,
                  http_observed{std::move(route), std::move(method), status, seconds});
 }
 
-void http_session::close_if_idle() {
-  if (is_idle_) line_->abort();
+void http_session::wind_up() {
+  if (is_idle_)
+    line_->abort();
+  else if (turn_)
+    turn_->wind_up();
 }
 
 void http_session::end_request(const failure& why) {

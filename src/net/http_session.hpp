@@ -25,7 +25,8 @@ class http_session : public std::enable_shared_from_this<http_session> {
   asio::awaitable<void> run();
 
   // The following are called on the strand.
-  void close_if_idle();
+  // No request may follow those that are under way.
+  void wind_up();
   void end_request(const failure& why);
   void close() { line_->close(); }
   void abort();
@@ -55,7 +56,7 @@ class http_session : public std::enable_shared_from_this<http_session> {
   std::shared_ptr<connection> line_;
   std::string input_;                   // read, not yet parsed
   std::optional<exchange> turn_;        // the request that is answered at present
-  bool is_idle_ = false;                // waits for the first byte of a request
+  bool is_idle_ = false;                // has no request, not even a part of one
   connection::steady_time begin_;       // of the request that is read
   connection::steady_time body_begin_;  // of the present stretch of its body
   std::uint64_t num_stretch_bytes_ = 0;

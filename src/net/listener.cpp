@@ -121,7 +121,8 @@ std::string listener::limited_address(const tcp::socket& socket) const {
 void listener::turn_away(tcp::socket socket) {
   error ignored;
   socket.non_blocking(true, ignored);
-  socket.write_some(asio::buffer(too_many_connections()), ignored);
+  // Nobody who expects a handshake can read plain text.
+  if (!house_.tls) socket.write_some(asio::buffer(too_many_connections()), ignored);
   socket.shutdown(tcp::socket::shutdown_send, ignored);
   // Bytes left unread would reset the connection before the client reads why.
   char unread[4096];

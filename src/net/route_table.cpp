@@ -13,6 +13,7 @@ std::span<const route> all_routes() {
       route{"POST", "/generate", true, &answer_dialect},
       route{"POST", "/generate_stream", true, &answer_dialect, error_style::tgi},
       route{"POST", "/v1/completions", true, &answer_dialect},
+      route{"GET", "/ws", false, &answer_websocket},
       route{"GET", "/v1/models", false, &answer_models},
       route{"POST", "/tokenize", true, &answer_tokenize},
       route{"POST", "/detokenize", true, &answer_detokenize},

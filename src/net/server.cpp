@@ -12,6 +12,7 @@
 #include "net/listener.hpp"
 #include "net/server_context.hpp"
 #include "net/server_log.hpp"
+#include "net/tls.hpp"
 
 namespace troupe {
 namespace {
@@ -43,7 +44,7 @@ struct server::state {
     if (threads.empty()) return;
     house.is_draining = true;
     door->stop();
-    house.sessions.post_to_all([](http_session& s) { s.close_if_idle(); });
+    house.sessions.post_to_all([](http_session& s) { s.wind_up(); });
     failure why{.code = error_code::shutting_down, .message = "the server is shutting down"};
     house.sessions.post_to_all([why](http_session& s) { s.end_request(why); });
     if (!house.house->wait_until_empty(farewell_time)) {
@@ -68,6 +69,12 @@ server::server(caf::actor_system& system, service facts, server_options options)
 server::~server() { stop(); }
 
 refusal server::start() {
+  auto& options = state_->house.options;
+  if (!options.tls_cert_file.empty() || !options.tls_key_file.empty()) {
+    auto loaded = load_tls(options.tls_cert_file, options.tls_key_file);
+    if (!loaded) return loaded.error();
+    state_->house.tls = *std::move(loaded);
+  }
   if (auto bound = state_->door->start(); !bound) return bound;
   state_->run_threads();
   return nothing{};
@@ -80,7 +87,7 @@ std::size_t server::num_requests() const { return state_->house.num_requests; }
 void server::stop_accepting() {
   state_->house.is_draining = true;
   state_->door->stop();
-  state_->house.sessions.post_to_all([](http_session& s) { s.close_if_idle(); });
+  state_->house.sessions.post_to_all([](http_session& s) { s.wind_up(); });
 }
 
 void server::end_requests(failure why) {

@@ -31,6 +31,10 @@ struct server_options {
   std::chrono::milliseconds idle_timeout{75'000};  // between requests
   std::chrono::milliseconds write_timeout{30'000};
   gate_options gate;
+  std::string tls_cert_file;  // PEM, with its chain; neither this nor the key: plain HTTP
+  std::string tls_key_file;
+  bool websocket_compression = false;
+  std::uint32_t max_generations_per_connection = 256;  // at a time, on one WebSocket
 };
 
 class server {

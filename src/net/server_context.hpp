@@ -15,6 +15,10 @@
 #include "net/session_list.hpp"
 #include "net/strand_event.hpp"
 
+namespace boost::asio::ssl {
+class context;
+}
+
 namespace troupe {
 
 struct server_context {
@@ -32,6 +36,7 @@ struct server_context {
   const server_options options;
   const std::shared_ptr<head_count> house = std::make_shared<head_count>();
   session_list sessions;
+  std::shared_ptr<asio::ssl::context> tls;  // null: plain; set once, before the first session
   asio::thread_pool text_threads;
   std::atomic<std::uint64_t> num_ids{0};
   std::atomic<std::size_t> num_requests{0};      // under way

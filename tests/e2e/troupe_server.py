@@ -28,7 +28,7 @@ class Server:
         self.log = []
         for line in self.process.stdout:
             self.log.append(line)
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+            found = re.search(r"https?://127\.0\.0\.1:(\d+)", line)
             if found:
                 self.port = int(found[1])
                 break

@@ -22,6 +22,8 @@ boost::asio::awaitable<void> answer_metrics(exchange& turn);
 boost::asio::awaitable<void> answer_version(exchange& turn);
 // What runs here: model, limits, memory, features.
 boost::asio::awaitable<void> answer_server_info(exchange& turn);
+// GET: a WebSocket with many generations (docs/websocket.md).
+boost::asio::awaitable<void> answer_websocket(exchange& turn);
 // The page for people and its parts: a file of net/web_files.hpp named by the path.
 boost::asio::awaitable<void> answer_page(exchange& turn);
 

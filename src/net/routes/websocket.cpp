@@ -1,0 +1,11 @@
+#include "net/generation_socket.hpp"
+#include "net/routes/routes.hpp"
+
+namespace troupe {
+
+asio::awaitable<void> answer_websocket(exchange& turn) {
+  generation_socket socket(turn);
+  co_await socket.run();
+}
+
+}  // namespace troupe
