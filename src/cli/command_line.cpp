@@ -118,6 +118,16 @@ void add_limit_flags(CLI::App* app, serve_options& o) {
   add_time(app, "--drain-timeout", o.drain_timeout, "After SIGTERM: time to finish")->group(group);
 }
 
+void add_storage_flags(CLI::App* app, serve_options& o, const char* group) {
+  app->add_option("--max-stored-responses", o.max_stored_responses,
+                  "Answers of /v1/responses that are kept; the oldest unused give way. 0: none")
+      ->capture_default_str()
+      ->group(group);
+  add_bytes(app, "--max-stored-response-bytes", o.max_stored_response_bytes, "All of them together")
+      ->default_str("64MiB")
+      ->group(group);
+}
+
 void add_http_flags(CLI::App* app, serve_options& o) {
   const auto* group = "HTTP";
   app->add_option("--host", o.host, "Address to listen on")->capture_default_str()->group(group);
@@ -139,6 +149,7 @@ void add_http_flags(CLI::App* app, serve_options& o) {
   add_bytes(app, "--max-pending-bytes", o.max_pending_bytes,
             "Of one answer, unread by its client, before it is cancelled")
       ->group(group);
+  add_storage_flags(app, o, group);
   add_time(app, "--header-timeout", o.header_timeout, "First to last byte of a request's head")
       ->group(group);
   add_time(app, "--body-timeout", o.body_timeout, "For every 5 KiB of a body")->group(group);

@@ -82,6 +82,8 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.defaults.repetition_penalty =
       plan.defaults.repetition_penalty.value_or(facts.defaults.repetition_penalty);
   facts.limits = plan.limits;
+  facts.grammars = std::make_shared<const grammar_compiler>(plan.words, plan.limits.eos_token_ids,
+                                                            plan.limits.vocab_size);
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
   facts.start_time = std::time(nullptr);
@@ -102,6 +104,8 @@ server_options make_server_options(const serve_options& options, gate_options ga
           .max_body_bytes = options.max_body_bytes,
           .max_bodies_bytes = options.max_bodies_bytes,
           .max_pending_bytes = options.max_pending_bytes,
+          .max_stored_responses = options.max_stored_responses,
+          .max_stored_response_bytes = options.max_stored_response_bytes,
           .header_timeout = options.header_timeout,
           .body_timeout = options.body_timeout,
           .idle_timeout = options.idle_timeout,

@@ -89,7 +89,7 @@ class line_answerer {
     const json_value* tools = line.find("tools");
     const auto text = chat_->render(messages, tools == nullptr ? json_value() : *tools, *prompt);
     if (!text) return text.error();
-    return encode(line, *text);
+    return encode(line, text->text);
   }
 
   const tokenizer& words_;

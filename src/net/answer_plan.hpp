@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "core/request.hpp"
 #include "net/answer_piece.hpp"
 #include "net/http_message.hpp"
+#include "net/structured.hpp"
 #include "text/detokenizer.hpp"
 
 namespace troupe {
@@ -52,6 +54,7 @@ struct answer_plan {
   // [num_prompts * num_runs], the runs of a prompt side by side: the choices by their index.
   std::vector<answer_order> orders;
   bool stream = false;
+  std::optional<structured_request> structure;  // of every answer
   std::unique_ptr<answer_writer> writer;
 };
 

@@ -2,11 +2,16 @@
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <functional>
+#include <random>
 #include <utility>
 
+#include "net/dialects/chat.hpp"
 #include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
+#include "net/dialects/messages.hpp"
+#include "net/dialects/responses.hpp"
 #include "net/dialects/tgi.hpp"
 #include "net/gate.hpp"
 #include "net/off_strand.hpp"
@@ -20,9 +25,37 @@ std::int64_t unix_time() {
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
+std::string draw_unique() {
+  std::random_device chance;
+  std::string out;
+  for (int i = 0; i < 4; ++i) {
+    std::array<char, 9> digits{};
+    std::snprintf(digits.data(), digits.size(), "%08x", static_cast<unsigned>(chance()));
+    out += digits.data();
+  }
+  return out;
+}
+
 planned_call read_body(const dialect& how, const std::string& body, body_context context) {
   auto plan = how.read(body, context);
   return {std::move(plan), context.style};
+}
+
+planned_call bind(planned_call planned, const service& facts) {
+  auto& plan = planned.plan;
+  auto bound = compile_constraint(*plan->structure, facts);
+  for (std::size_t i = 0; bound && i < plan->orders.size(); ++i)
+    plan->orders[i].request.constraint = *bound;
+  if (!bound) plan = bound.error();
+  return planned;
+}
+
+// Short work is done at once; what is long would stop every other connection of this thread.
+asio::awaitable<planned_call> run(const call& who, bool is_short,
+                                  std::function<planned_call()> work) {
+  if (is_short) co_return work();
+  co_return co_await run_off_strand<planned_call>(who.house.text_threads, who.home.strand,
+                                                  std::move(work));
 }
 
 }  // namespace
@@ -32,6 +65,9 @@ std::span<const dialect> all_dialects() {
       dialect{"/generate", error_style::openai, &read_generate_body},
       dialect{"/generate_stream", error_style::tgi, &read_tgi_stream_body},
       dialect{"/v1/completions", error_style::openai, &read_completions_body},
+      dialect{"/v1/chat/completions", error_style::openai, &read_chat_body},
+      dialect{"/v1/responses", error_style::openai, &read_responses_body},
+      dialect{"/v1/messages", error_style::anthropic, &read_messages_body},
   };
   return table;
 }
@@ -47,16 +83,23 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
   auto& facts = who.house.facts;
   body_context context{.facts = facts,
                        .id = who.id,
+                       .unique = draw_unique(),
                        .seed = draw_seed(facts.seed, who.number),
                        .created = unix_time(),
+                       .stored = &who.house.responses,
+                       .owner = who.client.cache_salt,
                        .style = how.style};
-  if (body.size() <= who.house.options.max_inline_body_bytes)
-    co_return read_body(how, body, std::move(context));
-  std::function<planned_call()> work = [&how, &body, &context] {
+  std::function<planned_call()> read = [&how, &body, &context] {
     return read_body(how, body, context);
   };
-  co_return co_await run_off_strand<planned_call>(who.house.text_threads, who.home.strand,
-                                                  std::move(work));
+  bool is_short = body.size() <= who.house.options.max_inline_body_bytes;
+  auto planned = co_await run(who, is_short, std::move(read));
+  if (!planned.plan || !planned.plan->structure) co_return planned;
+  // Even a short schema may take its time.
+  std::function<planned_call()> compile = [&planned, &facts] {
+    return bind(std::move(planned), facts);
+  };
+  co_return co_await run(who, false, std::move(compile));
 }
 
 asio::awaitable<std::optional<http_error>> charge(const call& who, const answer_plan& plan) {

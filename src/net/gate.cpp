@@ -116,8 +116,8 @@ asio::awaitable<std::optional<http_error>> count_call(server_context& house, str
                                                       const client_facts& who) {
   if (who.rate.milli_per_second == 0) co_return std::nullopt;
   ask_passage question{who.limit_key, who.rate};
-  auto way = co_await ask<passage>(house.system, home, house.facts.keeper, std::move(question),
-                                   patience);
+  auto way =
+      co_await ask<passage>(house.system, home, house.facts.keeper, std::move(question), patience);
   if (!way) co_return to_http_error(way.error());
   if (way->is_open) co_return std::nullopt;
   observe(house.facts, refusal_reason::rate_limit);

@@ -209,7 +209,7 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
   auto& request = turn.request();
   auto match = find_route(all_routes(), request.method, request.path);
   bool is_known = !match.allowed_methods.empty();
-  route_label_ = is_known ? std::string_view(request.path) : no_route;
+  route_label_ = is_known ? match.path : no_route;
   if (match.found != nullptr) turn.speak(match.found->style);
   bool may_pass = co_await pass_gate(turn, match);
   if (!may_pass) co_return;

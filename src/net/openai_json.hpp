@@ -6,6 +6,7 @@
 #include "net/answer_piece.hpp"
 #include "net/body_fields.hpp"
 #include "text/json_builder.hpp"
+#include "text/tokenizer.hpp"
 
 namespace troupe {
 
@@ -19,6 +20,12 @@ openai_stream read_openai_stream(body_fields& fields);
 
 // "usage": {...}
 void append_openai_usage(json_builder& json, const token_usage& usage);
+// [{"token", "logprob", "bytes", "top_logprobs"}]
+void append_logprob_list(json_builder& json, const tokenizer& words,
+                         const std::vector<answer_token>& tokens);
+// The value of a chat's "logprobs".
+void append_chat_logprobs(json_builder& json, const tokenizer& words,
+                          const std::vector<answer_token>& tokens);
 // "finish_reason" and "stop_reason" (vLLM's: the stop string or token that ended it); null before
 // the end.
 void append_openai_finish(json_builder& json, const std::optional<answer_end>& end);

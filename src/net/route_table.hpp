@@ -15,7 +15,7 @@ class exchange;
 
 struct route {
   std::string_view method;
-  std::string_view path;
+  std::string_view path;    // {} stands for one part that is not empty: /v1/responses/{}
   bool takes_json = false;  // the body must be application/json
   asio::awaitable<void> (*handler)(exchange& turn) = nullptr;
   error_style style = error_style::openai;  // of refusals
@@ -23,6 +23,7 @@ struct route {
 
 struct route_match {
   const route* found = nullptr;  // null: no such path, or not with this method
+  std::string_view path;         // as the table has it; empty: no such path
   std::string allowed_methods;   // of the path; empty: no such path
 };
 

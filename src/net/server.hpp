@@ -20,10 +20,12 @@ struct server_options {
   std::uint32_t num_io_threads = 1;
   std::uint32_t max_connections = 4096;  // more wait in the kernel's backlog
   std::uint64_t max_body_bytes = 8U << 20;
-  std::uint64_t max_bodies_bytes = 256U << 20;       // of all requests together
-  std::uint32_t num_text_threads = 1;                // parse and encode what is long
-  std::size_t max_inline_body_bytes = 16U << 10;     // longer is long
-  std::size_t max_pending_bytes = 256U << 10;        // of one answer, unread by its client
+  std::uint64_t max_bodies_bytes = 256U << 20;    // of all requests together
+  std::uint32_t num_text_threads = 1;             // parse and encode what is long
+  std::size_t max_inline_body_bytes = 16U << 10;  // longer is long
+  std::size_t max_pending_bytes = 256U << 10;     // of one answer, unread by its client
+  std::size_t max_stored_responses = 1024;        // of the Responses API
+  std::size_t max_stored_response_bytes = 64U << 20;
   std::uint32_t send_buffer_bytes = 128U << 10;      // the kernel's, for each connection
   std::chrono::milliseconds header_timeout{10'000};  // from its first byte to its last
   std::chrono::milliseconds body_timeout{10'000};    // for each `min_body_bytes`

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "net/head_count.hpp"
+#include "net/response_store.hpp"
 #include "net/server.hpp"
 #include "net/service.hpp"
 #include "net/session_list.hpp"
@@ -26,6 +27,7 @@ struct server_context {
       : system(actors),
         facts(std::move(what)),
         options(std::move(how)),
+        responses({options.max_stored_responses, options.max_stored_response_bytes}),
         text_threads(std::max(1U, options.num_text_threads)) {}
 
   // A number for a request: unique within this server, and a seed for it that no other request has.
@@ -36,6 +38,7 @@ struct server_context {
   const server_options options;
   const std::shared_ptr<head_count> house = std::make_shared<head_count>();
   session_list sessions;
+  response_store responses;
   std::shared_ptr<asio::ssl::context> tls;  // null: plain; set once, before the first session
   asio::thread_pool text_threads;
   std::atomic<std::uint64_t> num_ids{0};

@@ -32,7 +32,8 @@ asio::awaitable<std::unique_ptr<websocket>> enter_websocket(exchange& turn,
   auto& line = turn.take_line(std::move(keeper));
   auto socket = std::make_unique<websocket>(line, options_of(turn.house()));
   std::vector<http_header> headers{{"X-Request-Id", turn.id()}};
-  // A browser that offers protocols (its key is one: net/api_keys.hpp) leaves unless one is chosen.
+  // A browser that offers protocols (its key is one, see net/api_keys.hpp) leaves unless one of
+  // them is chosen.
   if (offers_protocol(turn.request(), own_protocol))
     headers.emplace_back("Sec-WebSocket-Protocol", own_protocol);
   bool is_open = co_await socket->accept(turn.request(), std::move(headers));

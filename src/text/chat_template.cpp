@@ -59,14 +59,23 @@ class conversation_writer {
     for (std::size_t i = 0; i < messages_.size(); ++i) {
       if (!append_message(i)) return false;
     }
-    if (add_generation_prompt) text += "<|im_start|>assistant\n";
+    if (add_generation_prompt) add("<|im_start|>assistant\n");
     return true;
   }
 
-  std::string text;
+  chat_prompt prompt;
   failure why;
 
  private:
+  // The template's own words; everything else goes to `prompt.text` directly.
+  void add(std::string_view words) {
+    auto& own = prompt.own;
+    const std::size_t begin = prompt.text.size();
+    prompt.text += words;
+    if (own.empty() || own.back().end != begin) own.push_back({begin, begin});
+    own.back().end = prompt.text.size();
+  }
+
   bool refuse(std::string reason) {
     why = bad_messages(std::move(reason));
     return false;
@@ -99,26 +108,26 @@ class conversation_writer {
     if (content == nullptr) {
       return refuse(name_of(i) + ".content must be a string, found " + std::string(type_of(value)));
     }
-    text += *content;
+    prompt.text += *content;
     return true;
   }
 
   bool append_system(const json_array* tools) {
-    text += "<|im_start|>system\n";
+    add("<|im_start|>system\n");
     if (roles_[0] != role::system)
-      text += default_system_;
+      add(default_system_);
     else if (!append_content(0))
       return false;
     if (tools == nullptr) {
-      text += "<|im_end|>\n";
+      add("<|im_end|>\n");
       return true;
     }
-    text += tools_head;
+    add(tools_head);
     for (const json_value& tool : *tools) {
-      text += '\n';
-      append_json_python(text, tool);
+      add("\n");
+      append_json_python(prompt.text, tool);
     }
-    text += tools_tail;
+    add(tools_tail);
     return true;
   }
 
@@ -133,11 +142,11 @@ class conversation_writer {
   }
 
   bool append_turn(std::size_t i, std::string_view name) {
-    text += "<|im_start|>";
-    text += name;
-    text += '\n';
+    add("<|im_start|>");
+    add(name);
+    add("\n");
     if (!append_content(i)) return false;
-    text += "<|im_end|>\n";
+    add("<|im_end|>\n");
     return true;
   }
 
@@ -148,19 +157,19 @@ class conversation_writer {
                     std::string(calls->type_name()));
     }
     if (is_absent(calls) || calls->as_array()->empty()) return append_turn(i, "assistant");
-    text += "<|im_start|>assistant";
+    add("<|im_start|>assistant");
     const json_value* content = messages_[i].find("content");
     const bool is_empty =
         !is_absent(content) && content->as_string() != nullptr && content->as_string()->empty();
     if (!is_absent(content) && !is_empty) {
-      text += '\n';
+      add("\n");
       if (!append_content(i)) return false;
     }
     for (std::size_t k = 0; k < calls->as_array()->size(); ++k) {
       const std::string name = name_of(i) + ".tool_calls[" + std::to_string(k) + "]";
       if (!append_tool_call((*calls->as_array())[k], name)) return false;
     }
-    text += "<|im_end|>\n";
+    add("<|im_end|>\n");
     return true;
   }
 
@@ -172,18 +181,18 @@ class conversation_writer {
       return refuse(where + " must name its function by a string, found " +
                     std::string(type_of(name)));
     }
-    text += "\n<tool_call>\n{\"name\": \"";
-    text += *name->as_string();
-    text += "\", \"arguments\": ";
+    add("\n<tool_call>\n{\"name\": \"");
+    prompt.text += *name->as_string();
+    add("\", \"arguments\": ");
     if (!append_arguments(function->find("arguments"), where)) return false;
-    text += "}\n</tool_call>";
+    add("}\n</tool_call>");
     return true;
   }
 
   // An object, or as OpenAI's API has it a string that holds one; the empty string holds {}.
   bool append_arguments(const json_value* arguments, const std::string& where) {
     if (arguments != nullptr && arguments->as_object() != nullptr) {
-      append_json_python(text, *arguments);
+      append_json_python(prompt.text, *arguments);
       return true;
     }
     const std::string* spelled = arguments == nullptr ? nullptr : arguments->as_string();
@@ -197,17 +206,17 @@ class conversation_writer {
       return refuse(where + ".arguments must hold an object, found " +
                     std::string(parsed->type_name()));
     }
-    append_json_python(text, *parsed);
+    append_json_python(prompt.text, *parsed);
     return true;
   }
 
   // Consecutive responses share one turn.
   bool append_tool_response(std::size_t i) {
-    if (i == 0 || roles_[i - 1] != role::tool) text += "<|im_start|>user";
-    text += "\n<tool_response>\n";
+    if (i == 0 || roles_[i - 1] != role::tool) add("<|im_start|>user");
+    add("\n<tool_response>\n");
     if (!append_content(i)) return false;
-    text += "\n</tool_response>";
-    if (i + 1 == roles_.size() || roles_[i + 1] != role::tool) text += "<|im_end|>\n";
+    add("\n</tool_response>");
+    if (i + 1 == roles_.size() || roles_[i + 1] != role::tool) add("<|im_end|>\n");
     return true;
   }
 
@@ -232,6 +241,13 @@ const std::string* find_template(const json_value& config) {
 }
 
 }  // namespace
+
+void chat_prompt::reopen_last_turn() {
+  constexpr std::string_view end_of_turn = "<|im_end|>\n";
+  if (!text.ends_with(end_of_turn)) return;
+  text.resize(text.size() - end_of_turn.size());
+  own.back().end = text.size();
+}
 
 chat_template::chat_template(std::string default_system)
     : default_system_(std::move(default_system)) {}
@@ -272,7 +288,7 @@ outcome<chat_template> chat_template::recognise(std::string_view jinja) {
   return chat_template(system);
 }
 
-outcome<std::string> chat_template::render(const json_value& messages, const json_value& tools,
+outcome<chat_prompt> chat_template::render(const json_value& messages, const json_value& tools,
                                            bool add_generation_prompt) const {
   if (messages.as_array() == nullptr) {
     return bad_messages("messages must be an array, found " + std::string(messages.type_name()));
@@ -292,7 +308,7 @@ outcome<std::string> chat_template::render(const json_value& messages, const jso
   }
   conversation_writer writer(*messages.as_array(), default_system_);
   if (!writer.write(list, add_generation_prompt)) return writer.why;
-  return std::move(writer.text);
+  return std::move(writer.prompt);
 }
 
 }  // namespace troupe

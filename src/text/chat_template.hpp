@@ -7,8 +7,19 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace troupe {
+
+// Text in which the template's own words are told from those of the conversation: only in the
+// former the spelling of an added token is that token, so that nobody's words can end a turn.
+struct chat_prompt {
+  std::string text;
+  std::vector<text_range> own;  // of the template; sorted, apart
+
+  // The model goes on with the last message instead of answering it.
+  void reopen_last_turn();
+};
 
 class chat_template {
  public:
@@ -21,7 +32,7 @@ class chat_template {
 
   // `messages` and `tools` as in OpenAI's API, contents as strings (tools may be null). Failures
   // name the message, and `field` is "messages" or "tools".
-  outcome<std::string> render(const json_value& messages, const json_value& tools,
+  outcome<chat_prompt> render(const json_value& messages, const json_value& tools,
                               bool add_generation_prompt) const;
 
  private:

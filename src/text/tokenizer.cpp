@@ -19,7 +19,11 @@ struct tokenizer::tables {
   // Appends the tokens of a stretch without added tokens.
   void encode_plain(std::string_view text, merge_buffers& buffers,
                     std::vector<token_id>& out) const {
-    std::string normalised;
+    std::string repaired, normalised;
+    if (!is_utf8(text)) {
+      repaired = repair_utf8(text);
+      text = repaired;
+    }
     if (normalise) text = to_nfc(text, normalised);
     for (std::size_t begin = 0; begin < text.size();) {
       const std::size_t end = find_piece_end(text, begin);
@@ -46,25 +50,28 @@ outcome<tokenizer> tokenizer::load(const std::filesystem::path& model_dir) {
 }
 
 std::vector<token_id> tokenizer::encode(std::string_view text, added_tokens_in_text mode) const {
-  std::string repaired;
-  if (!is_utf8(text)) {
-    repaired = repair_utf8(text);
-    text = repaired;
-  }
+  const text_range everywhere{0, text.size()};
+  if (mode == added_tokens_in_text::plain) return encode_parts(text, {});
+  return encode_parts(text, {&everywhere, 1});
+}
+
+std::vector<token_id> tokenizer::encode_parts(std::string_view text,
+                                              std::span<const text_range> ranges) const {
   std::vector<token_id> out;
   out.reserve(text.size() / 3);
   merge_buffers buffers;
-  if (mode == added_tokens_in_text::plain) {
-    tables_->encode_plain(text, buffers, out);
-    return out;
+  std::size_t begin = 0;  // of what no token was made of yet
+  for (const text_range& range : ranges) {
+    const auto head = text.substr(0, range.end);
+    for (std::size_t from = range.begin; from < range.end;) {
+      const auto [at, token] = tables_->added.find_in(head, from);
+      if (token == nullptr) break;
+      tables_->encode_plain(text.substr(begin, at - begin), buffers, out);
+      out.push_back(token->token);
+      begin = from = at + token->content.size();
+    }
   }
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto [at, token] = tables_->added.find_in(text, begin);
-    tables_->encode_plain(text.substr(begin, at - begin), buffers, out);
-    if (token == nullptr) break;
-    out.push_back(token->token);
-    begin = at + token->content.size();
-  }
+  tables_->encode_plain(text.substr(begin), buffers, out);
   return out;
 }
 

@@ -4,10 +4,12 @@
 #include "core/id.hpp"
 #include "core/outcome.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,11 @@ enum class added_tokens_in_text : std::uint8_t {
   plain,  // ordinary text
 };
 
+struct text_range {
+  std::size_t begin = 0;
+  std::size_t end = 0;  // one past the last byte
+};
+
 class tokenizer {
  public:
   static outcome<tokenizer> load(const std::filesystem::path& model_dir);
@@ -30,6 +37,9 @@ class tokenizer {
   // UTF-8 in; ill-formed bytes count as U+FFFD, one per maximal subpart. Linear time.
   std::vector<token_id> encode(std::string_view text,
                                added_tokens_in_text mode = added_tokens_in_text::parse) const;
+  // The same, with added tokens only where their text lies within one of `ranges` (sorted, apart).
+  std::vector<token_id> encode_parts(std::string_view text,
+                                     std::span<const text_range> ranges) const;
   // Ids beyond the vocabulary add nothing. Ill-formed UTF-8 becomes U+FFFD per maximal subpart.
   std::string decode(const std::vector<token_id>& ids, bool skip_special_tokens) const;
 

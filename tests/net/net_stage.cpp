@@ -140,12 +140,15 @@ class fake_engine : public request_queue::base {
     int num_now = s.pace_ms > 0 ? s.tokens_per_turn.load() : 1 << 20;
     std::vector<sampled_token> tokens;
     std::optional<finish_reason> end;
+    std::vector<token_id> answer;
+    for (auto byte : s.answer) answer.push_back(static_cast<unsigned char>(byte));
     while (num_now-- > 0 && !end && r.num_generated != s.fail_after &&
            r.num_generated != s.time_out_after) {
       auto& prompt = r.request.prompt;
-      auto token = r.num_generated == s.eos_after
-                       ? end_of_text
-                       : prompt[static_cast<std::size_t>(r.num_generated) % prompt.size()];
+      auto& words = s.answer.empty() ? prompt : answer;
+      auto at = static_cast<std::size_t>(r.num_generated);
+      bool is_over = r.num_generated == s.eos_after || (!s.answer.empty() && at == answer.size());
+      auto token = is_over ? end_of_text : words[at % words.size()];
       ++r.num_generated;
       sampled_token sampled{.token = token, .logprob = -0.5F};
       if (r.request.sampling.num_logprobs > 0) sampled.most_likely = {{token, -0.5F}};
@@ -196,13 +199,7 @@ caf::actor_system_config make_config() {
 }
 
 service make_service(const request_queue& queue, const meter& observer, const replica& copy) {
-  service facts;
-  facts.model_name = "byte-echo";
-  facts.words = byte_words();
-  facts.limits.max_model_len = 100'000;
-  facts.limits.num_pages = 10'000;
-  facts.limits.eos_token_ids = {end_of_text};
-  facts.vocab_size = test_vocab_size;
+  auto facts = byte_service();
   facts.queue = queue;
   facts.observer = observer;
   facts.copy = copy;
@@ -214,6 +211,23 @@ service make_service(const request_queue& queue, const meter& observer, const re
 std::shared_ptr<const tokenizer> byte_words() {
   static const auto words = load_byte_words();
   return words;
+}
+
+service byte_service() {
+  service facts;
+  facts.model_name = "byte-echo";
+  facts.words = byte_words();
+  auto chat = chat_template::load(TROUPE_DEMO_MODEL);
+  if (!chat) throw std::runtime_error(chat.error().message);
+  facts.chat = std::make_shared<const chat_template>(*std::move(chat));
+  facts.limits.vocab_size = facts.words->vocab_size();
+  facts.grammars = std::make_shared<const grammar_compiler>(
+      facts.words, std::vector<token_id>{end_of_text}, facts.limits.vocab_size);
+  facts.limits.max_model_len = 100'000;
+  facts.limits.num_pages = 10'000;
+  facts.limits.eos_token_ids = {end_of_text};
+  facts.vocab_size = test_vocab_size;
+  return facts;
 }
 
 struct net_stage::state {

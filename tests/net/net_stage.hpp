@@ -18,12 +18,16 @@ namespace troupe::test {
 inline constexpr token_id end_of_text = 256;
 inline constexpr std::uint32_t test_vocab_size = 260;  // two ids more than the tokenizer knows
 std::shared_ptr<const tokenizer> byte_words();
+// What readers of bodies need to know of a server: this tokenizer, Qwen2.5's chat template. No
+// actors.
+service byte_service();
 
 // What the engine does, and what happened to it. Set before the request.
 struct engine_script {
   std::atomic<int> pace_ms{0};          // between tokens; 0: all at once
   std::atomic<int> tokens_per_turn{1};  // with a pace
   std::atomic<int> eos_after{-1};       // this many tokens, then end_of_text
+  std::string answer;  // if not empty: what it says instead of the prompt, then end_of_text
   std::atomic<int> fail_after{-1};
   std::atomic<int> time_out_after{-1};
   std::atomic<int> die_after{-1};  // the actor itself

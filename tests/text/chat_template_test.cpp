@@ -43,8 +43,8 @@ TEST_CASE("the default system text is read from the template, everything else mu
     REQUIRE(chat);
     const auto text = chat->render(*hi, {}, false);
     REQUIRE(text);
-    CHECK(*text == std::string("<|im_start|>system\n") + other +
-                       "<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
+    CHECK(text->text == std::string("<|im_start|>system\n") + other +
+                            "<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
   }
   CHECK(chat_template::recognise(official + "\n\n").error().code == error_code::unsupported);
   CHECK(!chat_template::recognise(with("it's")));
@@ -69,8 +69,8 @@ std::string render(std::string_view messages, std::string_view tools = "null") {
   REQUIRE(chat);
   const auto text = chat->render(*parse_json(messages), *parse_json(tools), false);
   if (!text) return text.error().message;
-  const std::size_t after_system = text->find("<|im_end|>\n") + 11;
-  return text->substr(after_system);
+  const std::size_t after_system = text->text.find("<|im_end|>\n") + 11;
+  return text->text.substr(after_system);
 }
 
 TEST_CASE("conversations are rendered or refused") {

@@ -78,8 +78,19 @@ TEST_CASE("recorded conversations render to Qwen2.5's prompt") {
       continue;
     }
     REQUIRE_MESSAGE(text, (text ? std::string() : text.error().message));
-    CHECK(*text == string_of(row, "rendered"));
-    CHECK(qwen()->encode(*text) == ids_of(row, "ids"));
+    CHECK(text->text == string_of(row, "rendered"));
+    CHECK(qwen()->encode(text->text) == ids_of(row, "ids"));
+    // Added tokens that the conversation spells are text; Hugging Face makes tokens of them.
+    const bool has_tag_in_call = string_of(row, "id") == "c030";
+    if (has_tag_in_call) {
+      const auto ids = qwen()->encode_parts(text->text, text->own);
+      CHECK(qwen()->decode(ids, false) == text->text);
+      CHECK(ids.size() > ids_of(row, "ids").size());
+      continue;
+    }
+    constexpr std::string_view as_text = "ids_safe_user_specials_as_text";
+    const auto safe = ids_of(row, row.find(as_text) == nullptr ? "ids" : as_text);
+    CHECK(qwen()->encode_parts(text->text, text->own) == safe);
   }
 }
 

@@ -227,8 +227,8 @@ language language_pool::make_both(std::vector<language> parts) {
   fresh.what = kind::both;
   fresh.nullable = nullable;
   fresh.plain = false;
-  fresh.finite = std::any_of(parts.begin(), parts.end(),
-                             [&](language part) { return nodes_[part].finite; });
+  fresh.finite =
+      std::any_of(parts.begin(), parts.end(), [&](language part) { return nodes_[part].finite; });
   fresh.parts = std::move(parts);
   return intern(std::move(fresh));
 }
