@@ -79,7 +79,7 @@ export class TurnView {
   #drawAnswer() {
     const { content, state, json } = this.#turn;
     const isRunning = state === "running";
-    if (content === "" && isRunning) return this.#drawWaiting();
+    if (content === "") return isRunning ? this.#drawWaiting() : undefined;
     if (json) return this.#drawJson(isRunning ? content : prettyJson(content) ?? content);
     if (this.#stream === null) {
       this.#body.replaceChildren();

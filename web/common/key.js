@@ -21,6 +21,11 @@ export function keepKey(key) {
   }
 }
 
+// A WebSocket carries no headers from a browser: its key is an offered subprotocol.
+export function keyProtocols(key) {
+  return key ? ["troupe", `troupe.key.${key}`] : [];
+}
+
 export function keyHeaders(key) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }

@@ -9,6 +9,7 @@ import path from "node:path";
 import { chatScenarios } from "./chat_scenarios.mjs";
 import { dashboardScenarios } from "./dashboard_scenarios.mjs";
 import { takePictures } from "./pictures.mjs";
+import { realScenarios } from "./real_scenarios.mjs";
 
 const [url, modules, pictures] = process.argv.slice(2);
 const { chromium } = createRequire(path.join(modules, "x"))("playwright-core");
@@ -38,12 +39,13 @@ async function newPage(options = {}) {
   return { page, url, wrongs, close };
 }
 
+// A scenario gives nothing, or why it was skipped.
 async function runScenario([name, scenario, options]) {
   const stage = await newPage(options);
   try {
-    await scenario(stage);
+    const skipped = await scenario(stage);
     if (stage.wrongs.length > 0) throw new Error(stage.wrongs.join("\n"));
-    console.log(`ok: ${name}`);
+    console.log(skipped ? `${skipped}: ${name}` : `ok: ${name}`);
     return true;
   } catch (error) {
     console.log(`FAILED: ${name}\n${error.stack}\n${stage.wrongs.join("\n")}`);
@@ -57,7 +59,7 @@ if (pictures) {
   await takePictures(newPage, pictures);
 } else {
   let num_failed = 0;
-  const all = [...chatScenarios, ...dashboardScenarios];
+  const all = [...chatScenarios, ...dashboardScenarios, ...realScenarios];
   for (const scenario of all.filter(([name]) => name.includes(process.env.SCENARIO ?? "")))
     if (!await runScenario(scenario)) ++num_failed;
   process.exitCode = num_failed > 0 ? 1 : 0;

@@ -3,13 +3,15 @@ import assert from "node:assert/strict";
 import { checkContrast, checkNames } from "./checks.mjs";
 
 // Requests one after the other on `width` connections until stop() is called.
-export function load(url, width) {
+export function load(url, width, max_tokens = 80) {
   let goes_on = true;
-  const body = JSON.stringify({ prompt: "Tell me a story.", max_tokens: 80, ignore_eos: true });
   const headers = { "Content-Type": "application/json" };
-  const one = async () => {
-    while (goes_on)
+  const one = async (_, i) => {
+    for (let n = 0; goes_on; ++n) {
+      const prompt = `${"Tell me a story about the sea, please. ".repeat(4)} ${i % 3} ${n}`;
+      const body = JSON.stringify({ prompt, max_tokens, ignore_eos: true });
       await (await fetch(`${url}generate`, { method: "POST", headers, body })).text();
+    }
   };
   const all = Promise.all(Array.from({ length: width }, one));
   return { stop: () => ((goes_on = false), all) };
