@@ -9,6 +9,7 @@
 #include <chrono>
 #include <utility>
 
+#include "net/error_style.hpp"
 #include "net/http_session.hpp"
 #include "net/server_log.hpp"
 
@@ -34,7 +35,8 @@ const std::string& too_many_connections() {
   static const std::string bytes = [] {
     auto response = to_response({.status = 503,
                                  .message = "too many connections from this address",
-                                 .code = "too_many_connections"});
+                                 .code = "too_many_connections"},
+                                error_style::openai);
     return serialise_head(response, {.keep_alive = false}) + response.body;
   }();
   return bytes;
