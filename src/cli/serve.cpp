@@ -82,6 +82,8 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.defaults.repetition_penalty =
       plan.defaults.repetition_penalty.value_or(facts.defaults.repetition_penalty);
   facts.limits = plan.limits;
+  facts.grammars = std::make_shared<const grammar_compiler>(plan.words, plan.limits.eos_token_ids,
+                                                            plan.limits.vocab_size);
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
   facts.start_time = std::time(nullptr);

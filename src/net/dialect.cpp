@@ -10,6 +10,7 @@
 #include "net/dialects/chat.hpp"
 #include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
+#include "net/dialects/messages.hpp"
 #include "net/dialects/responses.hpp"
 #include "net/dialects/tgi.hpp"
 #include "net/gate.hpp"
@@ -37,13 +38,24 @@ std::string draw_unique() {
 
 planned_call read_body(const dialect& how, const std::string& body, body_context context) {
   auto plan = how.read(body, context);
-  if (plan && plan->structure) {
-    auto bound = compile_constraint(*plan->structure, context.facts);
-    for (std::size_t i = 0; bound && i < plan->orders.size(); ++i)
-      plan->orders[i].request.constraint = *bound;
-    if (!bound) plan = bound.error();
-  }
   return {std::move(plan), context.style};
+}
+
+planned_call bind(planned_call planned, const service& facts) {
+  auto& plan = planned.plan;
+  auto bound = compile_constraint(*plan->structure, facts);
+  for (std::size_t i = 0; bound && i < plan->orders.size(); ++i)
+    plan->orders[i].request.constraint = *bound;
+  if (!bound) plan = bound.error();
+  return planned;
+}
+
+// Short work is done at once; what is long would stop every other connection of this thread.
+asio::awaitable<planned_call> run(const call& who, bool is_short,
+                                  std::function<planned_call()> work) {
+  if (is_short) co_return work();
+  co_return co_await run_off_strand<planned_call>(who.house.text_threads, who.home.strand,
+                                                  std::move(work));
 }
 
 }  // namespace
@@ -55,6 +67,7 @@ std::span<const dialect> all_dialects() {
       dialect{"/v1/completions", error_style::openai, &read_completions_body},
       dialect{"/v1/chat/completions", error_style::openai, &read_chat_body},
       dialect{"/v1/responses", error_style::openai, &read_responses_body},
+      dialect{"/v1/messages", error_style::anthropic, &read_messages_body},
   };
   return table;
 }
@@ -76,13 +89,17 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
                        .stored = &who.house.responses,
                        .owner = who.client.cache_salt,
                        .style = how.style};
-  if (body.size() <= who.house.options.max_inline_body_bytes)
-    co_return read_body(how, body, std::move(context));
-  std::function<planned_call()> work = [&how, &body, &context] {
+  std::function<planned_call()> read = [&how, &body, &context] {
     return read_body(how, body, context);
   };
-  co_return co_await run_off_strand<planned_call>(who.house.text_threads, who.home.strand,
-                                                  std::move(work));
+  bool is_short = body.size() <= who.house.options.max_inline_body_bytes;
+  auto planned = co_await run(who, is_short, std::move(read));
+  if (!planned.plan || !planned.plan->structure) co_return planned;
+  // Even a short schema may take its time.
+  std::function<planned_call()> compile = [&planned, &facts] {
+    return bind(std::move(planned), facts);
+  };
+  co_return co_await run(who, false, std::move(compile));
 }
 
 asio::awaitable<std::optional<http_error>> charge(const call& who, const answer_plan& plan) {

@@ -118,8 +118,9 @@ std::string_view reason_phrase(int status) {
 std::string serialise_head(const http_response& response, head_options options) {
   std::string out;
   append_status_line(out, response.status);
-  // A 204 has no content, so it may not say how long that is.
-  if (response.status != 204) {
+  // A 204 has no content, so it may not say how long that is; and what is said about the body of a
+  // 304 would be taken for that of the copy.
+  if (response.status != 204 && response.status != 304) {
     append_header(out, "Content-Type", response.content_type);
     append_header(out, "Content-Length", std::to_string(response.body.size()));
   }

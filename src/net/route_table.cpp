@@ -1,23 +1,30 @@
 #include "net/route_table.hpp"
 
 #include <array>
+#include <vector>
 
 #include "net/routes/routes.hpp"
+#include "net/web_files.hpp"
 
 namespace troupe {
 
 std::span<const route> all_routes() {
-  static constexpr std::array table{
+  static constexpr std::array own{
       route{"POST", "/generate", true, &answer_dialect},
       route{"POST", "/generate_stream", true, &answer_dialect, error_style::tgi},
       route{"POST", "/v1/completions", true, &answer_dialect},
       route{"POST", "/v1/chat/completions", true, &answer_dialect},
       route{"POST", "/v1/responses", true, &answer_dialect},
+      route{"GET", "/v1/responses", false, &answer_responses_socket},
       route{"GET", "/v1/responses/{}", false, &answer_response},
       route{"DELETE", "/v1/responses/{}", false, &delete_response},
       route{"GET", "/v1/responses/{}/input_items", false, &answer_response_input},
+      route{"POST", "/v1/messages", true, &answer_dialect, error_style::anthropic},
+      route{"POST", "/v1/messages/count_tokens", true, &answer_count_tokens,
+            error_style::anthropic},
       route{"GET", "/ws", false, &answer_websocket},
       route{"GET", "/v1/models", false, &answer_models},
+      route{"GET", "/v1/models/{}", false, &answer_model},
       route{"POST", "/tokenize", true, &answer_tokenize},
       route{"POST", "/detokenize", true, &answer_detokenize},
       route{"GET", "/health", false, &answer_health},
@@ -25,10 +32,13 @@ std::span<const route> all_routes() {
       route{"GET", "/metrics", false, &answer_metrics},
       route{"GET", "/version", false, &answer_version},
       route{"GET", "/server_info", false, &answer_server_info},
-      route{"GET", "/", false, &answer_page},
-      route{"GET", "/page.js", false, &answer_page},
-      route{"GET", "/style.css", false, &answer_page},
   };
+  // The pages' files are routes like all others.
+  static const std::vector<route> table = [] {
+    std::vector<route> all(own.begin(), own.end());
+    for (auto& file : web_files()) all.push_back({"GET", file.path, false, &answer_page});
+    return all;
+  }();
   return table;
 }
 

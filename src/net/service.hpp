@@ -14,6 +14,7 @@
 #include "core/memory_plan.hpp"
 #include "core/sampling.hpp"
 #include "text/chat_template.hpp"
+#include "text/grammar/grammar.hpp"
 #include "text/tokenizer.hpp"
 
 namespace troupe {
@@ -22,7 +23,8 @@ struct service {
   std::string model_name;  // as clients write it in "model"
   std::shared_ptr<const tokenizer> words;
   std::shared_ptr<const chat_template> chat;  // null: the model has no chat template that we know
-  sampling_params defaults;                   // for what a request leaves out
+  std::shared_ptr<const grammar_compiler> grammars;
+  sampling_params defaults;  // for what a request leaves out
   engine_limits limits;
   std::uint32_t vocab_size = 0;  // width of the logits: ids in requests stay below
   std::uint64_t seed = 0;        // of the seeds drawn for requests without one

@@ -1,4 +1,4 @@
-// The web page's files, carried inside the program (tools/embed.py writes them from web/).
+// The web pages' files, carried inside the program (tools/embed.py writes them from web/).
 #pragma once
 #include <span>
 #include <string_view>
@@ -6,7 +6,8 @@
 namespace troupe {
 
 struct web_file {
-  std::string_view name;  // "index.html"
+  std::string_view path;  // "/", "/dashboard", "/chat/app.js"
+  std::string_view etag;  // with its quotes; another text has another one
   std::string_view bytes;
 };
 

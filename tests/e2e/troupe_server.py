@@ -14,6 +14,8 @@ DEMO = ROOT / "models" / "demo"
 BINARY = os.environ.get("TROUPE_BINARY", str(ROOT / "build" / "src" / "troupe"))
 # Sanitizers slow everything down; the promises stay, the patience grows.
 PATIENCE = float(os.environ.get("TROUPE_PATIENCE", "1"))
+# What configures the tests must not configure the server.
+PLAIN_ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TROUPE_")}
 
 
 class Server:
@@ -23,7 +25,7 @@ class Server:
         self.command = [BINARY, "serve", str(model), "--port", "0", *map(str, flags)]
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(self.command, env=PLAIN_ENVIRONMENT, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True)
         self.log = []
         for line in self.process.stdout:

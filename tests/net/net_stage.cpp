@@ -220,6 +220,9 @@ service byte_service() {
   auto chat = chat_template::load(TROUPE_DEMO_MODEL);
   if (!chat) throw std::runtime_error(chat.error().message);
   facts.chat = std::make_shared<const chat_template>(*std::move(chat));
+  facts.limits.vocab_size = facts.words->vocab_size();
+  facts.grammars = std::make_shared<const grammar_compiler>(
+      facts.words, std::vector<token_id>{end_of_text}, facts.limits.vocab_size);
   facts.limits.max_model_len = 100'000;
   facts.limits.num_pages = 10'000;
   facts.limits.eos_token_ids = {end_of_text};

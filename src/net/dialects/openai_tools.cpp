@@ -6,16 +6,7 @@
 namespace troupe {
 namespace {
 
-constexpr std::size_t max_tools = 128;
 constexpr std::size_t max_name_bytes = 64;
-
-bool is_fine_name(std::string_view name) {
-  auto is_fine = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           c == '-' || c == '.';
-  };
-  return !name.empty() && name.size() <= max_name_bytes && std::ranges::all_of(name, is_fine);
-}
 
 struct one_tool {
   structured_tool facts;
@@ -34,7 +25,7 @@ json_value show(const json_object& members) {
 one_tool read_function(const json_value& value, body_fields& function, const std::string& path) {
   one_tool tool;
   auto name = function.text("name");
-  if (!name || !is_fine_name(*name))
+  if (!name || !is_tool_name(*name))
     function.refuse("name", path + ".name must be 1 to 64 letters, digits, '_', '-' or '.'");
   function.text("description");
   tool.facts.is_strict = function.flag("strict", false);
@@ -116,22 +107,36 @@ tool_choice read_choice(body_fields& fields, nesting form) {
 std::optional<structured_request> make_structure(std::vector<structured_tool> tools,
                                                  const tool_choice& choice, bool may_repeat,
                                                  body_fields& fields) {
-  structured_request ask{.kind = structure_kind::tool_calls, .may_repeat = may_repeat};
-  ask.must_call = choice.kind == choice_kind::required || choice.kind == choice_kind::named;
-  ask.field = ask.must_call ? "tool_choice" : "tools";
-  if (choice.kind == choice_kind::named) {
+  bool is_named = choice.kind == choice_kind::named;
+  if (is_named) {
     std::erase_if(tools, [&](auto& tool) { return tool.name != choice.name; });
     if (tools.empty())
       fields.refuse("tool_choice", "tool_choice names a function that no tool has");
-    ask.may_repeat = false;
   }
-  bool is_any_strict = std::ranges::any_of(tools, &structured_tool::is_strict);
-  if (!ask.must_call && !is_any_strict) return std::nullopt;
-  ask.tools = std::move(tools);
-  return ask;
+  bool must_call = is_named || choice.kind == choice_kind::required;
+  return structure_of_calls(std::move(tools), must_call, may_repeat && !is_named);
 }
 
 }  // namespace
+
+bool is_tool_name(std::string_view name) {
+  auto is_fine = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  return !name.empty() && name.size() <= max_name_bytes && std::ranges::all_of(name, is_fine);
+}
+
+std::optional<structured_request> structure_of_calls(std::vector<structured_tool> tools,
+                                                     bool must_call, bool may_repeat) {
+  bool is_any_strict = std::ranges::any_of(tools, &structured_tool::is_strict);
+  if (!must_call && !is_any_strict) return std::nullopt;
+  return structured_request{.kind = structure_kind::tool_calls,
+                            .tools = std::move(tools),
+                            .must_call = must_call,
+                            .may_repeat = may_repeat,
+                            .field = must_call ? "tool_choice" : "tools"};
+}
 
 tool_wishes read_tools(body_fields& fields, nesting form) {
   tool_wishes wishes;

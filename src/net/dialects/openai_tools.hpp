@@ -11,6 +11,9 @@
 
 namespace troupe {
 
+inline constexpr std::size_t max_tools = 128;
+bool is_tool_name(std::string_view name);
+
 struct tool_wishes {
   json_value shown;        // as the template shows them; null: the model is told of none
   bool may_repeat = true;  // parallel_tool_calls
@@ -20,6 +23,10 @@ struct tool_wishes {
   // The answer is looked through for calls.
   bool are_active() const { return !shown.is_null(); }
 };
+
+// What must be enforced of the calls, if anything: a call at all, or the schemas of strict tools.
+std::optional<structured_request> structure_of_calls(std::vector<structured_tool> tools,
+                                                     bool must_call, bool may_repeat);
 
 // tools, tool_choice and parallel_tool_calls. With tool_choice none the model is told of no tools.
 tool_wishes read_tools(body_fields& fields, nesting form);

@@ -10,9 +10,12 @@ class exchange;
 boost::asio::awaitable<void> answer_dialect(exchange& turn);
 // OpenAI's list of models: the one that is served.
 boost::asio::awaitable<void> answer_models(exchange& turn);
+boost::asio::awaitable<void> answer_model(exchange& turn);
 // POST: text to token ids and back, as vLLM takes them.
 boost::asio::awaitable<void> answer_tokenize(exchange& turn);
 boost::asio::awaitable<void> answer_detokenize(exchange& turn);
+// POST: what the body of Anthropic's /v1/messages would cost.
+boost::asio::awaitable<void> answer_count_tokens(exchange& turn);
 // GET and DELETE: a stored answer of the Responses API; GET: what it answered.
 boost::asio::awaitable<void> answer_response(exchange& turn);
 boost::asio::awaitable<void> delete_response(exchange& turn);
@@ -28,6 +31,8 @@ boost::asio::awaitable<void> answer_version(exchange& turn);
 boost::asio::awaitable<void> answer_server_info(exchange& turn);
 // GET: a WebSocket with many generations (docs/websocket.md).
 boost::asio::awaitable<void> answer_websocket(exchange& turn);
+// GET: OpenAI's responses over a WebSocket, one after the other (the same document).
+boost::asio::awaitable<void> answer_responses_socket(exchange& turn);
 // The page for people and its parts: a file of net/web_files.hpp named by the path.
 boost::asio::awaitable<void> answer_page(exchange& turn);
 

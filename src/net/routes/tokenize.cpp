@@ -1,6 +1,7 @@
 #include <functional>
 #include <utility>
 
+#include "net/dialects/messages.hpp"
 #include "net/exchange.hpp"
 #include "net/off_strand.hpp"
 #include "net/routes/routes.hpp"
@@ -33,6 +34,10 @@ asio::awaitable<void> answer_with(exchange& turn, body_to_text work) {
 }  // namespace
 
 asio::awaitable<void> answer_tokenize(exchange& turn) { return answer_with(turn, &tokenize_body); }
+
+asio::awaitable<void> answer_count_tokens(exchange& turn) {
+  return answer_with(turn, &count_tokens_body);
+}
 
 asio::awaitable<void> answer_detokenize(exchange& turn) {
   return answer_with(turn, &detokenize_body);

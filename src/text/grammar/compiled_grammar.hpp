@@ -1,0 +1,46 @@
+// A grammar bound to a vocabulary: the token_constraint that the engine asks.
+#pragma once
+#include "core/token_constraint.hpp"
+#include "text/grammar/mask_maker.hpp"
+#include "text/grammar/parser.hpp"
+#include "text/grammar/vocabulary.hpp"
+
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+namespace troupe::grammar {
+
+// What the states of all answers share. The tables behind it grow on the way, so one lock guards
+// them; a mask takes microseconds.
+class compiled_grammar : public token_constraint,
+                         public std::enable_shared_from_this<compiled_grammar> {
+ public:
+  compiled_grammar(std::shared_ptr<const vocabulary> words, std::vector<token_id> eos,
+                   std::unique_ptr<language_pool> pool, rule_set rules);
+
+  std::unique_ptr<constraint_state> start() const override;
+
+  // The parts that states are made of.
+  thread_set begin() const;
+  bool accept(thread_set& at, std::string_view bytes) const;  // unchanged when it is false
+  bool may_end(const thread_set& at) const;
+  bool may_go_on(const thread_set& at) const;
+  void fill(const thread_set& at, std::span<std::uint32_t> mask) const;
+  // The bytes that must come next, as far as they are certain.
+  std::string forced_bytes(const thread_set& at) const;
+  const vocabulary& words() const { return *words_; }
+  const std::vector<token_id>& eos() const { return eos_; }
+
+ private:
+  bool has_next(const thread_set& at) const;
+
+  std::shared_ptr<const vocabulary> words_;
+  std::vector<token_id> eos_;
+  mutable std::mutex lock_;
+  mutable parser machine_;
+  mutable mask_maker masks_{words_, machine_};
+};
+
+}  // namespace troupe::grammar

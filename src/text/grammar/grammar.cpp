@@ -1,0 +1,153 @@
+#include "text/grammar/grammar.hpp"
+
+#include "text/grammar/compiled_grammar.hpp"
+#include "text/grammar/json_rules.hpp"
+#include "text/grammar/regex.hpp"
+#include "text/grammar/schema_rules.hpp"
+#include "text/grammar/tool_call_grammar.hpp"
+#include "text/utf8.hpp"
+
+#include <algorithm>
+
+namespace troupe {
+
+using namespace grammar;
+
+namespace {
+
+std::u32string decoded(std::string_view text) {
+  std::u32string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const utf8_char c = read_utf8(text, at);
+    out += c.code_point;
+    at += c.num_bytes;
+  }
+  return out;
+}
+
+// One terminal is the whole grammar.
+rule_set text_rules(language_pool& pool, language words) {
+  rule_set rules;
+  value_rule root;
+  root.scalars = pool.concat(words, pool.tag(label::value));
+  root.how = spelling::text;
+  rules.values.push_back(std::move(root));
+  rules.root = 0;
+  return rules;
+}
+
+}  // namespace
+
+grammar_compiler::grammar_compiler(std::shared_ptr<const tokenizer> words,
+                                   std::vector<token_id> eos, std::uint32_t vocab_size)
+    : tokenizer_(words),
+      words_(std::make_shared<const vocabulary>(std::move(words), vocab_size)),
+      eos_(std::move(eos)) {
+  const auto beyond = [&](token_id token) {
+    return token < 0 || static_cast<std::uint32_t>(token) >= words_->size();
+  };
+  std::erase_if(eos_, beyond);
+}
+
+grammar_compiler::~grammar_compiler() = default;
+
+outcome<token_constraint_ptr> grammar_compiler::any_json() const {
+  auto pool = std::make_unique<language_pool>();
+  rule_set rules;
+  rules.root = add_any_value(*pool, rules);
+  return token_constraint_ptr(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+}
+
+outcome<token_constraint_ptr> grammar_compiler::any_json_object() const {
+  auto pool = std::make_unique<language_pool>();
+  rule_set rules;
+  const value_index any = add_any_value(*pool, rules);
+  rules.root = static_cast<value_index>(rules.values.size());
+  value_rule root;
+  root.containers = {rules.values[any].containers[1]};
+  rules.values.push_back(std::move(root));
+  return token_constraint_ptr(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+}
+
+outcome<token_constraint_ptr> grammar_compiler::json_schema(const troupe::json_value& schema,
+                                                            const schema_options& options) const {
+  auto pool = std::make_unique<language_pool>();
+  rule_set rules;
+  rules.blanks = static_cast<whitespace>(options.whitespace);
+  const auto root = add_schema(*pool, rules, schema, options.strict);
+  if (!root) return root.error();
+  rules.root = *root;
+  return token_constraint_ptr(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+}
+
+outcome<token_constraint_ptr> grammar_compiler::regex(std::string_view pattern) const {
+  auto pool = std::make_unique<language_pool>();
+  const auto words = match_language(*pool, pattern);
+  if (!words) {
+    failure why = words.error();
+    why.message = "regex " + why.message;
+    why.field = "regex";
+    return why;
+  }
+  if (!pool->is_live(*words)) {
+    return failure{error_code::invalid_argument, "regex matches no text at all", "regex"};
+  }
+  rule_set rules = text_rules(*pool, *words);
+  return token_constraint_ptr(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+}
+
+outcome<token_constraint_ptr> grammar_compiler::choice(
+    const std::vector<std::string>& texts) const {
+  if (texts.empty()) {
+    return failure{error_code::invalid_argument, "choice is empty, expected at least one text",
+                   "choice"};
+  }
+  auto pool = std::make_unique<language_pool>();
+  std::vector<std::pair<std::u32string, language>> words;
+  for (const std::string& text : texts) {
+    if (!is_utf8(text)) {
+      return failure{error_code::invalid_argument, "choice holds a text that is not UTF-8",
+                     "choice"};
+    }
+    words.emplace_back(decoded(text), empty_word);
+  }
+  rule_set rules = text_rules(*pool, pool->words(words));
+  return token_constraint_ptr(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+}
+
+outcome<token_constraint_ptr> grammar_compiler::tool_calls(
+    const std::vector<tool_definition>& tools, const tool_choice& wanted) const {
+  const auto open = tokenizer_->find_added("<tool_call>");
+  const auto close = tokenizer_->find_added("</tool_call>");
+  if (!open || !close) {
+    return failure{error_code::unsupported, "the model's vocabulary has no token <tool_call>",
+                   "tools"};
+  }
+  tool_tokens tokens{*open, *close, {}};
+  for (std::uint32_t i = 0; i < tokenizer_->vocab_size(); ++i) {
+    if (words_->bytes(static_cast<token_id>(i)) == "\n") {
+      tokens.newline.push_back(static_cast<token_id>(i));
+    }
+  }
+  auto pool = std::make_unique<language_pool>();
+  const bool is_named = wanted.how == tool_choice::mode::named;
+  auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string());
+  if (!rules) return rules.error();
+  auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
+  std::shared_ptr<compiled_grammar> text;
+  if (wanted.how == tool_choice::mode::automatic) {
+    auto text_pool = std::make_unique<language_pool>();
+    rule_set text_rule = text_rules(*text_pool, text_without_tag(*text_pool));
+    text = std::make_shared<compiled_grammar>(words_, eos_, std::move(text_pool),
+                                              std::move(text_rule));
+  }
+  return token_constraint_ptr(std::make_shared<tool_call_grammar>(
+      std::move(text), std::move(call), std::move(tokens), wanted.parallel));
+}
+
+}  // namespace troupe

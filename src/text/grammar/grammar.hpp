@@ -1,0 +1,73 @@
+// Grammars for answers: JSON, a JSON schema, a regular expression, a list of texts. Compiling looks
+// at no token; masks are made when an answer gets there. What cannot be enforced exactly is
+// refused.
+#pragma once
+#include "core/outcome.hpp"
+#include "core/token_constraint.hpp"
+#include "text/json.hpp"
+#include "text/tokenizer.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe {
+
+namespace grammar {
+class vocabulary;
+}
+
+struct schema_options {
+  // Blanks between the parts of a value: none, one space or one indented line (`bounded`), none at
+  // all (`compact`), or as many as the model likes (`any`).
+  enum class blanks : std::uint8_t { bounded, compact, any };
+  blanks whitespace = blanks::bounded;
+  bool strict = false;  // additionalProperties are forbidden where a schema does not name them
+};
+
+struct tool_definition {
+  std::string name;
+  json_value parameters;  // a JSON schema
+  bool strict = false;    // as in schema_options
+};
+
+struct tool_choice {
+  enum class mode : std::uint8_t {
+    automatic,  // text, calls, or both
+    required,   // at least one call, no text
+    named,      // calls of one tool, no text
+  };
+  mode how = mode::automatic;
+  std::string name;  // of the tool that is `named`
+  bool parallel = true;
+};
+
+// Safe to share among threads.
+class grammar_compiler {
+ public:
+  // `vocab_size` is the width of the logits, at least that of `words`.
+  grammar_compiler(std::shared_ptr<const tokenizer> words, std::vector<token_id> eos,
+                   std::uint32_t vocab_size);
+  ~grammar_compiler();
+
+  outcome<token_constraint_ptr> any_json() const;
+  outcome<token_constraint_ptr> any_json_object() const;
+  // The failure's field is the JSON pointer of what is wrong in the schema.
+  outcome<token_constraint_ptr> json_schema(const json_value& schema,
+                                            const schema_options& options = {}) const;
+  // The whole answer matches, from its first character to its last.
+  outcome<token_constraint_ptr> regex(std::string_view pattern) const;
+  outcome<token_constraint_ptr> choice(const std::vector<std::string>& texts) const;
+  // Calls are written between the tokens <tool_call> and </tool_call>, which the vocabulary needs.
+  outcome<token_constraint_ptr> tool_calls(const std::vector<tool_definition>& tools,
+                                           const tool_choice& wanted = {}) const;
+
+ private:
+  std::shared_ptr<const tokenizer> tokenizer_;
+  std::shared_ptr<const grammar::vocabulary> words_;
+  std::vector<token_id> eos_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,140 @@
+#include "text/grammar/number_language.hpp"
+
+namespace troupe::grammar {
+namespace {
+
+constexpr std::uint32_t free_digits = 20;
+
+}  // namespace
+
+language number_languages::whole(std::uint32_t min_digits, std::uint32_t max_digits) {
+  const language longer =
+      pool_.concat(digit('1'), pool_.repeat(digit(), min_digits < 2 ? 0 : min_digits - 1,
+                                            max_digits == unbounded ? unbounded : max_digits - 1));
+  return min_digits > 1 ? longer : pool_.any_of({digit('0', '0'), longer});
+}
+
+language number_languages::fraction(std::uint32_t max_digits) {
+  return pool_.optional(pool_.concat(word("."), pool_.repeat(digit(), 1, max_digits)));
+}
+
+language number_languages::not_zero() {
+  const language rest = pool_.repeat(pool_.set({{0, last_symbol}}), 0, unbounded);
+  const language zeros = pool_.repeat(pool_.any_of({digit('0', '0'), word(".")}), 0, unbounded);
+  return pool_.concat({zeros, digit('1'), rest});
+}
+
+// Negative numbers are the spellings of their magnitudes after a minus, zero excluded.
+language number_languages::signed_pair(language positive, language negative) {
+  return pool_.any_of({positive, pool_.concat(word("-"), pool_.both(negative, not_zero()))});
+}
+
+language number_languages::any() {
+  const language sign = pool_.optional(pool_.any_of({word("+"), word("-")}));
+  const language exponent = pool_.optional(
+      pool_.concat({pool_.any_of({word("e"), word("E")}), sign, pool_.repeat(digit(), 1, 3)}));
+  const language magnitude = pool_.concat({whole(1, free_digits), fraction(free_digits), exponent});
+  // "-0e1" would be a negative zero, too: the mantissa decides.
+  const language negative = pool_.concat(
+      pool_.both(pool_.concat(whole(1, free_digits), fraction(free_digits)), not_zero()), exponent);
+  return pool_.any_of({magnitude, pool_.concat(word("-"), negative)});
+}
+
+language number_languages::integers(std::uint32_t max_whole) {
+  return signed_pair(whole(1, max_whole), whole(1, max_whole));
+}
+
+language number_languages::plain(std::uint32_t max_whole, std::uint32_t max_fraction) {
+  const language magnitude = pool_.concat(whole(1, max_whole), fraction(max_fraction));
+  return signed_pair(magnitude, magnitude);
+}
+
+// Digit strings of the same length that are above (or below) `digits`, then anything; or equal to
+// it, then `equal_tail`.
+language number_languages::digits_compared(const std::string& digits, bool above,
+                                           language equal_tail) {
+  language out = equal_tail;
+  const language free_tail = fraction(unbounded);
+  for (std::size_t i = digits.size(); i > 0; --i) {
+    const char d = digits[i - 1];
+    language differs = no_word;
+    const char lowest = i == 1 ? '1' : '0';
+    if (above && d < '9') differs = digit(static_cast<char>(d + 1), '9');
+    if (!above && d > lowest) differs = digit(lowest, static_cast<char>(d - 1));
+    const auto later = static_cast<std::uint32_t>(digits.size() - i);
+    out = pool_.any_of({pool_.concat({differs, pool_.repeat(digit(), later, later), free_tail}),
+                        pool_.concat(word(digits.substr(i - 1, 1)), out)});
+  }
+  return out;
+}
+
+// What may follow an equal whole part, from the point on.
+language number_languages::fraction_compared(const std::string& digits, bool above, bool strict) {
+  const language more = pool_.repeat(digit(), 0, unbounded);
+  const language zeros = pool_.repeat(digit('0', '0'), 0, unbounded);
+  const language positive = pool_.concat({zeros, digit('1'), more});
+  language out = above ? (strict ? positive : more) : (strict ? no_word : zeros);
+  // A shorter fraction is smaller: `digits` ends with no zero.
+  for (std::size_t i = digits.size(); i > 0; --i) {
+    const char d = digits[i - 1];
+    language differs = no_word;
+    if (above && d < '9') differs = digit(static_cast<char>(d + 1), '9');
+    if (!above && d > '0') differs = digit('0', static_cast<char>(d - 1));
+    std::vector<language> parts{pool_.concat(differs, more),
+                                pool_.concat(word(digits.substr(i - 1, 1)), out)};
+    if (!above) parts.push_back(empty_word);
+    out = pool_.any_of(std::move(parts));
+  }
+  // A point needs a digit after it; without one the fraction is zero.
+  const language some_digit =
+      pool_.concat(digit(), pool_.repeat(pool_.set({{0, last_symbol}}), 0, unbounded));
+  language with_point = pool_.concat(word("."), pool_.both(out, some_digit));
+  const bool none_fits = pool_.has_empty_word(out);
+  return none_fits ? pool_.optional(with_point) : with_point;
+}
+
+language number_languages::magnitude_compared(const decimal& bound, bool above, bool strict) {
+  std::string whole_part = bound.whole();
+  const language tail = fraction_compared(bound.fraction(), above, strict);
+  const auto size = static_cast<std::uint32_t>(whole_part.size());
+  if (size == 0) {  // the bound is below one
+    const language small = pool_.concat(word("0"), tail);
+    const language large = pool_.concat(
+        pool_.concat(digit('1'), pool_.repeat(digit(), 0, unbounded)), fraction(unbounded));
+    return above ? pool_.any_of({small, large}) : small;
+  }
+  const language same = digits_compared(whole_part, above, tail);
+  if (above) {
+    return pool_.any_of({same, pool_.concat(whole(size + 1, unbounded), fraction(unbounded))});
+  }
+  std::vector<language> parts{same, pool_.concat(word("0"), fraction(unbounded))};
+  if (size > 1) parts.push_back(pool_.concat(whole(1, size - 1), fraction(unbounded)));
+  return pool_.any_of(std::move(parts));
+}
+
+language number_languages::at_least(const number_bound& bound) {
+  const language magnitude = pool_.concat(whole(1, unbounded), fraction(unbounded));
+  if (bound.value.negative) {
+    return signed_pair(magnitude, magnitude_compared(bound.value, false, bound.exclusive));
+  }
+  return magnitude_compared(bound.value, true, bound.exclusive);
+}
+
+language number_languages::at_most(const number_bound& bound) {
+  const language magnitude = pool_.concat(whole(1, unbounded), fraction(unbounded));
+  if (bound.value.negative) {
+    return signed_pair(no_word, magnitude_compared(bound.value, true, bound.exclusive));
+  }
+  return signed_pair(magnitude_compared(bound.value, false, bound.exclusive), magnitude);
+}
+
+language number_languages::equal(const decimal& value) {
+  return pool_.both(at_least({value, false}), at_most({value, false}));
+}
+
+language number_languages::multiples(std::uint32_t numerator, std::uint32_t decimals) {
+  const language magnitudes = pool_.multiples(numerator, decimals);
+  return signed_pair(magnitudes, magnitudes);
+}
+
+}  // namespace troupe::grammar

@@ -1,0 +1,301 @@
+#include "text/grammar/parser.hpp"
+
+#include <algorithm>
+
+namespace troupe::grammar {
+namespace {
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+  hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
+  return hash ^ (hash >> 31U);
+}
+
+frame_ptr make_frame(frame f) {
+  std::uint64_t hash = mix(f.parent ? f.parent->hash : 0x1234567, f.rule);
+  hash = mix(mix(hash, f.position), f.count);
+  f.hash = mix(hash, f.seen ? f.seen->hash : 0);
+  return std::make_shared<const frame>(std::move(f));
+}
+
+frame_ptr counted(const frame& from, std::uint32_t position) {
+  frame next = from;
+  next.position = position;
+  ++next.count;
+  return make_frame(std::move(next));
+}
+
+std::shared_ptr<const seen_keys> remember(const std::shared_ptr<const seen_keys>& before,
+                                          std::string spelled) {
+  seen_keys fresh;
+  fresh.hash = before ? before->hash : 0;
+  fresh.size = before ? before->size + 1 : 1;
+  std::uint64_t own = 0xCBF29CE4;
+  for (const char c : spelled) own = mix(own, static_cast<unsigned char>(c));
+  fresh.hash += own;  // the order of keys does not matter
+  fresh.spelled = std::move(spelled);
+  fresh.before = before;
+  return std::make_shared<const seen_keys>(std::move(fresh));
+}
+
+bool is_seen(const seen_keys* seen, std::string_view spelled) {
+  for (; seen != nullptr; seen = seen->before.get()) {
+    if (seen->spelled == spelled) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void thread_set::add(thread fresh) {
+  const auto same = [&](const thread& old) {
+    return old.at == fresh.at && old.owner->hash == fresh.owner->hash && old.key == fresh.key;
+  };
+  if (std::any_of(threads.begin(), threads.end(), same)) return;
+  if (threads.size() < parser::max_threads) threads.push_back(std::move(fresh));
+}
+
+language blanks_language(language_pool& pool, whitespace kind) {
+  const language space = pool.one(outside(' '));
+  if (kind == whitespace::compact) return empty_word;
+  if (kind == whitespace::any) {
+    const language blank = pool.any_of(
+        {space, pool.one(outside('\t')), pool.one(outside('\n')), pool.one(outside('\r'))});
+    return pool.repeat(blank, 0, unbounded);
+  }
+  const language indent = pool.repeat(pool.any_of({space, pool.one(outside('\t'))}), 0, 20);
+  return pool.any_of({empty_word, space, pool.concat(pool.one(outside('\n')), indent)});
+}
+
+parser::parser(std::unique_ptr<language_pool> pool, rule_set rules)
+    : pool_(std::move(pool)), rules_(std::move(rules)) {
+  root_ = make_frame({});
+  blanks_ = blanks_language(*pool_, rules_.blanks);
+  const language space = pool_->one(outside(' '));
+  const language after_colon =
+      rules_.blanks == whitespace::bounded ? pool_->optional(space) : blanks_;
+  colon_ = pool_->concat(pool_->one(outside(':')), after_colon);
+  if (rules_.blanks == whitespace::any) colon_ = pool_->concat(blanks_, colon_);
+}
+
+void parser::add(const frame_ptr& owner, language terminal, spelling how, thread_set& out) const {
+  if (terminal == no_word) return;
+  out.add({owner, byte_automaton::start(terminal, how), {}, false});
+}
+
+thread_set parser::start() {
+  thread_set out;
+  enter(rules_.root, root_, out);
+  return out;
+}
+
+bool parser::can_nest(const frame_ptr& parent, container_index c) const {
+  return parent->depth + rules_.containers[c].height <= rules_.max_depth;
+}
+
+void parser::enter(value_index value, const frame_ptr& parent, thread_set& out) {
+  const value_rule& rule = rules_.values[value];
+  add(parent, rule.scalars, rule.how, out);
+  for (const container_index c : rule.containers) {
+    if (!can_nest(parent, c)) continue;
+    const auto& what = rules_.containers[c].what;
+    frame fresh;
+    fresh.rule = c;
+    fresh.parent = parent;
+    fresh.depth = parent->depth + 1;
+    const frame_ptr opened = make_frame(std::move(fresh));
+    if (const auto* framed = std::get_if<framed_rule>(&what)) {
+      add(opened, framed->heads, spelling::canonical, out);
+      continue;
+    }
+    const char bracket = std::holds_alternative<array_rule>(what) ? '[' : '{';
+    const language open =
+        pool_->concat({pool_->one(outside(bracket)), blanks_, pool_->tag(label::opened)});
+    add(opened, open, spelling::json, out);
+  }
+}
+
+// A value within `owner` is complete.
+void parser::resume(const frame_ptr& owner, thread_set& out) {
+  if (owner->rule == unbounded) {
+    out.may_end = true;
+    return;
+  }
+  const auto& what = rules_.containers[owner->rule].what;
+  if (const auto* array = std::get_if<array_rule>(&what)) {
+    const bool more = owner->count < array->max && array->item(owner->count) != no_value;
+    add(owner, separator(']', more, owner->count >= array->min), spelling::json, out);
+  } else if (const auto* object = std::get_if<object_rule>(&what)) {
+    const bool more = choose_keys(*owner, *object).some();
+    add(owner, separator('}', more, may_close(*owner, *object)), spelling::json, out);
+  } else {
+    add(owner, std::get<framed_rule>(what).tail, spelling::json, out);
+  }
+}
+
+void parser::advance(const frame_ptr& owner, std::uint32_t tag, std::string_view key,
+                     thread_set& out) {
+  if (tag == label::value) return resume(owner, out);
+  if (tag == label::closed) return resume(owner->parent, out);
+  const auto& what = rules_.containers[owner->rule].what;
+  if (const auto* array = std::get_if<array_rule>(&what)) {
+    after_array(owner, *array, tag, out);
+  } else if (const auto* object = std::get_if<object_rule>(&what)) {
+    after_object(owner, *object, tag, key, out);
+  } else {
+    enter(std::get<framed_rule>(what).values[tag - label::first_choice], owner, out);
+  }
+}
+
+void parser::after_array(const frame_ptr& owner, const array_rule& rule, std::uint32_t tag,
+                         thread_set& out) {
+  if (tag == label::opened && rule.min == 0) {
+    add(owner, pool_->concat(pool_->one(outside(']')), pool_->tag(label::closed)), spelling::json,
+        out);
+  }
+  const value_index item = rule.item(owner->count);
+  if (item != no_value && owner->count < rule.max) enter(item, counted(*owner, 0), out);
+}
+
+void parser::after_object(const frame_ptr& owner, const object_rule& rule, std::uint32_t tag,
+                          std::string_view key, thread_set& out) {
+  if (tag == label::opened || tag == label::next) {
+    if (tag == label::opened && may_close(*owner, rule)) {
+      add(owner, pool_->concat(pool_->one(outside('}')), pool_->tag(label::closed)), spelling::json,
+          out);
+    }
+    return start_key(owner, rule, out);
+  }
+  const std::uint32_t choice = tag - label::first_choice;
+  const auto num_members = static_cast<std::uint32_t>(rule.members.size());
+  if (choice < num_members) {
+    return enter(rule.members[choice].value, counted(*owner, choice + 1), out);
+  }
+  std::string spelled(key.substr(0, key.rfind('"') + 1));
+  if (is_seen(owner->seen.get(), spelled)) return;
+  frame next = *owner;
+  next.position = num_members;
+  ++next.count;
+  next.seen = remember(owner->seen, std::move(spelled));
+  enter(rule.others[choice - num_members].value, make_frame(std::move(next)), out);
+}
+
+bool parser::may_close(const frame& at, const object_rule& rule) const {
+  return rule.num_required[at.position] == 0 && at.count >= rule.min;
+}
+
+parser::key_choice parser::choose_keys(const frame& at, const object_rule& rule) const {
+  const auto num_members = static_cast<std::uint32_t>(rule.members.size());
+  const std::uint32_t required = rule.num_required[at.position];
+  const std::uint64_t room = rule.max == unbounded ? unbounded : rule.max - at.count;
+  const std::uint64_t unused = rule.num_names - (at.seen ? at.seen->size : 0);
+  key_choice out;
+  out.first = at.position;
+  std::uint32_t first_required = at.position;
+  while (first_required < num_members && !rule.members[first_required].required) ++first_required;
+  if (room <= required) out.first = first_required;  // no room for optional ones
+  out.last = room == 0 ? out.first : std::min(first_required + 1, num_members);
+  // A member that is skipped is lost; enough must be left to reach the minimum.
+  const std::uint64_t needed = rule.min > at.count ? rule.min - at.count : 0;
+  while (out.last > out.first && 1 + (num_members - out.last) + unused < needed) --out.last;
+  out.others = required == 0 && room > 0 && unused > 0 && unused >= needed;
+  return out;
+}
+
+language parser::key_language(container_index index, const object_rule& rule, key_choice choice) {
+  const auto [at, fresh] = keys_.try_emplace({index, choice.first, choice.last, choice.others});
+  if (!fresh) return at->second;
+  const auto ending = [&](std::uint32_t choice_index) {
+    return pool_->concat(
+        {pool_->one(outside('"')), colon_, pool_->tag(label::first_choice + choice_index)});
+  };
+  std::vector<language> parts;
+  std::vector<std::pair<std::u32string, language>> names;
+  for (std::uint32_t i = choice.first; i < choice.last; ++i) {
+    names.emplace_back(rule.members[i].name, ending(i));
+  }
+  if (!names.empty()) parts.push_back(pool_->words(names));
+  const auto num_members = static_cast<std::uint32_t>(rule.members.size());
+  for (std::uint32_t g = 0; choice.others && g < rule.others.size(); ++g) {
+    parts.push_back(pool_->concat(rule.others[g].names, ending(num_members + g)));
+  }
+  at->second = pool_->concat(pool_->one(outside('"')), pool_->any_of(std::move(parts)));
+  return at->second;
+}
+
+void parser::start_key(const frame_ptr& owner, const object_rule& rule, thread_set& out) {
+  const key_choice choice = choose_keys(*owner, rule);
+  if (!choice.some()) return;
+  const language keys = key_language(owner->rule, rule, choice);
+  out.add({owner, byte_automaton::start(keys, spelling::canonical), {}, choice.others});
+}
+
+language parser::separator(char close, bool may_continue, bool may_end) {
+  const auto [at, fresh] = separators_.try_emplace({close, may_continue, may_end});
+  if (!fresh) return at->second;
+  std::vector<language> parts;
+  const language before = rules_.blanks == whitespace::any ? blanks_ : empty_word;
+  if (may_continue) {
+    parts.push_back(
+        pool_->concat({before, pool_->one(outside(',')), blanks_, pool_->tag(label::next)}));
+  }
+  if (may_end) {
+    parts.push_back(
+        pool_->concat({blanks_, pool_->one(outside(close)), pool_->tag(label::closed)}));
+  }
+  at->second = pool_->any_of(std::move(parts));
+  return at->second;
+}
+
+std::uint32_t parser::num_alike(const thread& at) {
+  std::uint32_t count = 0;
+  if (!at.in_key) return 0;
+  for (auto seen = at.owner->seen.get(); seen != nullptr; seen = seen->before.get()) {
+    if (seen->spelled.starts_with(at.key)) ++count;
+  }
+  return count;
+}
+
+bool parser::is_blocked(const thread& at) {
+  if (!at.in_key || !at.owner->seen) return false;
+  if (at.at.where == byte_state::phase::markup && at.key.size() > 1) {
+    return is_seen(at.owner->seen.get(), std::string_view(at.key).substr(0, at.key.rfind('"') + 1));
+  }
+  if (at.at.where != byte_state::phase::content) return false;
+  const std::uint32_t alike = num_alike(at);
+  return alike > 0 && pool_->count_contents(at.at.at, alike + 1) <= alike;
+}
+
+thread_set parser::step(const thread_set& from, char byte) {
+  thread_set out;
+  const auto take = [&](const thread& at, const byte_automaton::row& row) {
+    const auto next = row.next[static_cast<unsigned char>(byte)];
+    if (next == byte_automaton::dead) return;
+    thread moved{at.owner, automaton_.state(next), {}, at.in_key};
+    if (at.in_key) moved.key = at.key + byte;
+    if (!is_blocked(moved)) out.add(std::move(moved));
+  };
+  for (const thread& at : from.threads) {
+    const auto& row = automaton_.at(automaton_.find(at.at));
+    take(at, row);
+    for (const std::uint32_t tag : row.tags) {
+      thread_set continued;
+      advance(at.owner, tag, at.key, continued);
+      for (const thread& next : continued.threads) {
+        take(next, automaton_.at(automaton_.find(next.at)));
+      }
+    }
+  }
+  return out;
+}
+
+bool parser::may_end(const thread_set& at) {
+  thread_set out;
+  for (const thread& each : at.threads) {
+    for (const std::uint32_t tag : automaton_.at(automaton_.find(each.at)).tags) {
+      advance(each.owner, tag, each.key, out);
+    }
+  }
+  return out.may_end;
+}
+
+}  // namespace troupe::grammar

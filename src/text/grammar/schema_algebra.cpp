@@ -1,0 +1,257 @@
+// Unions, intersections and differences of what schemas allow.
+#include "text/grammar/schema_graph.hpp"
+
+#include <algorithm>
+
+namespace troupe::grammar {
+namespace {
+
+constexpr std::size_t max_shapes = 256;
+
+template <class Shape>
+void add_new(std::vector<Shape>& to, const std::vector<Shape>& more) {
+  for (const Shape& shape : more) {
+    if (std::find(to.begin(), to.end(), shape) == to.end()) to.push_back(shape);
+  }
+}
+
+}  // namespace
+
+template <class Shape>
+void schema_graph::check_count(const std::vector<Shape>& shapes) {
+  if (shapes.size() <= max_shapes) return;
+  fail("", "the schema has more than 256 alternatives for one value", error_code::too_large);
+}
+
+value_set schema_graph::join(const value_set& a, const value_set& b) {
+  value_set out = a;
+  out.null |= b.null;
+  out.no |= b.no;
+  out.yes |= b.yes;
+  out.numbers = pool_.any_of({a.numbers, b.numbers});
+  out.number_style = a.numbers == no_word   ? b.number_style
+                     : b.numbers == no_word ? a.number_style
+                                            : pool_.any_of({a.number_style, b.number_style});
+  out.strings = pool_.any_of({a.strings, b.strings});
+  out.literal_strings =
+      (a.literal_strings || a.strings == no_word) && (b.literal_strings || b.strings == no_word);
+  add_new(out.arrays, b.arrays);
+  add_new(out.objects, b.objects);
+  check_count(out.arrays);
+  check_count(out.objects);
+  return out;
+}
+
+value_set schema_graph::intersect(const value_set& a, const value_set& b) {
+  value_set out;
+  out.null = a.null && b.null;
+  out.no = a.no && b.no;
+  out.yes = a.yes && b.yes;
+  out.numbers = pool_.both(a.numbers, b.numbers);
+  out.number_style = pool_.both(a.number_style, b.number_style);
+  out.strings = pool_.both(a.strings, b.strings);
+  out.literal_strings = a.literal_strings || b.literal_strings;
+  for (const array_shape& x : a.arrays) {
+    for (const array_shape& y : b.arrays) add_new(out.arrays, {intersect(x, y)});
+    check_count(out.arrays);
+    if (failed()) return out;
+  }
+  for (const object_shape& x : a.objects) {
+    for (const object_shape& y : b.objects) add_new(out.objects, {intersect(x, y)});
+    check_count(out.objects);
+    if (failed()) return out;
+  }
+  // Alternatives are met pair by pair; most of the pairs of two lists exclude each other.
+  if (out.objects.size() > 1) {
+    std::erase_if(out.objects, [&](const object_shape& shape) { return !is_productive(shape); });
+  }
+  return out;
+}
+
+array_shape schema_graph::intersect(const array_shape& a, const array_shape& b) {
+  array_shape out;
+  const std::size_t size = std::max(a.prefix.size(), b.prefix.size());
+  for (std::size_t i = 0; i < size; ++i) out.prefix.push_back(both(a.item(i), b.item(i)));
+  out.rest = both(a.rest, b.rest);
+  out.min = std::max(a.min, b.min);
+  out.max = std::min(a.max, b.max);
+  out.evaluated = std::max(a.evaluated, b.evaluated);
+  return out;
+}
+
+schema_node schema_graph::value_of(const object_shape& shape, const std::string& name) {
+  for (const object_shape::member& member : shape.members) {
+    if (member.name == name) return member.value;
+  }
+  if (shape.others.size() == 1 && shape.others[0].names == all_strings_) {
+    return shape.others[0].value;
+  }
+  const std::u32string word = decode_utf8(name);
+  for (const object_shape::group& group : shape.others) {
+    if (pool_.contains(group.names, word)) return group.value;
+  }
+  return nothing_node;
+}
+
+object_shape schema_graph::intersect(const object_shape& a, const object_shape& b) {
+  object_shape out;
+  std::map<std::string_view, const object_shape::member*> in_b;
+  for (const object_shape::member& member : b.members) in_b.emplace(member.name, &member);
+  std::set<std::string_view> in_a;
+  for (const object_shape::member& member : a.members) {
+    in_a.insert(member.name);
+    const auto other = in_b.find(member.name);
+    const bool is_there = other != in_b.end();
+    const schema_node value = is_there ? other->second->value : value_of(b, member.name);
+    out.members.push_back({member.name, both(member.value, value),
+                           member.required || (is_there && other->second->required)});
+  }
+  for (const object_shape::member& member : b.members) {
+    if (in_a.contains(member.name)) continue;
+    const schema_node value = value_of({{}, a.others, 0, 0, no_word}, member.name);
+    out.members.push_back({member.name, both(value, member.value), member.required});
+  }
+  for (const object_shape::group& x : a.others) {
+    for (const object_shape::group& y : b.others) {
+      const language names = pool_.both(x.names, y.names);
+      if (pool_.is_live(names)) out.others.push_back({names, both(x.value, y.value)});
+    }
+  }
+  out.min = std::max(a.min, b.min);
+  out.max = std::min(a.max, b.max);
+  out.evaluated = pool_.any_of({a.evaluated, b.evaluated});
+  return out;
+}
+
+value_set schema_graph::subtract(const value_set& a, const value_set& b, const std::string& where) {
+  value_set out = a;
+  out.null = a.null && !b.null;
+  out.no = a.no && !b.no;
+  out.yes = a.yes && !b.yes;
+  out.numbers = pool_.minus(a.numbers, b.numbers);
+  out.strings = pool_.minus(a.strings, b.strings);
+  for (const array_shape& taken : b.arrays) {
+    std::vector<array_shape> left;
+    for (const array_shape& shape : out.arrays) add_new(left, subtract(shape, taken, where));
+    out.arrays = std::move(left);
+    check_count(out.arrays);
+  }
+  for (const object_shape& taken : b.objects) {
+    std::vector<object_shape> left;
+    for (const object_shape& shape : out.objects) add_new(left, subtract(shape, taken, where));
+    out.objects = std::move(left);
+    check_count(out.objects);
+  }
+  return out;
+}
+
+// A node that allows what `n` does not.
+schema_node schema_graph::complement_of(schema_node n, const std::string& where) {
+  if (n == any_node) return nothing_node;
+  if (n == nothing_node) return any_node;
+  const auto known = complements_.find(n);
+  if (known != complements_.end()) return known->second;
+  value_set left = subtract(everything(), values(n), where);
+  const schema_node made = fixed(std::move(left), nodes_[n].pointer);
+  complements_.emplace(n, made);
+  return made;
+}
+
+// a without b: what breaks at least one of the demands of b.
+std::vector<array_shape> schema_graph::subtract(const array_shape& a, const array_shape& b,
+                                                const std::string& where) {
+  if (failed() || !is_productive(intersect(a, b))) return {a};
+  std::vector<array_shape> out;
+  if (b.min > 0) {
+    array_shape fewer = a;
+    fewer.max = std::min(fewer.max, b.min - 1);
+    out.push_back(std::move(fewer));
+  }
+  if (b.max != unbounded) {
+    array_shape more = a;
+    more.min = std::max(more.min, b.max + 1);
+    out.push_back(std::move(more));
+  }
+  for (std::size_t i = 0; i < b.prefix.size(); ++i) {
+    if (b.prefix[i] == any_node) continue;
+    array_shape differs;
+    differs.prefix.assign(i, any_node);
+    differs.prefix.push_back(complement_of(b.prefix[i], where));
+    differs.min = static_cast<std::uint32_t>(i + 1);
+    out.push_back(intersect(a, differs));
+  }
+  if (b.rest == nothing_node) {
+    array_shape more = a;
+    more.min = std::max(more.min, static_cast<std::uint32_t>(b.prefix.size() + 1));
+    out.push_back(std::move(more));
+  } else if (b.rest != any_node) {
+    // Some item after the prefix differs: with an exact place only when there is one such place.
+    if (a.max > b.prefix.size() + 1) {
+      fail(where, "an array in which some item differs cannot be enforced");
+      return out;
+    }
+    array_shape differs;
+    differs.prefix.assign(b.prefix.size(), any_node);
+    differs.prefix.push_back(complement_of(b.rest, where));
+    differs.min = static_cast<std::uint32_t>(b.prefix.size() + 1);
+    out.push_back(intersect(a, differs));
+  }
+  std::erase_if(out, [&](const array_shape& shape) { return !is_productive(shape); });
+  return out;
+}
+
+std::vector<object_shape> schema_graph::subtract(const object_shape& a, const object_shape& b,
+                                                 const std::string& where) {
+  if (failed() || !is_productive(intersect(a, b))) return {a};
+  std::vector<object_shape> out;
+  for (const object_shape::member& member : b.members) {
+    if (member.required) {
+      object_shape absent = any_object();
+      absent.members.push_back({member.name, nothing_node, false});
+      out.push_back(intersect(a, absent));
+    }
+    if (member.value != any_node) {
+      object_shape differs = any_object();
+      differs.members.push_back({member.name, complement_of(member.value, where), true});
+      out.push_back(intersect(a, differs));
+    }
+  }
+  if (b.min > 0) {
+    object_shape fewer = a;
+    fewer.max = std::min(fewer.max, b.min - 1);
+    out.push_back(std::move(fewer));
+  }
+  if (b.max != unbounded) {
+    object_shape more = a;
+    more.min = std::max(more.min, b.max + 1);
+    out.push_back(std::move(more));
+  }
+  for (const object_shape::group& group : b.others) {
+    if (group.value == any_node) continue;
+    // Some other name has a value that differs: only if `a` lets such names be at all.
+    for (const object_shape::group& own : a.others) {
+      language names = pool_.both(own.names, group.names);
+      for (const auto* shape : {&a, &b}) {
+        for (const object_shape::member& member : shape->members) {
+          names = pool_.minus(names, pool_.code_points(decode_utf8(member.name)));
+        }
+      }
+      if (pool_.is_live(names) && is_productive(own.value)) {
+        fail(where, "an object in which some other member differs cannot be enforced");
+        return out;
+      }
+    }
+    for (const object_shape::member& member : a.members) {
+      const auto in_b = [&](const object_shape::member& m) { return m.name == member.name; };
+      if (std::any_of(b.members.begin(), b.members.end(), in_b)) continue;
+      if (!pool_.contains(group.names, decode_utf8(member.name))) continue;
+      object_shape differs = any_object();
+      differs.members.push_back({member.name, complement_of(group.value, where), true});
+      out.push_back(intersect(a, differs));
+    }
+  }
+  std::erase_if(out, [&](const object_shape& shape) { return !is_productive(shape); });
+  return out;
+}
+
+}  // namespace troupe::grammar

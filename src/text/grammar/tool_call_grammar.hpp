@@ -1,0 +1,58 @@
+// Answers with tool calls, as Qwen2.5 writes them: text, then <tool_call>, one line of JSON that
+// names a tool and holds arguments that fit the tool's schema, </tool_call>, and perhaps more
+// calls.
+#pragma once
+#include "text/grammar/compiled_grammar.hpp"
+#include "text/grammar/grammar.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace troupe::grammar {
+
+struct tool_tokens {
+  token_id open = -1, close = -1;  // <tool_call> and </tool_call>
+  std::vector<token_id> newline;   // tokens that are one line feed
+};
+
+class tool_call_grammar : public token_constraint,
+                          public std::enable_shared_from_this<tool_call_grammar> {
+ public:
+  enum class phase : std::uint8_t {
+    text,     // before the first call
+    opening,  // a call must begin
+    inside,   // between the two tags
+    after,    // a call is complete
+    ended,
+  };
+  struct place {
+    phase where = phase::text;
+    thread_set at;
+  };
+
+  // `text` is null when the answer begins with a call.
+  tool_call_grammar(std::shared_ptr<const compiled_grammar> text,
+                    std::shared_ptr<const compiled_grammar> call, tool_tokens tokens,
+                    bool is_parallel);
+
+  std::unique_ptr<constraint_state> start() const override;
+  bool accept(place& here, token_id token) const;
+  void fill(const place& here, std::span<std::uint32_t> mask) const;
+  bool is_finished(const place& here) const;
+
+ private:
+  bool may_end(const place& here) const;
+  bool is_eos(token_id token) const;
+  const compiled_grammar* grammar_of(const place& here) const;
+
+  std::shared_ptr<const compiled_grammar> text_, call_;
+  tool_tokens tokens_;
+  bool is_parallel_;
+};
+
+// The rules of what stands between the two tags, and of text that spells no tag.
+outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
+                             const std::string& only);
+language text_without_tag(language_pool& pool);
+
+}  // namespace troupe::grammar
