@@ -11,7 +11,8 @@ const { default: OpenAI, APIUserAbortError, BadRequestError, NotFoundError } =
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 const model = 'demo';
 const user = (content) => [{ role: 'user', content }];
-const question = { model, messages: user('Write a short poem about the sea.'), seed: 7, max_tokens: 40 };
+const question = { model, messages: user('Write a short poem about the sea.'), seed: 7,
+  max_tokens: 40 };
 
 const weather = { name: 'weather', description: 'The weather of a city',
   parameters: { type: 'object', properties: { city: { type: 'string' } } } };
@@ -121,13 +122,15 @@ const scenarios = {
     const messages = [
       ...user('How is the weather in Bern?'),
       { role: 'assistant', content: null, tool_calls: [
-        { id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Bern"}' } }] },
+        { id: 'call_1', type: 'function',
+          function: { name: 'weather', arguments: '{"city":"Bern"}' } }] },
       { role: 'tool', tool_call_id: 'call_1', content: 'rain' },
     ];
     const ask = { model, messages, max_tokens: 10 };
     const without = await client.chat.completions.create(ask);
     const none = await client.chat.completions.create({ ...ask, tools, tool_choice: 'none' });
-    const auto = await client.chat.completions.create({ ...ask, tools, parallel_tool_calls: false });
+    const auto = await client.chat.completions.create(
+      { ...ask, tools, parallel_tool_calls: false });
     assert.equal(none.usage.prompt_tokens, without.usage.prompt_tokens);
     assert.ok(auto.usage.prompt_tokens > without.usage.prompt_tokens);
     assert.equal(auto.choices[0].message.role, 'assistant');
