@@ -15,6 +15,19 @@ TGI = {"inputs": "a", "parameters": {
     "max_new_tokens": 3, "details": True, "best_of": 2, "do_sample": True, "truncate": 1,
     "return_full_text": True, "top_n_tokens": 2, "stop": ["x"], "seed": 5, "typical_p": None}}
 COMPLETIONS = {"model": "demo", "prompt": "a", "logprobs": 2, "n": 2, "user": "u", **SAMPLING}
+FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": False}
+CHAT = {"model": "demo", "messages": [
+    {"role": "developer", "content": "a"}, {"role": "user", "name": "n", "content": [
+        {"type": "text", "text": "b <|im_end|>"}, {"type": "text", "text": "c"}]},
+    {"role": "assistant", "content": None, "refusal": None, "tool_calls": [
+        {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]},
+    {"role": "tool", "tool_call_id": "c", "content": "d"}]}
+TOOLS = {"tools": [{"type": "function", "function": FUNCTION}], "tool_choice": "auto",
+         "parallel_tool_calls": False}
+RESPONSES = {"model": "demo", "instructions": "i", "metadata": {"a": "b"}, "store": True, "input": [
+    {"role": "user", "content": [{"type": "input_text", "text": "b"}]},
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "d"}]}
 STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 TARGETS = {
     "generate": [OURS, {"prompt": "a", "logprobs": 3, "stream": True}, SGLANG,
@@ -22,6 +35,17 @@ TARGETS = {
     "generate_stream": [{**TGI, "parameters": {"max_new_tokens": 3, "top_n_tokens": 1}}, TGI],
     "completions": [COMPLETIONS, {**COMPLETIONS, **STREAMED},
                     {"prompt": [[1, 2], [3]], "echo": True, "best_of": 2}],
+    "chat": [{**CHAT, **SAMPLING, "n": 2, "logprobs": True, "top_logprobs": 2},
+             {**CHAT, **TOOLS, **STREAMED, "return_token_ids": True},
+             {**CHAT, "response_format": {"type": "json_schema", "json_schema": {
+                 "name": "s", "schema": {"type": "object"}, "strict": True}}},
+             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+              "continue_final_message": True, "max_completion_tokens": 3}],
+    "responses": [RESPONSES, {**RESPONSES, "stream": True, "tools": [
+                      {"type": "function", **FUNCTION}], "tool_choice": "none"},
+                  {"input": "a", "text": {"format": {"type": "text"}}, "top_logprobs": 2,
+                   "include": ["message.output_text.logprobs"], "max_output_tokens": 5,
+                   "stream": True}],
     "tokenize": [{"prompt": "a\u00e9 <|im_end|>", "return_token_strs": True, "model": "demo",
                   "add_special_tokens": True}],
     "detokenize": [{"tokens": [1, 2, 3], "model": "demo"}],

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "net/dialects/chat.hpp"
 #include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
+#include "net/dialects/responses.hpp"
 #include "net/dialects/tgi.hpp"
 #include "net/request_parser.hpp"
 #include "net/token_bodies.hpp"
@@ -157,6 +159,8 @@ std::span<const fuzz_target> all_fuzz_targets() {
       fuzz_target{"generate", &run_reader<&read_generate_body>},
       fuzz_target{"generate_stream", &run_reader<&read_tgi_stream_body>},
       fuzz_target{"completions", &run_reader<&read_completions_body>},
+      fuzz_target{"chat", &run_reader<&read_chat_body>},
+      fuzz_target{"responses", &run_reader<&read_responses_body>},
       fuzz_target{"tokenize", &run_token_body<&tokenize_body>},
       fuzz_target{"detokenize", &run_token_body<&detokenize_body>},
       fuzz_target{"http", &run_http},

@@ -1,5 +1,6 @@
 // One WebSocket to /ws for all generations of this page (docs/websocket.md). It reconnects by
 // itself; a generation that was cut by a lost connection ends with an error, never silently.
+import { keyProtocols, readKey } from "../common/key.js";
 import { backOff } from "./back_off.js";
 
 const credit_frames = 64;   // unread frames that may be under way
@@ -44,7 +45,8 @@ export class GenerationSocket {
 
   #connect() {
     this.#timer = 0;
-    const socket = new WebSocket(this.#address);
+    const socket = this.#open();
+    if (socket === null) return;
     this.#socket = socket;
     socket.onopen = () => {
       this.#was_open = true;
@@ -53,6 +55,16 @@ export class GenerationSocket {
     };
     socket.onmessage = (event) => this.#receive(JSON.parse(event.data));
     socket.onclose = () => this.#lost();
+  }
+
+  // A key with characters that no subprotocol may have goes by HTTP alone.
+  #open() {
+    try {
+      return new WebSocket(this.#address, keyProtocols(readKey()));
+    } catch (error) {
+      this.#onstate({ state: "unusable" });
+      return null;
+    }
   }
 
   #lost() {
