@@ -53,6 +53,8 @@ export class SettingsPanel {
   }
 
   setLimits({ max_model_len }) {
+    // Fields that are drawn anew lose what is being typed.
+    if (max_model_len === this.#max_model_len) return;
     this.#max_model_len = max_model_len;
     this.#drawControls();
   }

@@ -57,6 +57,7 @@ async function obeysTheSettings({ page, url }) {
   const reason = await lack(url);
   if (reason) return reason;
   await connected(page, url);
+  await page.getByText(/with a context of \d+ tokens/).waitFor();
   await page.getByRole("button", { name: "Settings" }).click();
   const tokens = page.getByLabel("Max tokens");
   await tokens.fill("99999");
