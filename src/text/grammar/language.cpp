@@ -52,6 +52,28 @@ language_pool::language_pool() {
   }
 }
 
+std::uint64_t language_pool::find_fingerprint(const node& fresh) const {
+  std::uint64_t out = mix(0xC0FFEE, static_cast<std::uint64_t>(fresh.what));
+  switch (fresh.what) {
+    case kind::set:
+      for (const symbol_range& range : sets_[fresh.a]) {
+        out = mix(out, std::uint64_t{range.low} << 32U | range.high);
+      }
+      return out;
+    case kind::concat: return mix(mix(out, nodes_[fresh.a].fingerprint), fingerprint(fresh.b));
+    case kind::any:
+    case kind::both: {
+      std::uint64_t sum = 0;  // the order of parts is the pool's business
+      for (const language part : fresh.parts) sum += mix(out, fingerprint(part));
+      return mix(out, sum);
+    }
+    case kind::negated: return mix(out, fingerprint(fresh.a));
+    case kind::repeat:
+      return mix(mix(mix(out, fingerprint(fresh.a)), fresh.b), fresh.c);
+    default: return mix(mix(mix(mix(out, fresh.a), fresh.b), fresh.c), fresh.d);
+  }
+}
+
 language language_pool::intern(node fresh) {
   std::uint64_t hash = mix(static_cast<std::uint64_t>(fresh.what), fresh.a);
   hash = mix(mix(mix(hash, fresh.b), fresh.c), fresh.d);
@@ -69,6 +91,7 @@ language language_pool::intern(node fresh) {
     return no_word;
   }
   const auto id = static_cast<language>(nodes_.size());
+  fresh.fingerprint = find_fingerprint(fresh);
   if (id == no_word) fresh.alive = life::dead;
   if (id != no_word && fresh.plain) fresh.alive = life::live;
   nodes_.push_back(std::move(fresh));

@@ -339,6 +339,7 @@ outcome<language> search_language(language_pool& pool, std::string_view pattern)
   if (!words) return words.error();
   const language any = pool.text();
   const auto& parts = words->parts;
+  if (pool.has_empty_word(parts[0])) return any;  // it is found in every text
   return pool.any_of({pool.concat({any, parts[0], any}), pool.concat(parts[1], any),
                       pool.concat(any, parts[2]), parts[3]});
 }
