@@ -8,7 +8,7 @@
 namespace troupe::grammar {
 namespace {
 
-constexpr std::size_t max_languages = 1U << 20U;
+constexpr std::size_t max_languages = 400'000;
 constexpr std::size_t max_searched = 50'000;
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
@@ -68,8 +68,7 @@ std::uint64_t language_pool::find_fingerprint(const node& fresh) const {
       return mix(out, sum);
     }
     case kind::negated: return mix(out, fingerprint(fresh.a));
-    case kind::repeat:
-      return mix(mix(mix(out, fingerprint(fresh.a)), fresh.b), fresh.c);
+    case kind::repeat: return mix(mix(mix(out, fingerprint(fresh.a)), fresh.b), fresh.c);
     default: return mix(mix(mix(mix(out, fresh.a), fresh.b), fresh.c), fresh.d);
   }
 }
@@ -250,8 +249,8 @@ language language_pool::make_both(std::vector<language> parts) {
   fresh.what = kind::both;
   fresh.nullable = nullable;
   fresh.plain = false;
-  fresh.finite = std::any_of(parts.begin(), parts.end(),
-                             [&](language part) { return nodes_[part].finite; });
+  fresh.finite =
+      std::any_of(parts.begin(), parts.end(), [&](language part) { return nodes_[part].finite; });
   fresh.parts = std::move(parts);
   return intern(std::move(fresh));
 }

@@ -104,7 +104,7 @@ class language_pool {
   struct node {
     kind what = kind::none;
     bool nullable = false;
-    bool plain = true;  // neither intersection nor complement: alive unless it is no_word
+    bool plain = true;   // neither intersection nor complement: alive unless it is no_word
     bool finite = true;  // surely
     life alive = life::unknown;
     std::uint32_t a = 0, b = 0, c = 0, d = 0;

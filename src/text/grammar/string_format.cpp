@@ -28,13 +28,13 @@ std::string joined(std::initializer_list<std::string_view> parts) {
   return out;
 }
 
-// A label of a host name: up to `max` characters, no hyphen at either end, and none in both the third
-// and the fourth place: whether a name like "xn--..." is valid depends on tables of Unicode.
+// A label of a host name: up to `max` characters, no hyphen at either end, and none in both the
+// third and the fourth place: whether a name like "xn--..." is valid depends on tables of Unicode.
 std::string label(int max) {
   const std::string_view a = "[A-Za-z0-9]", h = "[A-Za-z0-9-]";
   const std::string rest = "{0," + std::to_string(max - 5) + "}";
-  return joined({"(?:", a, "|", a, a, "|", a, h, a, "|", a, h, h, a, "|", a, h, "(?:", a, h, "|-",
-                 a, ")", h, rest, a, ")"});
+  return joined({"(?:", a, "|", a,     a, "|", a,    h, a,   "|", a,    h, h,  a,
+                 "|",   a, h,   "(?:", a, h,   "|-", a, ")", h,   rest, a, ")"});
 }
 
 // At most 253 characters without counting them: a few long labels, or more of up to 30 characters.
@@ -113,8 +113,7 @@ outcome<std::optional<language>> format_language(language_pool& pool, std::strin
   if (name == "email") {
     const auto user = match_language(pool, atom + R"((?:\.)" + atom + ")*");
     const auto domain = match_language(pool, joined({"@", host()}));
-    return std::optional<language>{
-        pool.concat(pool.both(*user, pool.text(1, 64)), *domain)};
+    return std::optional<language>{pool.concat(pool.both(*user, pool.text(1, 64)), *domain)};
   }
   const std::string pattern = pattern_of(name);
   if (pattern.empty()) return std::optional<language>{};

@@ -6,7 +6,8 @@ namespace {
 
 std::vector<tool_definition> tools() {
   return {{"get_time", json(R"({"type":"object","properties":{"zone":{"type":"string"}},
-                               "required":["zone"],"additionalProperties":false})"), false},
+                               "required":["zone"],"additionalProperties":false})"),
+           false},
           {"get_weather", json(R"({"properties":{"city":{"enum":["Rome","Oslo"]}}})"), true},
           {"say \"hi\"", json("{}"), false}};
 }
@@ -81,8 +82,10 @@ TEST_CASE("text cannot spell a tag") {
   CHECK(last >= 0);
   CHECK(text.write("l"));
   answer again(calls());
-  CHECK_FALSE(bytes_of(compiled(small_compiler().regex("x"))).words().bytes(
-                  *answer::words().find_added("<tool_call>")).size() > 0);
+  CHECK_FALSE(bytes_of(compiled(small_compiler().regex("x")))
+                  .words()
+                  .bytes(*answer::words().find_added("<tool_call>"))
+                  .size() > 0);
 }
 
 TEST_CASE("arguments obey the schema of the tool that is named") {
@@ -92,8 +95,7 @@ TEST_CASE("arguments obey the schema of the tool that is named") {
         "<tool_call>\n{\"name\": \"get_time\", \"arguments\": {\"zone\": 1",
         "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bonn\"",
         "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"town\"",
-        "<tool_call>\n{\"name\": \"say \\\"hi\\\"\", \"arguments\": 1",
-        "</tool_call>"}) {
+        "<tool_call>\n{\"name\": \"say \\\"hi\\\"\", \"arguments\": 1", "</tool_call>"}) {
     CAPTURE(bad);
     CHECK_FALSE(answer(calls()).write(bad));
   }
