@@ -71,22 +71,25 @@ TEST_CASE("strings: lengths count characters, patterns search") {
 }
 
 TEST_CASE("objects: order, required, others, counts") {
-  check(
-      {{R"({"properties":{"a":{"type":"integer"},"b":{}},"required":["c"],"type":"object"})",
-        {R"({"a": 1, "b": null, "c": 2, "d": 3})", R"({"c": []})"},
-        {R"({"a": 1})", R"({"c": 1, "a": 1})", R"({"a": "x", "c": 1})", R"({"c": 1, "c": 2})"}},
-       {R"({"type":"object","properties":{"a":{},"b":{}},"minProperties":2,"additionalProperties":false})",
-        {R"({"a": 1, "b": 2})"},
-        {"{}", R"({"a": 1})", R"({"b": 1})"}},
-       {R"({"type":"object","properties":{"a":{},"b":{},"c":{}},"required":["b"],"maxProperties":2})",
-        {R"({"a": 1, "b": 2})", R"({"b": 1, "x": 2})"},
-        {R"({"a": 1, "b": 2, "c": 3})"}},
-       {R"({"type":"object","patternProperties":{"^a[bc]?$":{"type":"integer"}},"additionalProperties":false})",
-        {"{}", R"({"a": 1, "ab": 2, "ac": 3})"},
-        {R"({"ad": 1})", R"({"a": "x"})"}},
-       {R"({"type":"object","propertyNames":{"pattern":"^[a-z]+$"},"additionalProperties":{"type":"null"}})",
-        {R"({"x": null})"},
-        {R"({"X": null})", R"({"x": 1})", R"({"": null})"}}});
+  check({{R"({"properties":{"a":{"type":"integer"},"b":{}},"required":["c"],"type":"object"})",
+          {R"({"a": 1, "b": null, "c": 2, "d": 3})", R"({"c": []})"},
+          {R"({"a": 1})", R"({"c": 1, "a": 1})", R"({"a": "x", "c": 1})", R"({"c": 1, "c": 2})"}},
+         {R"({"type":"object","properties":{"a":{},"b":{}},"minProperties":2,)"
+          R"("additionalProperties":false})",
+          {R"({"a": 1, "b": 2})"},
+          {"{}", R"({"a": 1})", R"({"b": 1})"}},
+         {R"({"type":"object","properties":{"a":{},"b":{},"c":{}},"required":["b"],)"
+          R"("maxProperties":2})",
+          {R"({"a": 1, "b": 2})", R"({"b": 1, "x": 2})"},
+          {R"({"a": 1, "b": 2, "c": 3})"}},
+         {R"({"type":"object","patternProperties":{"^a[bc]?$":{"type":"integer"}},)"
+          R"("additionalProperties":false})",
+          {"{}", R"({"a": 1, "ab": 2, "ac": 3})"},
+          {R"({"ad": 1})", R"({"a": "x"})"}},
+         {R"({"type":"object","propertyNames":{"pattern":"^[a-z]+$"},)"
+          R"("additionalProperties":{"type":"null"}})",
+          {R"({"x": null})"},
+          {R"({"X": null})", R"({"x": 1})", R"({"": null})"}}});
 }
 
 TEST_CASE("arrays: prefixes, rests and counts") {
@@ -102,32 +105,35 @@ TEST_CASE("arrays: prefixes, rests and counts") {
 }
 
 TEST_CASE("schemas combine as sets do") {
-  check(
-      {{R"({"allOf":[{"type":"string","pattern":"^a"},{"pattern":"z$","maxLength":3}]})",
-        {"\"az\"", "\"abz\""},
-        {"\"a\"", "\"abcz\""}},
-       {R"({"oneOf":[{"type":"integer"},{"type":"number","minimum":2}]})",
-        {"1", "2.5"},
-        {"2", "3", "1.5"}},
-       {R"({"type":["integer","string"],"not":{"enum":[3,"no"]}})",
-        {"2", "\"yes\"", "\"n\""},
-        {"3", "\"no\"", "null"}},
-       {R"({"type":"object","properties":{"k":{"enum":["x","y"]},"v":true},"required":["k","v"],
-              "if":{"properties":{"k":{"const":"x"}}},"then":{"properties":{"v":{"type":"integer"}}},
+  check({{R"({"allOf":[{"type":"string","pattern":"^a"},{"pattern":"z$","maxLength":3}]})",
+          {"\"az\"", "\"abz\""},
+          {"\"a\"", "\"abcz\""}},
+         {R"({"oneOf":[{"type":"integer"},{"type":"number","minimum":2}]})",
+          {"1", "2.5"},
+          {"2", "3", "1.5"}},
+         {R"({"type":["integer","string"],"not":{"enum":[3,"no"]}})",
+          {"2", "\"yes\"", "\"n\""},
+          {"3", "\"no\"", "null"}},
+         {R"({"type":"object","properties":{"k":{"enum":["x","y"]},"v":true},"required":["k","v"],
+              "if":{"properties":{"k":{"const":"x"}}},
+              "then":{"properties":{"v":{"type":"integer"}}},
               "else":{"properties":{"v":{"type":"string"}}}})",
-        {R"({"k": "x", "v": 1})", R"({"k": "y", "v": "s"})"},
-        {R"({"k": "x", "v": "s"})", R"({"k": "y", "v": 1})"}},
-       {R"({"type":"object","properties":{"a":{},"b":{}},"dependentRequired":{"a":["b"]},"additionalProperties":false})",
-        {"{}", R"({"b": 1})", R"({"a": 1, "b": 1})"},
-        {R"({"a": 1})"}},
-       {R"({"allOf":[{"properties":{"a":{}}}],"properties":{"b":{}},"unevaluatedProperties":false,"type":"object"})",
-        {R"({"b": 1, "a": 1})"},
-        {R"({"c": 1})"}}});
+          {R"({"k": "x", "v": 1})", R"({"k": "y", "v": "s"})"},
+          {R"({"k": "x", "v": "s"})", R"({"k": "y", "v": 1})"}},
+         {R"({"type":"object","properties":{"a":{},"b":{}},"dependentRequired":{"a":["b"]},)"
+          R"("additionalProperties":false})",
+          {"{}", R"({"b": 1})", R"({"a": 1, "b": 1})"},
+          {R"({"a": 1})"}},
+         {R"({"allOf":[{"properties":{"a":{}}}],"properties":{"b":{}},)"
+          R"("unevaluatedProperties":false,"type":"object"})",
+          {R"({"b": 1, "a": 1})"},
+          {R"({"c": 1})"}}});
 }
 
 TEST_CASE("references: pointers, anchors, recursion, intersections") {
   check({{R"({"$defs":{"a/b":{"type":"integer"},"c%d":{"$anchor":"x","type":"null"}},
-              "type":"array","prefixItems":[{"$ref":"#/$defs/a~1b"},{"$ref":"#x"},{"$ref":"#/$defs/c%25d"}],"items":false})",
+              "type":"array","prefixItems":[{"$ref":"#/$defs/a~1b"},{"$ref":"#x"},
+              {"$ref":"#/$defs/c%25d"}],"items":false})",
           {"[1, null, null]"},
           {"[null]"}},
          {R"({"$defs":{"i":{"type":"integer"}},"$ref":"#/$defs/i","minimum":5})",
@@ -154,7 +160,8 @@ TEST_CASE("what cannot be enforced is refused where it stands") {
       {R"({"type":"string","pattern":"^a{5}$","maxLength":3})", ": unsatisfiable"},
       {R"({"type":"object","required":["b"],"additionalProperties":false})",
        "/required: unsatisfiable"},
-      {R"({"$defs":{"n":{"type":"object","properties":{"n":{"$ref":"#/$defs/n"}},"required":["n"]}},"$ref":"#/$defs/n"})",
+      {R"({"$defs":{"n":{"type":"object","properties":{"n":{"$ref":"#/$defs/n"}},)"
+       R"("required":["n"]}},"$ref":"#/$defs/n"})",
        "/$defs/n: unsatisfiable"},
       {R"({"allOf":[{"$ref":"#"}]})", ": unsatisfiable: the schema refers to itself"}};
   for (const auto& [schema, start] : cases) {
@@ -196,14 +203,17 @@ TEST_CASE("blanks can be left out or left free") {
 
 TEST_CASE("masks of schemas hold exactly the tokens that the acceptor takes") {
   std::uint32_t seed = 0;
-  for (
-      const char* schema :
-      {R"({"type":"object","additionalProperties":{"type":"integer","multipleOf":3}})",
-       R"({"type":"object","patternProperties":{"^[ab]{1,2}$":{"type":"null"}},"additionalProperties":false})",
-       R"({"type":"array","items":{"type":"string","maxLength":4},"maxItems":9})",
-       R"({"anyOf":[{"type":"array","items":{"$ref":"#"}},{"type":"string","pattern":"^[a-f ]+$","minLength":3}]})",
-       R"({"type":"object","properties":{"a":{"const":{"x":[1,"y"]}},"ab":{"format":"date"}},"required":["ab"]})",
-       R"({"type":"object","propertyNames":{"maxLength":1},"additionalProperties":{"type":"boolean"}})"}) {
+  for (const char* schema :
+       {R"({"type":"object","additionalProperties":{"type":"integer","multipleOf":3}})",
+        R"({"type":"object","patternProperties":{"^[ab]{1,2}$":{"type":"null"}},)"
+        R"("additionalProperties":false})",
+        R"({"type":"array","items":{"type":"string","maxLength":4},"maxItems":9})",
+        R"({"anyOf":[{"type":"array","items":{"$ref":"#"}},{"type":"string",)"
+        R"("pattern":"^[a-f ]+$","minLength":3}]})",
+        R"({"type":"object","properties":{"a":{"const":{"x":[1,"y"]}},"ab":{"format":"date"}},)"
+        R"("required":["ab"]})",
+        R"({"type":"object","propertyNames":{"maxLength":1},)"
+        R"("additionalProperties":{"type":"boolean"}})"}) {
     CAPTURE(std::string(schema));
     for (int walk = 0; walk < 3; ++walk) {
       CHECK(walk_and_count_errors(of_schema(schema), ++seed, 25) == 0);
@@ -218,12 +228,12 @@ TEST_CASE("masks over a full vocabulary") {
   const auto shared = std::make_shared<const tokenizer>(*std::move(words));
   const grammar_compiler compiler(shared, {151645}, 152'064);
   std::uint32_t seed = 100;
-  for (
-      const char* schema :
-      {"{}",
-       R"({"type":"object","properties":{"name":{"type":"string","maxLength":40},"n":{"type":"number"}}})",
-       R"({"type":"array","items":{"type":"string","pattern":"^[\\w ]+$"}})",
-       R"({"type":"object","additionalProperties":{"type":"string","format":"uri"}})"}) {
+  for (const char* schema :
+       {"{}",
+        R"({"type":"object","properties":{"name":{"type":"string","maxLength":40},)"
+        R"("n":{"type":"number"}}})",
+        R"({"type":"array","items":{"type":"string","pattern":"^[\\w ]+$"}})",
+        R"({"type":"object","additionalProperties":{"type":"string","format":"uri"}})"}) {
     const auto made = compiler.json_schema(json(schema));
     REQUIRE(made);
     CAPTURE(schema);
