@@ -77,12 +77,13 @@ language language_pool::intern(node fresh) {
   std::uint64_t hash = mix(static_cast<std::uint64_t>(fresh.what), fresh.a);
   hash = mix(mix(mix(hash, fresh.b), fresh.c), fresh.d);
   for (const language part : fresh.parts) hash = mix(hash, part);
-  const auto [begin, end] = index_.equal_range(hash);
-  for (auto at = begin; at != end; ++at) {
-    const node& old = nodes_[at->second];
+  const auto found = index_.find(hash);
+  for (language at = found == index_.end() ? no_word : found->second; at != no_word;
+       at = nodes_[at].same) {
+    const node& old = nodes_[at];
     if (old.what == fresh.what && old.a == fresh.a && old.b == fresh.b && old.c == fresh.c &&
         old.d == fresh.d && old.parts == fresh.parts) {
-      return at->second;
+      return at;
     }
   }
   if (nodes_.size() >= max_languages) {
@@ -93,27 +94,23 @@ language language_pool::intern(node fresh) {
   fresh.fingerprint = find_fingerprint(fresh);
   if (id == no_word) fresh.alive = life::dead;
   if (id != no_word && fresh.plain) fresh.alive = life::live;
+  if (found != index_.end()) fresh.same = found->second;
   nodes_.push_back(std::move(fresh));
-  index_.emplace(hash, id);
+  if (id != no_word) index_[hash] = id;
   return id;
 }
 
 language language_pool::set(symbol_set ranges) {
   ranges = normalised(std::move(ranges));
   if (ranges.empty()) return no_word;
-  std::uint64_t hash = 0x5E75E7;
-  for (const symbol_range& range : ranges) hash = mix(mix(hash, range.low), range.high);
-  const auto [begin, end] = index_.equal_range(hash);
-  for (auto at = begin; at != end; ++at) {
-    const node& old = nodes_[at->second];
-    if (old.what == kind::set && sets_[old.a] == ranges) return at->second;
-  }
+  const auto known = set_index_.find(ranges);
+  if (known != set_index_.end()) return known->second;
   node fresh;
   fresh.what = kind::set;
   fresh.a = static_cast<std::uint32_t>(sets_.size());
-  sets_.push_back(std::move(ranges));
+  sets_.push_back(ranges);
   const language id = intern(std::move(fresh));
-  if (id != no_word) index_.emplace(hash, id);
+  if (id != no_word) set_index_.emplace(std::move(ranges), id);
   return id;
 }
 

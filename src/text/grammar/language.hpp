@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -109,6 +110,7 @@ class language_pool {
     life alive = life::unknown;
     std::uint32_t a = 0, b = 0, c = 0, d = 0;
     std::uint64_t fingerprint = 0;
+    language same = no_word;      // another node of the same hash
     std::vector<language> parts;  // of any and both
     std::unique_ptr<const std::vector<arc>> arcs;
   };
@@ -131,7 +133,8 @@ class language_pool {
 
   std::deque<node> nodes_;
   std::vector<symbol_set> sets_;
-  std::unordered_multimap<std::uint64_t, language> index_;
+  std::unordered_map<std::uint64_t, language> index_;  // by hash; node::same goes on from there
+  std::map<symbol_set, language> set_index_;
   bool exhausted_ = false;
 };
 
