@@ -3,7 +3,8 @@ import random
 
 from locust import HttpUser, between, task
 
-SHORT = ["What is a queue?", "Tell me a joke.", "Write a haiku about rain.", "什么是人工智能？"]
+SHORT = ["What is a queue?", "Tell me a joke.", "Write a haiku about rain.",
+         "什么是人工智能？"]
 LONG = "Summarise this:\n" + "The river rises in the hills and runs slowly to the sea. " * 12
 
 

@@ -3,42 +3,27 @@
 nginx limits with limit_req in front of a small server of our own; it counts what reaches a location
 with an upstream, not what `return` answers.
 """
+import contextlib
 import http.client
 import http.server
 import json
-import pathlib
 import random
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
+from nginx import NGINX, Nginx
 from troupe_server import PATIENCE, Server
 
 RATE, BURST = 2, 4  # per second; beyond it
 PERIOD_MS = 1000 // RATE
 ENOUGH = 6  # timelines
 MARGIN_MS = 120  # no request comes closer than this to a moment at which its answer would change
-CONFIG = """
-daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error crit;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  limit_req_zone $http_x_who zone=clients:1m rate={rate}r/s;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
+ZONE = f"limit_req_zone $http_x_who zone=clients:1m rate={RATE}r/s;"
+LIMITED = """location / {{
       limit_req zone=clients burst={burst} nodelay;
       proxy_pass http://127.0.0.1:{upstream};
-    }}
-  }}
-}}
-"""
+    }}"""
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
@@ -109,35 +94,15 @@ def drive(port, who, times, answers, lags):
         assert begin >= at / 1e3
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
-class Nginx:
-    def __enter__(self):
-        self.upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-        threading.Thread(target=self.upstream.serve_forever, daemon=True).start()
-        self.folder = tempfile.TemporaryDirectory()
-        self.port = free_port()
-        config = pathlib.Path(self.folder.name, "nginx.conf")
-        config.write_text(CONFIG.format(folder=self.folder.name, port=self.port, rate=RATE,
-                                        burst=BURST, upstream=self.upstream.server_port))
-        self.process = subprocess.Popen([NGINX, "-p", self.folder.name, "-c", str(config)])
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return self
-            except OSError:
-                assert self.process.poll() is None, "nginx ended"
-                time.sleep(0.02)
-        raise AssertionError("nginx does not listen")
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
-        self.upstream.shutdown()
-        self.folder.cleanup()
+@contextlib.contextmanager
+def limiting_nginx():
+    upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    try:
+        with Nginx(ZONE, LIMITED.format(burst=BURST, upstream=upstream.server_port)) as nginx:
+            yield nginx
+    finally:
+        upstream.shutdown()
 
 
 def compare(nginx, ours, seeds):
@@ -168,7 +133,7 @@ def compare(nginx, ours, seeds):
 
 
 def main():
-    with Nginx() as nginx, \
+    with limiting_nginx() as nginx, \
             Server("--rate-limit", f"{RATE}r/s", "--rate-burst", BURST, "--rate-nodelay",
                    "--rate-limit-status", 503, "--trusted-proxies", "127.0.0.1",
                    "--max-model-len", 256) as ours:
@@ -185,7 +150,6 @@ def main():
 
 
 if __name__ == "__main__":
-    NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin")
     if not NGINX:
         print("nginx is not installed (package nginx-light)")
         sys.exit(77)

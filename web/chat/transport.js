@@ -7,8 +7,7 @@ export const chat_path = "/v1/chat/completions";
 
 // Handlers as in socket.js; returns a function that cancels.
 export function generate(body, { socket, key }, handlers) {
-  // A browser cannot put a key into the head of a WebSocket.
-  if (socket?.isOpen && !key) return socket.generate(chat_path, body, handlers);
+  if (socket?.isOpen) return socket.generate(chat_path, body, handlers);
   return generateByFetch(body, key, handlers);
 }
 

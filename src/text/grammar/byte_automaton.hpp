@@ -39,6 +39,11 @@ struct byte_state {
 
   bool operator==(const byte_state&) const = default;
   std::uint64_t hash() const;
+  // All but the language.
+  std::uint64_t place() const {
+    return std::uint64_t{low} << 24U | std::uint64_t(where) << 16U | std::uint64_t{missing} << 8U |
+           std::uint64_t(how);
+  }
 };
 
 class byte_automaton {

@@ -3,6 +3,7 @@
 #include "text/grammar/compiled_grammar.hpp"
 #include "text/grammar/json_rules.hpp"
 #include "text/grammar/regex.hpp"
+#include "text/grammar/schema_graph.hpp"
 #include "text/grammar/schema_rules.hpp"
 #include "text/grammar/tool_call_grammar.hpp"
 #include "text/utf8.hpp"
@@ -14,16 +15,6 @@ namespace troupe {
 using namespace grammar;
 
 namespace {
-
-std::u32string decoded(std::string_view text) {
-  std::u32string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const utf8_char c = read_utf8(text, at);
-    out += c.code_point;
-    at += c.num_bytes;
-  }
-  return out;
-}
 
 // One terminal is the whole grammar.
 rule_set text_rules(language_pool& pool, language words) {
@@ -113,7 +104,11 @@ outcome<token_constraint_ptr> grammar_compiler::choice(
       return failure{error_code::invalid_argument, "choice holds a text that is not UTF-8",
                      "choice"};
     }
-    words.emplace_back(decoded(text), empty_word);
+    if (text.size() > max_literal_bytes) {
+      return failure{error_code::too_large, "choice holds a text of more than 8,192 bytes",
+                     "choice"};
+    }
+    words.emplace_back(decode_utf8(text), empty_word);
   }
   rule_set rules = text_rules(*pool, pool->words(words));
   return token_constraint_ptr(

@@ -8,7 +8,7 @@
 namespace troupe::grammar {
 namespace {
 
-constexpr std::size_t max_languages = 1U << 20U;
+constexpr std::size_t max_languages = 400'000;
 constexpr std::size_t max_searched = 50'000;
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
@@ -52,16 +52,38 @@ language_pool::language_pool() {
   }
 }
 
+std::uint64_t language_pool::find_fingerprint(const node& fresh) const {
+  std::uint64_t out = mix(0xC0FFEE, static_cast<std::uint64_t>(fresh.what));
+  switch (fresh.what) {
+    case kind::set:
+      for (const symbol_range& range : sets_[fresh.a]) {
+        out = mix(out, std::uint64_t{range.low} << 32U | range.high);
+      }
+      return out;
+    case kind::concat: return mix(mix(out, nodes_[fresh.a].fingerprint), fingerprint(fresh.b));
+    case kind::any:
+    case kind::both: {
+      std::uint64_t sum = 0;  // the order of parts is the pool's business
+      for (const language part : fresh.parts) sum += mix(out, fingerprint(part));
+      return mix(out, sum);
+    }
+    case kind::negated: return mix(out, fingerprint(fresh.a));
+    case kind::repeat: return mix(mix(mix(out, fingerprint(fresh.a)), fresh.b), fresh.c);
+    default: return mix(mix(mix(mix(out, fresh.a), fresh.b), fresh.c), fresh.d);
+  }
+}
+
 language language_pool::intern(node fresh) {
   std::uint64_t hash = mix(static_cast<std::uint64_t>(fresh.what), fresh.a);
   hash = mix(mix(mix(hash, fresh.b), fresh.c), fresh.d);
   for (const language part : fresh.parts) hash = mix(hash, part);
-  const auto [begin, end] = index_.equal_range(hash);
-  for (auto at = begin; at != end; ++at) {
-    const node& old = nodes_[at->second];
+  const auto found = index_.find(hash);
+  for (language at = found == index_.end() ? no_word : found->second; at != no_word;
+       at = nodes_[at].same) {
+    const node& old = nodes_[at];
     if (old.what == fresh.what && old.a == fresh.a && old.b == fresh.b && old.c == fresh.c &&
         old.d == fresh.d && old.parts == fresh.parts) {
-      return at->second;
+      return at;
     }
   }
   if (nodes_.size() >= max_languages) {
@@ -69,29 +91,26 @@ language language_pool::intern(node fresh) {
     return no_word;
   }
   const auto id = static_cast<language>(nodes_.size());
+  fresh.fingerprint = find_fingerprint(fresh);
   if (id == no_word) fresh.alive = life::dead;
   if (id != no_word && fresh.plain) fresh.alive = life::live;
+  if (found != index_.end()) fresh.same = found->second;
   nodes_.push_back(std::move(fresh));
-  index_.emplace(hash, id);
+  if (id != no_word) index_[hash] = id;
   return id;
 }
 
 language language_pool::set(symbol_set ranges) {
   ranges = normalised(std::move(ranges));
   if (ranges.empty()) return no_word;
-  std::uint64_t hash = 0x5E75E7;
-  for (const symbol_range& range : ranges) hash = mix(mix(hash, range.low), range.high);
-  const auto [begin, end] = index_.equal_range(hash);
-  for (auto at = begin; at != end; ++at) {
-    const node& old = nodes_[at->second];
-    if (old.what == kind::set && sets_[old.a] == ranges) return at->second;
-  }
+  const auto known = set_index_.find(ranges);
+  if (known != set_index_.end()) return known->second;
   node fresh;
   fresh.what = kind::set;
   fresh.a = static_cast<std::uint32_t>(sets_.size());
-  sets_.push_back(std::move(ranges));
+  sets_.push_back(ranges);
   const language id = intern(std::move(fresh));
-  if (id != no_word) index_.emplace(hash, id);
+  if (id != no_word) set_index_.emplace(std::move(ranges), id);
   return id;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -70,6 +71,8 @@ class language_pool {
   const std::vector<arc>& arcs(language a);
   language next(language a, symbol s);  // no_word when nothing follows
   bool is_live(language a);             // holds a word at all
+  // The same for languages of different pools that are built in the same way.
+  std::uint64_t fingerprint(language a) const { return nodes_[a].fingerprint; }
   // Every text of code points is the beginning of a word, as far as that is plain to see.
   bool is_open(language a) const;
   // How many words it holds, but at most `limit`.
@@ -106,11 +109,14 @@ class language_pool {
     bool finite = true;  // surely
     life alive = life::unknown;
     std::uint32_t a = 0, b = 0, c = 0, d = 0;
+    std::uint64_t fingerprint = 0;
+    language same = no_word;      // another node of the same hash
     std::vector<language> parts;  // of any and both
     std::unique_ptr<const std::vector<arc>> arcs;
   };
 
   language intern(node fresh);
+  std::uint64_t find_fingerprint(const node& fresh) const;
   language make_both(std::vector<language> parts);
   bool join_repeats(std::vector<language>& parts, bool intersect);
   bool join_sets(std::vector<language>& parts, bool intersect);
@@ -127,7 +133,8 @@ class language_pool {
 
   std::deque<node> nodes_;
   std::vector<symbol_set> sets_;
-  std::unordered_multimap<std::uint64_t, language> index_;
+  std::unordered_map<std::uint64_t, language> index_;  // by hash; node::same goes on from there
+  std::map<symbol_set, language> set_index_;
   bool exhausted_ = false;
 };
 

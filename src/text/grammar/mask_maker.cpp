@@ -10,7 +10,7 @@ using phase = byte_state::phase;
 constexpr std::size_t many_tokens = 1'024;  // from here on a bitmap is faster than a list
 constexpr std::size_t max_cached_bytes = 16U << 20U;
 constexpr std::size_t max_rows = 32'768;  // 1 KB each
-constexpr std::size_t max_level = 256;    // states looked at to find how much slack there is
+constexpr std::size_t max_level = 4'096;  // states looked at to find how much slack there is
 
 // The characters of safe tokens.
 constexpr std::array<symbol_range, 3> safe_characters{
@@ -29,16 +29,15 @@ void add_words(std::span<std::uint32_t> mask, const mask_words& more) {
 
 void mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
   forget_when_large();
-  for (const thread& each : at.threads) {
-    if (parser::num_alike(each) == 0) {
-      fill_thread(each, mask);
-      continue;
-    }
-    scratch_.assign(mask.size(), 0);
-    fill_thread(each, scratch_);
-    unblock_only(each, scratch_);
-    add_words(mask, scratch_);
-  }
+  for (const thread& each : at.threads) add(each, mask);
+}
+
+void mask_maker::add(const thread& at, std::span<std::uint32_t> mask) {
+  if (parser::num_alike(at) == 0) return fill_thread(at, mask);
+  mask_words own(mask.size());
+  fill_thread(at, own);
+  take_blocked(at, own);
+  add_words(mask, own);
 }
 
 void mask_maker::forget_when_large() {
@@ -50,17 +49,18 @@ void mask_maker::forget_when_large() {
 }
 
 void mask_maker::fill_thread(const thread& at, std::span<std::uint32_t> mask) {
-  const terminal_mask& terminal = find_terminal(at.at);
+  const terminal_mask_ptr found = find_terminal(at.at);
+  const terminal_mask& terminal = *found;
   if (terminal.slice != nullptr) add_words(mask, *terminal.slice);
   if (!terminal.bits.empty()) add_words(mask, terminal.bits);
   for (const token_id token : terminal.tokens) set_bit(mask, token);
   const thread_mask& own = find_thread(at, terminal);
   for (const token_id token : own.tokens) set_bit(mask, token);
-  for (const thread& next : own.beyond.threads) fill_thread(next, mask);
+  for (const thread& next : own.beyond.threads) add(next, mask);
 }
 
 // Takes out the tokens after which a key could only be one that the object has.
-void mask_maker::unblock_only(const thread& at, std::span<std::uint32_t> mask) {
+void mask_maker::take_blocked(const thread& at, std::span<std::uint32_t> mask) {
   const vocabulary_trie& trie = words_->all();
   for (auto seen = at.owner->seen.get(); seen != nullptr; seen = seen->before.get()) {
     if (!seen->spelled.starts_with(at.key)) continue;
@@ -85,16 +85,20 @@ void mask_maker::unblock_only(const thread& at, std::span<std::uint32_t> mask) {
   }
 }
 
-const mask_maker::terminal_mask& mask_maker::find_terminal(const byte_state& at) {
-  const auto found = terminals_.find(at);
-  if (found != terminals_.end()) return found->second;
-  terminal_mask fresh = make_terminal(at);
-  num_bytes_ +=
-      256 + 4 * fresh.tokens.size() + 4 * fresh.bits.size() + sizeof(exit) * fresh.exits.size();
-  return terminals_.emplace(at, std::move(fresh)).first->second;
+terminal_mask_ptr mask_maker::find_terminal(const byte_state& at) {
+  terminal_mask_ptr& place = terminals_[at];
+  if (place) return place;
+  const terminal_mask_cache::key key{machine_.pool().fingerprint(at.at), at.place()};
+  place = words_->known_masks().find(key);
+  if (!place) {
+    place = std::make_shared<const terminal_mask>(make_terminal(at));
+    words_->known_masks().add(key, place);
+  }
+  num_bytes_ += place->num_bytes();
+  return place;
 }
 
-mask_maker::terminal_mask mask_maker::make_terminal(const byte_state& at) {
+terminal_mask mask_maker::make_terminal(const byte_state& at) {
   terminal_mask out;
   const slack room = find_slack(at);
   const bool is_long = room.characters >= vocabulary::max_slice;
@@ -182,7 +186,7 @@ const mask_maker::thread_mask& mask_maker::find_thread(const thread& at,
   thread_mask fresh;
   for (const std::uint32_t tag : tags) machine_.advance(at.owner, tag, at.key, fresh.beyond);
   std::unordered_map<std::uint32_t, thread_set> by_tag;
-  for (const exit& way : terminal.exits) {
+  for (const terminal_mask::exit& way : terminal.exits) {
     thread_set own;
     thread_set* next = &own;
     if (at.in_key) {
@@ -251,8 +255,9 @@ void mask_maker::walk_thread(const vocabulary_trie& trie, std::uint32_t start, c
 mask_maker::slack mask_maker::find_slack(const byte_state& at) {
   if (at.where != phase::content || at.how == spelling::text) return {};
   language_pool& pool = machine_.pool();
-  if (pool.is_open(at.at)) return {unbounded, true};
-  std::vector<language> known{at.at};
+  if (pool.is_open(at.at) || endless_.contains(at.at)) return {unbounded, true};
+  std::vector<language> known{at.at};  // by level
+  std::unordered_map<language, std::size_t> places{{at.at, 0}};
   std::size_t level_begin = 0;
   bool loops = false;
   for (std::uint32_t length = 0;; ++length) {
@@ -265,16 +270,23 @@ mask_maker::slack mask_maker::find_slack(const byte_state& at) {
           if (step.high < range.low || step.low > range.high || !pool.is_live(step.next)) continue;
           all_dead = false;
           if (step.low <= covered) covered = step.high + 1;
-          const auto place = std::find(known.begin(), known.end(), step.next);
-          loops = loops || place < known.begin() + static_cast<std::ptrdiff_t>(level_end);
-          if (place == known.end()) known.push_back(step.next);
+          if (endless_.contains(step.next)) {
+            loops = true;
+            continue;
+          }
+          const auto [place, is_new] = places.emplace(step.next, known.size());
+          if (is_new) known.push_back(step.next);
+          loops = loops || place->second < level_end;
         }
         all_whole = all_whole && covered > range.high;
       }
     }
     if (all_dead) return {length, !loops};
     if (!all_whole) return {length, false};
-    if (known.size() == level_end) return {unbounded, true};
+    if (known.size() == level_end) {
+      endless_.insert(known.begin(), known.end());
+      return {unbounded, true};
+    }
     if (length >= vocabulary::max_slice || known.size() > max_level) return {length, false};
     level_begin = level_end;
   }

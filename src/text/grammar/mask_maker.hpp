@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace troupe::grammar {
@@ -21,20 +22,6 @@ class mask_maker {
   void fill(const thread_set& at, std::span<std::uint32_t> mask);
 
  private:
-  // A trie node at which a terminal is complete while tokens go on below.
-  struct exit {
-    const vocabulary_trie* trie = nullptr;
-    std::uint32_t node = 0;
-    std::uint32_t tag = 0;
-    std::string key;  // the bytes read so far when they are a key's
-  };
-  // What holds for a place in a terminal, whatever the stack below it.
-  struct terminal_mask {
-    const mask_words* slice = nullptr;  // of the vocabulary
-    std::vector<token_id> tokens;
-    mask_words bits;  // instead of many tokens
-    std::vector<exit> exits;
-  };
   // What a whole thread adds: tokens that reach past its terminal, other threads at this place.
   struct thread_mask {
     std::vector<token_id> tokens;
@@ -45,9 +32,10 @@ class mask_maker {
     bool exact = false;            // and never one more
   };
 
+  void add(const thread& at, std::span<std::uint32_t> mask);
   void fill_thread(const thread& at, std::span<std::uint32_t> mask);
-  void unblock_only(const thread& at, std::span<std::uint32_t> mask);
-  const terminal_mask& find_terminal(const byte_state& at);
+  void take_blocked(const thread& at, std::span<std::uint32_t> mask);
+  terminal_mask_ptr find_terminal(const byte_state& at);
   const thread_mask& find_thread(const thread& at, const terminal_mask& terminal);
   terminal_mask make_terminal(const byte_state& at);
   void walk_terminal(const vocabulary_trie& trie, const byte_state& at, terminal_mask& out);
@@ -62,10 +50,10 @@ class mask_maker {
   };
   std::shared_ptr<const vocabulary> words_;
   parser& machine_;
-  std::unordered_map<byte_state, terminal_mask, hasher> terminals_;
+  std::unordered_map<byte_state, terminal_mask_ptr, hasher> terminals_;
+  std::unordered_set<language> endless_;  // contents that any harmless character keeps alive
   std::unordered_map<std::uint64_t, thread_mask> threads_;
   std::size_t num_bytes_ = 0;
-  mask_words scratch_;
 };
 
 }  // namespace troupe::grammar

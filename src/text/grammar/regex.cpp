@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t max_repeat = 65'536;
 constexpr int max_depth = 100;
+constexpr std::size_t max_bytes = 8'192;  // derivatives recurse as deep as a pattern is long
 
 // The words of an expression by what they demand of their surroundings: bit 0, that the text begins
 // with them (^), bit 1, that it ends with them ($).
@@ -26,6 +27,9 @@ class regex_parser {
   regex_parser(language_pool& pool, std::string_view text) : pool_(pool), text_(text) {}
 
   outcome<anchored> parse() {
+    if (text_.size() > max_bytes) {
+      return failure{error_code::too_large, "is longer than 8,192 bytes", ""};
+    }
     if (!is_utf8(text_)) return failure{error_code::invalid_argument, "is not valid UTF-8", ""};
     auto words = alternatives();
     if (words && at_ < text_.size()) refuse("has a ) without its (");
@@ -339,6 +343,7 @@ outcome<language> search_language(language_pool& pool, std::string_view pattern)
   if (!words) return words.error();
   const language any = pool.text();
   const auto& parts = words->parts;
+  if (pool.has_empty_word(parts[0])) return any;  // it is found in every text
   return pool.any_of({pool.concat({any, parts[0], any}), pool.concat(parts[1], any),
                       pool.concat(any, parts[2]), parts[3]});
 }

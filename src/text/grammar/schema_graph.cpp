@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t max_nodes = 100'000;
 constexpr std::uint32_t max_depth = 256;
+constexpr std::uint32_t max_asked = 1'000;
 
 }  // namespace
 
@@ -33,6 +34,25 @@ schema_graph::schema_graph(language_pool& pool, const json_value& root, bool str
       all_strings_(pool.text()) {
   fixed(everything());
   fixed({});
+  check_literals(root);
+}
+
+void schema_graph::check_literals(const json_value& here) {
+  const auto check = [&](const std::string& text) {
+    if (text.size() <= max_literal_bytes) return;
+    fail(index_.pointer(here), "a name or text of the schema is longer than 8,192 bytes",
+         error_code::too_large);
+  };
+  if (const json_array* items = here.as_array()) {
+    for (const json_value& item : *items) check_literals(item);
+  } else if (const json_object* members = here.as_object()) {
+    for (const auto& [name, value] : *members) {
+      check(name);
+      if (name != "description" && name != "default" && name != "examples") check_literals(value);
+    }
+  } else if (const std::string* text = here.as_string()) {
+    check(*text);
+  }
 }
 
 schema_node schema_graph::root() { return at(document_); }
@@ -166,10 +186,15 @@ bool schema_graph::ask_productive(schema_node n, bool& is_provisional) {
     return false;
   }
   const value_set& set = values(n);
+  if (asked_ > max_asked) {
+    fail(nodes_[n].pointer, "the schema demands more than 1,000 levels", error_code::too_large);
+  }
   if (failed()) return true;
   nodes_[n].alive = life::asked;
   bool provisional = false;
+  ++asked_;
   const bool found = any_productive(set, provisional);
+  --asked_;
   nodes_[n].alive = found ? life::productive : provisional ? life::unknown : life::dead;
   is_provisional = is_provisional || (!found && provisional);
   return found;

@@ -61,6 +61,7 @@ class schema_graph {
   value_set everything() const;
   bool ask_productive(schema_node n, bool& is_provisional);
   bool any_productive(const value_set& set, bool& is_provisional);
+  void check_literals(const json_value& at);
   bool shape_productive(const array_shape& shape, bool& is_provisional);
   bool shape_productive(const object_shape& shape, bool& is_provisional);
 
@@ -93,9 +94,11 @@ class schema_graph {
   std::map<std::vector<schema_node>, schema_node> by_parts_;
   std::map<schema_node, schema_node> complements_;
   std::optional<failure> why_;
-  std::uint32_t depth_ = 0;
+  std::uint32_t depth_ = 0, asked_ = 0;  // schemas being read, and asked for an instance
 };
 
+// Texts that a schema lists, and names: languages of them recurse as deep as they are long.
+inline constexpr std::size_t max_literal_bytes = 8'192;
 std::u32string decode_utf8(std::string_view text);
 
 }  // namespace troupe::grammar

@@ -102,4 +102,21 @@ const mask_words& vocabulary::safe_slice(std::uint32_t num_characters) const {
   return slices_[std::min(num_characters, max_slice + 1)];
 }
 
+terminal_mask_ptr terminal_mask_cache::find(const key& at) const {
+  const std::lock_guard guard(lock_);
+  const auto found = masks_.find(at);
+  return found == masks_.end() ? nullptr : found->second;
+}
+
+void terminal_mask_cache::add(const key& at, terminal_mask_ptr mask) {
+  constexpr std::size_t max_bytes = 64U << 20U;
+  const std::lock_guard guard(lock_);
+  if (num_bytes_ > max_bytes) {
+    masks_.clear();
+    num_bytes_ = 0;
+  }
+  num_bytes_ += mask->num_bytes();
+  masks_.emplace(at, std::move(mask));
+}
+
 }  // namespace troupe::grammar

@@ -1,14 +1,17 @@
 // The byte strings of all tokens, arranged for masks: a trie of them, and ready masks of those that
-// are harmless inside of JSON strings. One per tokenizer; constant after it is built.
+// are harmless inside of JSON strings. One per tokenizer; constant after it is built, but for what
+// it remembers.
 #pragma once
 #include "core/id.hpp"
 #include "text/tokenizer.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace troupe::grammar {
@@ -45,6 +48,46 @@ class vocabulary_trie {
   std::vector<token_id> tokens_;
 };
 
+// What holds for a place in a terminal, whatever the grammar around it.
+struct terminal_mask {
+  // A trie node at which the terminal is complete while tokens go on below.
+  struct exit {
+    const vocabulary_trie* trie = nullptr;
+    std::uint32_t node = 0;
+    std::uint32_t tag = 0;
+    std::string key;  // the bytes on the way there when they are a key's
+  };
+  const mask_words* slice = nullptr;  // of the vocabulary
+  std::vector<token_id> tokens;
+  mask_words bits;  // instead of many tokens
+  std::vector<exit> exits;
+
+  std::size_t num_bytes() const {
+    return 256 + 4 * tokens.size() + 4 * bits.size() + sizeof(exit) * exits.size();
+  }
+};
+using terminal_mask_ptr = std::shared_ptr<const terminal_mask>;
+
+// Terminals look alike in all grammars (strings, numbers, dates): what was found for one of them is
+// kept for the others. Safe to share among threads.
+class terminal_mask_cache {
+ public:
+  struct key {
+    std::uint64_t language = 0, place = 0;
+    bool operator==(const key&) const = default;
+  };
+  terminal_mask_ptr find(const key& at) const;  // null when it is not there
+  void add(const key& at, terminal_mask_ptr mask);
+
+ private:
+  struct hasher {
+    std::size_t operator()(const key& k) const { return k.language ^ (k.place << 1U); }
+  };
+  mutable std::mutex lock_;
+  std::unordered_map<key, terminal_mask_ptr, hasher> masks_;
+  std::size_t num_bytes_ = 0;
+};
+
 class vocabulary {
  public:
   static constexpr std::uint32_t max_slice = 32;
@@ -59,6 +102,7 @@ class vocabulary {
   // Safe tokens of more than max_slice characters.
   const std::vector<token_id>& long_tokens() const { return long_; }
   std::string_view bytes(token_id token) const;  // empty for what no grammar may use
+  terminal_mask_cache& known_masks() const { return known_masks_; }
   std::uint32_t size() const { return size_; }
   std::size_t num_mask_words() const { return (size_ + 31) / 32; }
 
@@ -72,6 +116,7 @@ class vocabulary {
   vocabulary_trie all_, unsafe_;
   std::vector<mask_words> slices_;  // [max_slice + 2]
   std::vector<token_id> long_;
+  mutable terminal_mask_cache known_masks_;
 };
 
 }  // namespace troupe::grammar

@@ -1,6 +1,8 @@
 // The grammars of any JSON, of regular expressions and of lists.
 #include "grammar_tester.hpp"
 
+#include <thread>
+
 namespace troupe {
 namespace {
 
@@ -127,6 +129,28 @@ TEST_CASE("a mask holds exactly the tokens that the acceptor takes") {
   CHECK(walk_and_count_errors(compiled(small_compiler().any_json()), 1, 40) == 0);
   CHECK(walk_and_count_errors(compiled(small_compiler().any_json_object()), 2, 40) == 0);
   CHECK(walk_and_count_errors(compiled(small_compiler().regex("(ab|[^b-d]){3,9}x?")), 3, 20) == 0);
+}
+
+TEST_CASE("threads share a compiler and a grammar") {
+  const auto shared = compiled(small_compiler().any_json());
+  std::vector<std::vector<std::uint32_t>> masks(4);
+  std::vector<std::thread> threads;
+  for (auto& mask : masks) {
+    threads.emplace_back([&shared, &mask] {
+      const auto own = small_compiler().regex("[a-z]{1,20}(,[0-9]+)*");
+      const auto& grammar = bytes_of(shared);
+      grammar::thread_set at = grammar.begin();
+      mask.assign(grammar.words().num_mask_words(), 0);
+      for (const char byte : std::string_view("{\"key\": [1, \"x\", {\"key\": nul")) {
+        grammar.fill(at, mask);
+        if (!own || !grammar.accept(at, std::string_view(&byte, 1))) mask.clear();
+      }
+      bytes_of(*own).fill(bytes_of(*own).begin(), mask);
+    });
+  }
+  for (std::thread& each : threads) each.join();
+  CHECK_FALSE(masks[0].empty());
+  for (const auto& mask : masks) CHECK(mask == masks[0]);
 }
 
 }  // namespace
