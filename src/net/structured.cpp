@@ -36,7 +36,7 @@ outcome<token_constraint_ptr> compile_constraint(const structured_request& ask,
   if (bound) return bound;
   auto why = std::move(bound).error();
   // Where in the schema is said in the sentence; the field is the body's.
-  if (!why.field.empty()) why.message = "at " + why.field + ": " + why.message;
+  if (why.field.starts_with('/')) why.message = "at " + why.field + ": " + why.message;
   why.message = ask.field + " cannot be enforced: " + why.message;
   why.field = ask.field;
   return why;

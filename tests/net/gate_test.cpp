@@ -42,7 +42,7 @@ std::vector<api_key> two_keys() {
 
 TEST_CASE("with keys nothing that computes or tells is open without one") {
   net_stage stage(with_gate({.keys = two_keys()}));
-  for (auto* path : {"/health", "/ready", "/", "/page.js", "/style.css"})
+  for (auto* path : {"/health", "/ready", "/", "/chat/app.js", "/common/base.css"})
     CHECK_MESSAGE(ask(stage, "GET", path, "").status == 200, path);
   for (auto* path : {"/metrics", "/version", "/nowhere"}) {
     CHECK_MESSAGE(ask(stage, "GET", path, "").status == 401, path);
