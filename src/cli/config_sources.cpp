@@ -15,8 +15,8 @@ namespace {
 constexpr std::string_view prefix = "TROUPE_";
 
 // Read by the tools around the program.
-constexpr std::array<std::string_view, 3> variables_of_tools = {"TROUPE_JOBS", "TROUPE_BINARY",
-                                                                "TROUPE_PATIENCE"};
+constexpr std::array<std::string_view, 5> variables_of_tools = {
+    "TROUPE_JOBS", "TROUPE_BINARY", "TROUPE_PATIENCE", "TROUPE_SHARED_DATA", "TROUPE_NODE_MODULES"};
 
 constexpr auto precedence =
     "Every flag can also be set by a variable (TROUPE_MAX_NUM_SEQS for --max-num-seqs) or in a "

@@ -34,12 +34,13 @@ outcome<token_constraint_ptr> compile_constraint(const structured_request& ask,
                                                  const service& facts) {
   auto bound = compile(ask, *facts.grammars);
   if (bound) return bound;
-  auto why = std::move(bound).error();
-  // Where in the schema is said in the sentence; the field is the body's.
-  if (why.field.starts_with('/')) why.message = "at " + why.field + ": " + why.message;
-  why.message = ask.field + " cannot be enforced: " + why.message;
-  why.field = ask.field;
-  return why;
+  auto& cause = bound.error();
+  // A place in the schema is told in the sentence; the field is the body's.
+  bool is_pointer = cause.field.find('/') == 0;
+  auto place = is_pointer ? "at " + cause.field + ": " : std::string();
+  return failure{.code = cause.code,
+                 .message = ask.field + " cannot be enforced: " + place + cause.message,
+                 .field = ask.field};
 }
 
 }  // namespace troupe
