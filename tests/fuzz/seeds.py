@@ -29,6 +29,20 @@ RESPONSES = {"model": "demo", "instructions": "i", "metadata": {"a": "b"}, "stor
     {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
     {"type": "function_call_output", "call_id": "c", "output": "d"}]}
 STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+SCHEMA = {"type": "object", "additionalProperties": False, "required": ["city"],
+          "properties": {"city": {"type": "string", "minLength": 1},
+                         "days": {"type": "integer", "minimum": 1, "maximum": 10}}}
+MESSAGES = {
+    "model": "demo", "max_tokens": 9, "system": [{"type": "text", "text": "Be kind."}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {}}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "w",
+                                           "input": {"city": "Oslo"}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t",
+                                      "content": "cold", "is_error": False}]}],
+    "tools": [{"name": "w", "description": "d", "input_schema": SCHEMA, "strict": True}],
+    "tool_choice": {"type": "tool", "name": "w", "disable_parallel_tool_use": True},
+    "stop_sequences": ["x"], "metadata": {"user_id": "u"}, "top_k": 5, "thinking": None}
 TARGETS = {
     "generate": [OURS, {"prompt": "a", "logprobs": 3, "stream": True}, SGLANG,
                  {"input_ids": [1, 2], "stream": True, "sampling_params": {"top_p": 0.5}}, TGI],
@@ -46,6 +60,20 @@ TARGETS = {
                   {"input": "a", "text": {"format": {"type": "text"}}, "top_logprobs": 2,
                    "include": ["message.output_text.logprobs"], "max_output_tokens": 5,
                    "stream": True}],
+    "messages": [MESSAGES, {**MESSAGES, "stream": True, "tool_choice": {"type": "auto"}}],
+    "count_tokens": [{k: MESSAGES[k] for k in ("messages", "system", "tools", "tool_choice")}],
+    "frame": [{"type": "generate", "id": "a", "path": "/generate", "body": OURS, "credit": 3},
+              {"type": "credit", "id": "a", "frames": 5}, {"type": "cancel", "id": "a"},
+              {"type": "ping", "id": {"x": 1}}],
+    "schema": [SCHEMA, {"type": "array", "items": SCHEMA, "minItems": 1, "maxItems": 3},
+               {"$defs": {"n": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}}},
+                "$ref": "#/$defs/n"},
+               {"anyOf": [{"type": "string", "pattern": "^a[b-d]{2,3}$", "maxLength": 4},
+                          {"type": "number", "minimum": 1.5, "exclusiveMaximum": 9},
+                          {"type": "integer", "multipleOf": 3}, {"not": {"type": "null"}}]},
+               {"allOf": [{"required": ["a"]}, {"properties": {"a": {"format": "date"}}}],
+                "if": {"type": "string"}, "then": {"minLength": 2}, "prefixItems": [True],
+                "patternProperties": {"^x": {}}, "enum": [1, "b", None], "const": "b"}],
     "tokenize": [{"prompt": "a\u00e9 <|im_end|>", "return_token_strs": True, "model": "demo",
                   "add_special_tokens": True}],
     "detokenize": [{"tokens": [1, 2, 3], "model": "demo"}],

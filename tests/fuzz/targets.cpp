@@ -1,18 +1,22 @@
 #include "targets.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "net/client_frame.hpp"
 #include "net/dialects/chat.hpp"
 #include "net/dialects/completions.hpp"
 #include "net/dialects/generate.hpp"
+#include "net/dialects/messages.hpp"
 #include "net/dialects/responses.hpp"
 #include "net/dialects/tgi.hpp"
 #include "net/request_parser.hpp"
 #include "net/token_bodies.hpp"
+#include "text/grammar/grammar.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
@@ -152,6 +156,28 @@ void run_http(std::string_view input) {
   if (whole != cut) fail("cutting the bytes changes the request", whole + "\nagainst\n" + cut);
 }
 
+void run_frame(std::string_view input) {
+  auto reading = read_client_frame(input);
+  if (!reading.frame && reading.frame.error().message.empty())
+    fail("a refusal says nothing", input);
+  if (!reading.frame) return;
+  if (auto* wanted = std::get_if<generate_frame>(&*reading.frame)) must_be_json(wanted->body);
+}
+
+// A schema from anybody: compiled or refused, and what is compiled lets an answer begin.
+void run_schema(std::string_view input) {
+  static const grammar_compiler compiler(facts().words, {0}, facts().words->vocab_size());
+  auto json = parse_json(input);
+  if (!json) return;
+  auto bound = compiler.json_schema(*json);
+  if (!bound && bound.error().message.empty()) fail("a refusal says nothing", input);
+  if (!bound) return;
+  std::vector<std::uint32_t> mask((facts().words->vocab_size() + 31) / 32);
+  (*bound)->start()->fill_mask(mask);
+  bool is_empty = std::ranges::all_of(mask, [](auto word) { return word == 0; });
+  if (is_empty) fail("nothing may begin", input);
+}
+
 }  // namespace
 
 std::span<const fuzz_target> all_fuzz_targets() {
@@ -161,9 +187,13 @@ std::span<const fuzz_target> all_fuzz_targets() {
       fuzz_target{"completions", &run_reader<&read_completions_body>},
       fuzz_target{"chat", &run_reader<&read_chat_body>},
       fuzz_target{"responses", &run_reader<&read_responses_body>},
+      fuzz_target{"messages", &run_reader<&read_messages_body>},
+      fuzz_target{"count_tokens", &run_token_body<&count_tokens_body>},
       fuzz_target{"tokenize", &run_token_body<&tokenize_body>},
       fuzz_target{"detokenize", &run_token_body<&detokenize_body>},
       fuzz_target{"http", &run_http},
+      fuzz_target{"frame", &run_frame},
+      fuzz_target{"schema", &run_schema},
   };
   return table;
 }

@@ -9,7 +9,6 @@ namespace troupe::grammar {
 namespace {
 
 constexpr std::size_t max_languages = 400'000;
-constexpr std::size_t max_searched = 50'000;
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;

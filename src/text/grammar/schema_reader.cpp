@@ -151,7 +151,7 @@ value_set schema_graph::reader::types() {
   const json_array* names = type->as_array() != nullptr ? type->as_array() : &single;
   for (const json_value& name : *names) {
     const std::string* text = name.as_string();
-    const std::string_view is = text == nullptr ? "" : *text;
+    const auto is = text == nullptr ? std::string_view{} : std::string_view{*text};
     if (is == "null") {
       out.null = true;
     } else if (is == "boolean") {
