@@ -84,15 +84,15 @@ class Mock(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(context=None):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mock)
+def serving(context=None, address="127.0.0.1"):
+    server = http.server.ThreadingHTTPServer((address, 0), Mock)
     server.daemon_threads = True
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
+        yield f"{'https' if context else 'http'}://{address}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
@@ -255,10 +255,12 @@ def check_tls(folder):
         assert done.returncode == 1 and "certificate is not trusted" in done.stderr, done
         assert pipe(url, "hi\n", "--ca", names["cert"]).stdout.startswith("Hello")
         assert pipe(url, "hi\n", "--insecure").stdout.startswith("Hello")
-        other = pipe(url.replace("127.0.0.1", "localhost"), "hi\n", "--ca", names["cert"])
-        assert other.returncode == 1 and "certificate is not trusted" in other.stderr, other
         done = pipe(url, "hi\n", "--ca", f"{folder}/none.pem")
         assert done.returncode == 1 and "none.pem" in done.stderr, done
+    # The certificate is not this address's.
+    with serving(context, "127.0.0.2") as url:
+        other = pipe(url, "hi\n", "--ca", names["cert"])
+        assert other.returncode == 1 and "certificate is not trusted" in other.stderr, other
 
 
 def main():
