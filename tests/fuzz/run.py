@@ -44,7 +44,7 @@ def fuzz(binary, build, target, seconds):
         run = subprocess.run(
             [binary, found, f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=10",
              f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={build}/{target}-",
-             "-print_final_stats=1"], env=env, stderr=subprocess.PIPE, text=True)
+             "-print_final_stats=1"], env=env, stderr=subprocess.PIPE, text=True, errors="replace")
         tail = run.stderr.splitlines()[-30:]
         if run.returncode != 0:
             print(f"{target}: a finding", *tail, sep="\n")
