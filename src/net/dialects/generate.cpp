@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "net/best_of.hpp"
+#include "net/dialects/prompted.hpp"
 #include "net/dialects/sglang.hpp"
 #include "net/dialects/tgi.hpp"
-#include "net/prompt_field.hpp"
 #include "net/sampling_fields.hpp"
 #include "net/token_json.hpp"
 #include "net/usage.hpp"
@@ -112,35 +112,14 @@ class generate_writer : public answer_writer {
   std::vector<bool> has_begun_;  // [num_choices]
 };
 
-struct wishes {
-  std::vector<given_prompt> prompts;
-  answer_order order;
-  std::size_t num_runs = 1;
-  std::size_t num_kept = 1;
-  bool echo = false;
-  bool has_token_ids = false;
+struct wishes : prompted_wishes {
   bool stream = false;
 };
 
 wishes read_wishes(body_fields& fields, const body_context& context) {
-  wishes w;
-  check_model(fields, context.facts);
-  w.prompts = read_prompts(fields, "prompt", context.facts);
-  auto& sampling = w.order.request.sampling;
-  sampling = read_sampling(fields, context.facts, context.seed);
-  sampling.num_logprobs = read_logprobs(fields);
-  w.order.request.priority = read_priority(fields);
-  w.order.text = read_text_options(fields);
-  w.num_kept = static_cast<std::size_t>(fields.integer("n", 1, {1, max_runs}));
-  auto at_least = static_cast<std::int64_t>(w.num_kept);
-  w.num_runs = static_cast<std::size_t>(fields.integer("best_of", at_least, {at_least, max_runs}));
-  w.echo = fields.flag("echo", false);
-  w.has_token_ids = fields.flag("return_token_ids", false);
+  wishes w{read_prompted(fields, context)};
   w.stream = fields.flag("stream", false);
-  check_runs(fields, w.prompts.size(), {w.num_runs, w.num_kept}, w.stream);
-  if (w.echo && sampling.num_logprobs >= 0)
-    fields.refuse("echo", "echo with logprobs is not offered: the prompt's tokens have none",
-                  error_code::unsupported);
+  check_prompted(fields, w, w.stream);
   return w;
 }
 
