@@ -5,7 +5,10 @@
 namespace troupe {
 
 strand_unit::strand_unit(caf::actor_system& system, const strand_home& home)
-    : caf::execution_unit(&system), strand_(home.strand), presence_(home.house) {}
+    : caf::execution_unit(&system),
+      strand_(home.strand),
+      house_(home.house),
+      presence_(home.house) {}
 
 void strand_unit::exec_later(caf::resumable* job) {
   // What the hosted actor sends to wakes up on CAF's own threads.
@@ -13,6 +16,9 @@ void strand_unit::exec_later(caf::resumable* job) {
     system().scheduler().enqueue(job);
     return;
   }
+  // The strand may run the job, and its last guest leave, before post returns here on another
+  // thread with copies of the strand in its hands: who posts is a guest, too.
+  head_count::guest poster(house_);
   // The caller hands over one reference, so the actor, and with it this unit, outlives its turn.
   asio::post(strand_, [this, job] {
     if (job->resume(this, max_messages_per_turn) == caf::resumable::resume_later)

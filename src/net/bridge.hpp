@@ -36,6 +36,7 @@ class strand_unit : public caf::execution_unit {
   static constexpr std::size_t max_messages_per_turn = 64;  // then the sockets have a turn
 
   asio::any_io_executor strand_;
+  std::shared_ptr<head_count> house_;
   head_count::guest presence_;
 };
 

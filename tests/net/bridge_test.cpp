@@ -1,0 +1,108 @@
+// How actors that a strand hosts meet the end of that strand.
+#include "net/bridge.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <doctest/doctest.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "actors/cast.hpp"
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Opens once, for everybody.
+class latch_gate {
+ public:
+  void open() {
+    std::lock_guard lock(mutex_);
+    is_open_ = true;
+    opened_.notify_all();
+  }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    opened_.wait(lock, [this] { return is_open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable opened_;
+  bool is_open_ = false;
+};
+
+// An executor whose `execute` hands its work over at once, but returns to threads other than the
+// io thread only when the gate opens: a poster that the system took off its core in between.
+struct lingering_executor {
+  asio::io_context::executor_type inner;
+  latch_gate* gate;
+
+  asio::execution_context& query(asio::execution::context_t) const noexcept {
+    return inner.context();
+  }
+  static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
+    return asio::execution::blocking.never;
+  }
+  lingering_executor require(asio::execution::blocking_t::never_t) const { return *this; }
+  template <class Work>
+  void execute(Work&& work) const {
+    bool is_inside = inner.running_in_this_thread();
+    asio::post(inner, std::forward<Work>(work));
+    if (!is_inside) gate->pass();
+  }
+  bool operator==(const lingering_executor& other) const noexcept { return gate == other.gate; }
+  bool operator!=(const lingering_executor& other) const noexcept { return gate != other.gate; }
+};
+
+class one_word_actor : public strand_hosted<caf::event_based_actor> {
+ public:
+  one_word_actor(caf::actor_config& config, const strand_home& home,
+                 std::shared_ptr<std::promise<void>> ended)
+      : strand_hosted(config, home), ended_(std::move(ended)) {}
+  caf::behavior make_behavior() override {
+    return {[this](const tick&) { quit(); }};
+  }
+  void on_exit() override {
+    strand_hosted::on_exit();
+    ended_->set_value();
+  }
+
+ private:
+  std::shared_ptr<std::promise<void>> ended_;
+};
+
+TEST_CASE("whoever still posts to a strand is counted after the hosted actor has ended") {
+  caf::actor_system_config config;
+  enroll_cast(config);
+  caf::actor_system system{config};
+  asio::io_context io{1};
+  auto work = asio::make_work_guard(io);
+  std::jthread io_thread([&] {
+    io.run();
+    forget_actor_system();
+  });
+
+  latch_gate gate;
+  auto house = std::make_shared<head_count>();
+  auto ended = std::make_shared<std::promise<void>>();
+  std::promise<caf::actor> hosted;
+  asio::post(io, [&] {
+    strand_home home{lingering_executor{io.get_executor(), &gate}, house};
+    hosted.set_value(spawn_hosted<one_word_actor>(system, home, ended));
+  });
+  auto actor = hosted.get_future().get();
+  std::jthread poster([&] { caf::anon_send(actor, tick{}); });
+  ended->get_future().wait();
+
+  CHECK_FALSE(house->wait_until_empty(50ms));
+  gate.open();
+  CHECK(house->wait_until_empty(5000ms));
+  work.reset();
+}
+
+}  // namespace
+}  // namespace troupe
