@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "text/utf8.hpp"
+
 namespace troupe {
 namespace {
 
@@ -23,7 +25,7 @@ std::string show(const json_value& value) {
 // A field's name as a client wrote it may be as long as the body.
 std::string show_name(std::string_view name) {
   std::string text;
-  append_json_string(text, name.substr(0, max_shown_bytes));
+  append_json_string(text, utf8_head(name, max_shown_bytes));
   return text;
 }
 
@@ -184,7 +186,7 @@ std::vector<std::int64_t> body_fields::integers(std::string_view name, std::size
 refusal body_fields::finish() {
   for (std::size_t i = 0; is_fine() && i < was_read_.size(); ++i)
     if (auto& name = (*members_)[i].first; !was_read_[i])
-      refuse(name.substr(0, max_shown_bytes),
+      refuse(utf8_head(name, max_shown_bytes),
              "there is no field " + show_name(name) + (path_.empty() ? "" : " in " + path_));
   if (wrong_) return *wrong_;
   return nothing{};

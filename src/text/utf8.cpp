@@ -32,6 +32,12 @@ void append_utf8(std::string& out, char32_t code_point) {
 
 bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
+std::string_view utf8_head(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && is_utf8_continuation(text[max_bytes])) --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
 std::size_t find_ill_formed_utf8(std::string_view text) {
   if (is_utf8(text)) return text.size();
   utf8_decoder decoder;

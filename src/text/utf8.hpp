@@ -37,6 +37,8 @@ void append_utf8(std::string& out, char32_t code_point);
 bool is_utf8(std::string_view text);
 // The offset of the first ill-formed byte sequence, or text.size().
 std::size_t find_ill_formed_utf8(std::string_view text);
+// The longest head of a well-formed text that is no longer than this and cuts no character.
+std::string_view utf8_head(std::string_view text, std::size_t max_bytes);
 // The text with every ill-formed sequence replaced.
 std::string repair_utf8(std::string_view text);
 

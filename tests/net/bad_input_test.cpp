@@ -70,6 +70,9 @@ const std::vector<row> rows{
     {R"("logit_bias": 5)", "logit_bias", "an object or a list"},
     {R"("priority": 1e9)", "priority", "an integer"},
     {R"("max_token": 5)", "max_token", "there is no field \"max_token\""},
+    // A long name is shown cut, and the cut leaves characters whole.
+    {R"("1234567890123456789012345678901234567\ud83d\ude00": 5)",
+     "1234567890123456789012345678901234567", "4567\""},
     {R"("n": 17)", "n", "from 1 to 16"},
     {R"("n": 4, "best_of": 3)", "best_of", "from 4 to 16"},
     {R"("best_of": 2, "stream": true)", "best_of", "must equal n"},

@@ -9,6 +9,8 @@
 #include <pcre2.h>
 #include <utf8proc.h>
 
+#include <array>
+
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -52,6 +54,13 @@ TEST_CASE("ill-formed UTF-8 becomes U+FFFD per maximal subpart") {
   CHECK(find_ill_formed_utf8("ab\u00e9\ufffd") == 7);
   CHECK(find_ill_formed_utf8("ab\u00e9\xC3") == 4);
   CHECK(find_ill_formed_utf8("\ufffd\xED\xA0\x80") == 3);
+}
+
+TEST_CASE("a head of a text cuts no character") {
+  const std::string text = "a\u00e9\u4e2d\U0001f600z";  // characters of 1, 2, 3, 4 and 1 bytes
+  const std::array<std::size_t, 13> sizes{0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    CHECK(utf8_head(text, i) == text.substr(0, sizes[i]));
 }
 
 // Characters whose properties have been settled since long before Unicode 12.1.

@@ -6,6 +6,7 @@
 #include "net/exchange.hpp"
 #include "net/routes/routes.hpp"
 #include "text/json_builder.hpp"
+#include "text/utf8.hpp"
 
 namespace troupe {
 namespace {
@@ -25,7 +26,7 @@ std::string_view id_of(const exchange& turn, std::string_view after = {}) {
 
 failure not_found(std::string_view id) {
   return {.code = error_code::not_found,
-          .message = "there is no stored response with the id " + std::string(id.substr(0, 80))};
+          .message = "there is no stored response with the id " + repair_utf8(id.substr(0, 80))};
 }
 
 struct page_of_items {
