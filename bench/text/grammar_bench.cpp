@@ -75,7 +75,7 @@ void run(const grammar_compiler& compiler, const tokenizer& words, const json_va
     return;
   }
   out.compile.push_back(compile);
-  (*made)->start()->fill_mask(mask);
+  made->constraint->start()->fill_mask(mask);
   out.first_mask.push_back(microseconds(begin));
   if (compile > 50'000) {
     std::printf("slow: %s %.0f us\n", row.find("file")->as_string()->c_str(), compile);
@@ -84,7 +84,7 @@ void run(const grammar_compiler& compiler, const tokenizer& words, const json_va
     if (!*test.find("valid")->as_bool()) continue;
     std::string text;
     append_json_python(text, *test.find("data"));
-    follow(*made, words.encode(text, added_tokens_in_text::plain), mask, out);
+    follow(made->constraint, words.encode(text, added_tokens_in_text::plain), mask, out);
   }
 }
 

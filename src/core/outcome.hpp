@@ -27,11 +27,11 @@ struct failure {
   std::chrono::milliseconds retry_after{0};  // > 0 for overload
 };
 
-template <class T>
+template <class T, class Error = failure>
 class [[nodiscard]] outcome {
  public:
   outcome(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  outcome(failure why) : state_(std::in_place_index<1>, std::move(why)) {}
+  outcome(Error why) : state_(std::in_place_index<1>, std::move(why)) {}
 
   explicit operator bool() const { return state_.index() == 0; }
   T& operator*() & { return std::get<0>(state_); }
@@ -39,11 +39,11 @@ class [[nodiscard]] outcome {
   T&& operator*() && { return std::get<0>(std::move(state_)); }
   T* operator->() { return &std::get<0>(state_); }
   const T* operator->() const { return &std::get<0>(state_); }
-  const failure& error() const& { return std::get<1>(state_); }
-  failure&& error() && { return std::get<1>(std::move(state_)); }
+  const Error& error() const& { return std::get<1>(state_); }
+  Error&& error() && { return std::get<1>(std::move(state_)); }
 
  private:
-  std::variant<T, failure> state_;
+  std::variant<T, Error> state_;
 };
 
 struct nothing {};

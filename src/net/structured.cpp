@@ -18,7 +18,7 @@ std::vector<tool_definition> definitions_of(const std::vector<structured_tool>& 
   return out;
 }
 
-outcome<token_constraint_ptr> compile(const structured_request& ask, const grammar_compiler& how) {
+grammar_outcome<bound_grammar> compile(const structured_request& ask, const grammar_compiler& how) {
   switch (ask.kind) {
     case structure_kind::any_object: return how.any_json_object();
     case structure_kind::schema: return how.json_schema(ask.schema, {.strict = ask.is_strict});
@@ -33,13 +33,9 @@ outcome<token_constraint_ptr> compile(const structured_request& ask, const gramm
 outcome<token_constraint_ptr> compile_constraint(const structured_request& ask,
                                                  const service& facts) {
   auto bound = compile(ask, *facts.grammars);
-  if (bound) return bound;
-  auto& cause = bound.error();
-  // A place in the schema is told in the sentence; the field is the body's.
-  bool is_pointer = cause.field.find('/') == 0;
-  auto place = is_pointer ? "at " + cause.field + ": " : std::string();
-  return failure{.code = cause.code,
-                 .message = ask.field + " cannot be enforced: " + place + cause.message,
+  if (bound) return bound->constraint;
+  return failure{.code = bound.error().code,
+                 .message = ask.field + " cannot be enforced: " + bound.error().message(),
                  .field = ask.field};
 }
 

@@ -170,10 +170,10 @@ void run_schema(std::string_view input) {
   auto json = parse_json(input);
   if (!json) return;
   auto bound = compiler.json_schema(*json);
-  if (!bound && bound.error().message.empty()) fail("a refusal says nothing", input);
+  if (!bound && bound.error().why.reason.empty()) fail("a refusal says nothing", input);
   if (!bound) return;
   std::vector<std::uint32_t> mask((facts().words->vocab_size() + 31) / 32);
-  (*bound)->start()->fill_mask(mask);
+  bound->constraint->start()->fill_mask(mask);
   bool is_empty = std::ranges::all_of(mask, [](auto word) { return word == 0; });
   if (is_empty) fail("nothing may begin", input);
 }

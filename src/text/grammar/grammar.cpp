@@ -42,15 +42,15 @@ grammar_compiler::grammar_compiler(std::shared_ptr<const tokenizer> words,
 
 grammar_compiler::~grammar_compiler() = default;
 
-outcome<token_constraint_ptr> grammar_compiler::any_json() const {
+grammar_outcome<bound_grammar> grammar_compiler::any_json() const {
   auto pool = std::make_unique<language_pool>();
   rule_set rules;
   rules.root = add_any_value(*pool, rules);
-  return token_constraint_ptr(
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
-outcome<token_constraint_ptr> grammar_compiler::any_json_object() const {
+grammar_outcome<bound_grammar> grammar_compiler::any_json_object() const {
   auto pool = std::make_unique<language_pool>();
   rule_set rules;
   const value_index any = add_any_value(*pool, rules);
@@ -58,70 +58,67 @@ outcome<token_constraint_ptr> grammar_compiler::any_json_object() const {
   value_rule root;
   root.containers = {rules.values[any].containers[1]};
   rules.values.push_back(std::move(root));
-  return token_constraint_ptr(
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
-outcome<token_constraint_ptr> grammar_compiler::json_schema(const troupe::json_value& schema,
-                                                            const schema_options& options) const {
+grammar_outcome<bound_grammar> grammar_compiler::json_schema(const troupe::json_value& schema,
+                                                             const schema_options& options) const {
   auto pool = std::make_unique<language_pool>();
   rule_set rules;
   rules.blanks = static_cast<whitespace>(options.whitespace);
   const auto root = add_schema(*pool, rules, schema, options.strict);
   if (!root) return root.error();
   rules.root = *root;
-  return token_constraint_ptr(
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
-outcome<token_constraint_ptr> grammar_compiler::regex(std::string_view pattern) const {
+grammar_outcome<bound_grammar> grammar_compiler::regex(std::string_view pattern) const {
   auto pool = std::make_unique<language_pool>();
   const auto words = match_language(*pool, pattern);
   if (!words) {
-    failure why = words.error();
-    why.message = "regex " + why.message;
-    why.field = "regex";
-    return why;
+    return refuse_grammar(words.error().code, "", "regex", words.error().message);
   }
   if (!pool->is_live(*words)) {
-    return failure{error_code::invalid_argument, "regex matches no text at all", "regex"};
+    return refuse_grammar(error_code::invalid_argument, "", "regex", "matches no text at all");
   }
   rule_set rules = text_rules(*pool, *words);
-  return token_constraint_ptr(
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
-outcome<token_constraint_ptr> grammar_compiler::choice(
+grammar_outcome<bound_grammar> grammar_compiler::choice(
     const std::vector<std::string>& texts) const {
   if (texts.empty()) {
-    return failure{error_code::invalid_argument, "choice is empty, expected at least one text",
-                   "choice"};
+    return refuse_grammar(error_code::invalid_argument, "", "choice",
+                          "is empty, expected at least one text");
   }
   auto pool = std::make_unique<language_pool>();
   std::vector<std::pair<std::u32string, language>> words;
   for (const std::string& text : texts) {
     if (!is_utf8(text)) {
-      return failure{error_code::invalid_argument, "choice holds a text that is not UTF-8",
-                     "choice"};
+      return refuse_grammar(error_code::invalid_argument, "", "choice",
+                            "holds a text that is not UTF-8");
     }
     if (text.size() > max_literal_bytes) {
-      return failure{error_code::too_large, "choice holds a text of more than 8,192 bytes",
-                     "choice"};
+      return refuse_grammar(error_code::too_large, "", "choice",
+                            "holds a text of more than 8,192 bytes");
     }
     words.emplace_back(decode_utf8(text), empty_word);
   }
   rule_set rules = text_rules(*pool, pool->words(words));
-  return token_constraint_ptr(
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)));
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
-outcome<token_constraint_ptr> grammar_compiler::tool_calls(
+grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
     const std::vector<tool_definition>& tools, const tool_choice& wanted) const {
   const auto open = tokenizer_->find_added("<tool_call>");
   const auto close = tokenizer_->find_added("</tool_call>");
   if (!open || !close) {
-    return failure{error_code::unsupported, "the model's vocabulary has no token <tool_call>",
-                   "tools"};
+    return refuse_grammar(error_code::unsupported, "", "tools",
+                          "the model's vocabulary has no token <tool_call>");
   }
   tool_tokens tokens{*open, *close, {}};
   for (std::uint32_t i = 0; i < tokenizer_->vocab_size(); ++i) {
@@ -141,8 +138,9 @@ outcome<token_constraint_ptr> grammar_compiler::tool_calls(
     text = std::make_shared<compiled_grammar>(words_, eos_, std::move(text_pool),
                                               std::move(text_rule));
   }
-  return token_constraint_ptr(std::make_shared<tool_call_grammar>(
-      std::move(text), std::move(call), std::move(tokens), wanted.parallel));
+  return bound_grammar{std::make_shared<tool_call_grammar>(std::move(text), std::move(call),
+                                                           std::move(tokens), wanted.parallel),
+                       {}};
 }
 
 }  // namespace troupe

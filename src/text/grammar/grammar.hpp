@@ -2,8 +2,7 @@
 // at no token; masks are made when an answer gets there. What cannot be enforced exactly is
 // refused.
 #pragma once
-#include "core/outcome.hpp"
-#include "core/token_constraint.hpp"
+#include "core/bound_grammar.hpp"
 #include "text/json.hpp"
 #include "text/tokenizer.hpp"
 
@@ -52,17 +51,16 @@ class grammar_compiler {
                    std::uint32_t vocab_size);
   ~grammar_compiler();
 
-  outcome<token_constraint_ptr> any_json() const;
-  outcome<token_constraint_ptr> any_json_object() const;
-  // The failure's field is the JSON pointer of what is wrong in the schema.
-  outcome<token_constraint_ptr> json_schema(const json_value& schema,
-                                            const schema_options& options = {}) const;
+  grammar_outcome<bound_grammar> any_json() const;
+  grammar_outcome<bound_grammar> any_json_object() const;
+  grammar_outcome<bound_grammar> json_schema(const json_value& schema,
+                                             const schema_options& options = {}) const;
   // The whole answer matches, from its first character to its last.
-  outcome<token_constraint_ptr> regex(std::string_view pattern) const;
-  outcome<token_constraint_ptr> choice(const std::vector<std::string>& texts) const;
+  grammar_outcome<bound_grammar> regex(std::string_view pattern) const;
+  grammar_outcome<bound_grammar> choice(const std::vector<std::string>& texts) const;
   // Calls are written between the tokens <tool_call> and </tool_call>, which the vocabulary needs.
-  outcome<token_constraint_ptr> tool_calls(const std::vector<tool_definition>& tools,
-                                           const tool_choice& wanted = {}) const;
+  grammar_outcome<bound_grammar> tool_calls(const std::vector<tool_definition>& tools,
+                                            const tool_choice& wanted = {}) const;
 
  private:
   std::shared_ptr<const tokenizer> tokenizer_;

@@ -15,12 +15,15 @@ void add_new(std::vector<Shape>& to, const std::vector<Shape>& more) {
   }
 }
 
+// The keyword that a pointer ends with.
+std::string last_part(const std::string& pointer) { return pointer.substr(pointer.rfind('/') + 1); }
+
 }  // namespace
 
 template <class Shape>
 void schema_graph::check_count(const std::vector<Shape>& shapes) {
   if (shapes.size() <= max_shapes) return;
-  fail("", "the schema has more than 256 alternatives for one value", error_code::too_large);
+  fail("", "", "the schema has more than 256 alternatives for one value", error_code::too_large);
 }
 
 value_set schema_graph::join(const value_set& a, const value_set& b) {
@@ -187,7 +190,7 @@ std::vector<array_shape> schema_graph::subtract(const array_shape& a, const arra
   } else if (b.rest != any_node) {
     // Some item after the prefix differs: with an exact place only when there is one such place.
     if (a.max > b.prefix.size() + 1) {
-      fail(where, "an array in which some item differs cannot be enforced");
+      fail(where, last_part(where), "an array in which some item differs cannot be enforced");
       return out;
     }
     array_shape differs;
@@ -237,7 +240,8 @@ std::vector<object_shape> schema_graph::subtract(const object_shape& a, const ob
         }
       }
       if (pool_.is_live(names) && is_productive(own.value)) {
-        fail(where, "an object in which some other member differs cannot be enforced");
+        fail(where, last_part(where),
+             "an object in which some other member differs cannot be enforced");
         return out;
       }
     }

@@ -40,7 +40,7 @@ schema_graph::schema_graph(language_pool& pool, const json_value& root, bool str
 void schema_graph::check_literals(const json_value& here) {
   const auto check = [&](const std::string& text) {
     if (text.size() <= max_literal_bytes) return;
-    fail(index_.pointer(here), "a name or text of the schema is longer than 8,192 bytes",
+    fail(index_.pointer(here), "", "a name or text of the schema is longer than 8,192 bytes",
          error_code::too_large);
   };
   if (const json_array* items = here.as_array()) {
@@ -57,8 +57,9 @@ void schema_graph::check_literals(const json_value& here) {
 
 schema_node schema_graph::root() { return at(document_); }
 
-void schema_graph::fail(std::string pointer, std::string message, error_code code) {
-  if (!why_) why_ = failure{code, std::move(message), std::move(pointer)};
+void schema_graph::fail(std::string pointer, std::string keyword, std::string reason,
+                        error_code code) {
+  if (!why_) why_ = refuse_grammar(code, std::move(pointer), std::move(keyword), std::move(reason));
 }
 
 value_set schema_graph::everything() const {
@@ -124,17 +125,17 @@ const value_set& schema_graph::values(schema_node n) {
   if (here.set) return *here.set;
   if (failed()) return none;
   if (here.is_open) {
-    fail(here.pointer, "unsatisfiable: the schema refers to itself without anything in between",
+    fail(here.pointer, "", "unsatisfiable: the schema refers to itself without anything in between",
          error_code::invalid_argument);
     return none;
   }
   if (nodes_.size() > max_nodes || pool_.is_exhausted()) {
-    fail(here.pointer, "the schema is too large: more than 100,000 nodes or a million states",
+    fail(here.pointer, "", "the schema is too large: more than 100,000 nodes or a million states",
          error_code::too_large);
     return none;
   }
   if (++depth_ > max_depth) {
-    fail(here.pointer, "the schema is nested deeper than 256 levels", error_code::too_large);
+    fail(here.pointer, "", "the schema is nested deeper than 256 levels", error_code::too_large);
     return none;
   }
   here.is_open = true;
@@ -187,7 +188,7 @@ bool schema_graph::ask_productive(schema_node n, bool& is_provisional) {
   }
   const value_set& set = values(n);
   if (asked_ > max_asked) {
-    fail(nodes_[n].pointer, "the schema demands more than 1,000 levels", error_code::too_large);
+    fail(nodes_[n].pointer, "", "the schema demands more than 1,000 levels", error_code::too_large);
   }
   if (failed()) return true;
   nodes_[n].alive = life::asked;

@@ -2,7 +2,7 @@
 // made on the way. A node is read when somebody asks what it allows, so recursion is no matter.
 // The first thing that cannot be enforced is kept as the failure; everything after it is void.
 #pragma once
-#include "core/outcome.hpp"
+#include "core/bound_grammar.hpp"
 #include "text/grammar/number_language.hpp"
 #include "text/grammar/schema_index.hpp"
 #include "text/grammar/value_set.hpp"
@@ -32,7 +32,7 @@ class schema_graph {
   // The pointer to what makes an unproductive node so.
   std::string blame(schema_node n);
 
-  const std::optional<failure>& why() const { return why_; }
+  const std::optional<grammar_refusal>& why() const { return why_; }
   language_pool& pool() { return pool_; }
   // How many digits the bounds of the schema have before and after the point.
   std::uint32_t whole_digits() const { return whole_digits_; }
@@ -52,7 +52,8 @@ class schema_graph {
   };
   struct reader;  // of one schema object: schema_keywords.cpp
 
-  void fail(std::string pointer, std::string message, error_code code = error_code::unsupported);
+  void fail(std::string pointer, std::string keyword, std::string reason,
+            error_code code = error_code::unsupported);
   bool failed() const { return why_.has_value(); }
   schema_node at(const json_value& schema);
   schema_node fixed(value_set set, std::string pointer = {});
@@ -93,7 +94,7 @@ class schema_graph {
   std::unordered_map<const json_value*, schema_node> by_schema_;
   std::map<std::vector<schema_node>, schema_node> by_parts_;
   std::map<schema_node, schema_node> complements_;
-  std::optional<failure> why_;
+  std::optional<grammar_refusal> why_;
   std::uint32_t depth_ = 0, asked_ = 0;  // schemas being read, and asked for an instance
 };
 

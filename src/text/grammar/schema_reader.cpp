@@ -15,7 +15,7 @@ std::string schema_graph::reader::where(std::string_view keyword) const {
 
 void schema_graph::reader::fail(std::string_view keyword, std::string message, error_code code) {
   std::string what(keyword.substr(0, keyword.find('/')));
-  graph_.fail(where(keyword), what + ": " + std::move(message), code);
+  graph_.fail(where(keyword), std::move(what), std::move(message), code);
 }
 
 void schema_graph::reader::invalid(std::string_view keyword, const std::string& expected) {
@@ -109,7 +109,7 @@ void schema_graph::reader::check_keywords() {
 value_set schema_graph::reader::read() {
   if (const bool* all = schema_.as_bool()) return *all ? graph_.everything() : value_set{};
   if (schema_.as_object() == nullptr) {
-    graph_.fail(pointer_,
+    graph_.fail(pointer_, "",
                 "a schema is an object or a boolean, found " + std::string(schema_.type_name()),
                 error_code::invalid_argument);
     return {};

@@ -15,13 +15,13 @@ class rule_builder {
   rule_builder(language_pool& pool, rule_set& rules, const json_value& schema, bool strict)
       : pool_(pool), rules_(rules), graph_(pool, schema, strict) {}
 
-  outcome<value_index> build() {
+  grammar_outcome<value_index> build() {
     const schema_node root = graph_.root();
     const bool some = graph_.is_productive(root);
     if (graph_.why()) return *graph_.why();
     if (!some) {
-      return failure{error_code::invalid_argument, "unsatisfiable: no finite value fits the schema",
-                     graph_.blame(root)};
+      return refuse_grammar(error_code::invalid_argument, graph_.blame(root), "",
+                            "unsatisfiable: no finite value fits the schema");
     }
     const value_index out = value_of(root);
     while (!open_.empty() && !graph_.why() && !why_) {
@@ -32,7 +32,8 @@ class rule_builder {
     if (graph_.why()) return *graph_.why();
     if (why_) return *why_;
     if (pool_.is_exhausted()) {
-      return failure{error_code::too_large, "the schema needs too many automaton states", ""};
+      return refuse_grammar(error_code::too_large, "", "",
+                            "the schema needs too many automaton states");
     }
     return out;
   }
@@ -81,8 +82,8 @@ class rule_builder {
           number_languages(pool_).plain(graph_.whole_digits(), graph_.fraction_digits());
       const language spelled = pool_.both(pool_.both(set.numbers, set.number_style), size);
       if (!pool_.is_live(spelled)) {
-        why_ =
-            failure{error_code::too_large, "no number of a reasonable length fits the schema", ""};
+        why_ = refuse_grammar(error_code::too_large, "", "",
+                              "no number of a reasonable length fits the schema");
       }
       parts.push_back(spelled);
     }
@@ -150,7 +151,7 @@ class rule_builder {
   schema_graph graph_;
   std::map<schema_node, value_index> known_;
   std::vector<schema_node> open_;
-  std::optional<failure> why_;
+  std::optional<grammar_refusal> why_;
 };
 
 std::uint32_t height_of(const rule_set& rules, const value_rule& value) {
@@ -195,17 +196,16 @@ void find_heights(rule_set& rules) {
   }
 }
 
-outcome<value_index> add_schema(language_pool& pool, rule_set& rules, const json_value& schema,
-                                bool strict) {
+grammar_outcome<value_index> add_schema(language_pool& pool, rule_set& rules,
+                                        const json_value& schema, bool strict) {
   const auto root = rule_builder(pool, rules, schema, strict).build();
   if (!root) return root.error();
   find_heights(rules);
   const std::uint32_t height = height_of(rules, rules.values[*root]);
   if (height > rules.max_depth) {
-    return failure{error_code::too_large,
-                   "every value that fits is nested deeper than " +
-                       std::to_string(rules.max_depth) + " levels",
-                   ""};
+    return refuse_grammar(error_code::too_large, "", "",
+                          "every value that fits is nested deeper than " +
+                              std::to_string(rules.max_depth) + " levels");
   }
   return root;
 }

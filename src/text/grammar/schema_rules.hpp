@@ -1,15 +1,14 @@
 // From a schema to the rules that the parser runs, or the reason why not.
 #pragma once
-#include "core/outcome.hpp"
+#include "core/bound_grammar.hpp"
 #include "text/grammar/rules.hpp"
 #include "text/json.hpp"
 
 namespace troupe::grammar {
 
-// Adds the rules of `schema` to `rules` and gives the value of its root. The failure's field is a
-// JSON pointer into the schema.
-outcome<value_index> add_schema(language_pool& pool, rule_set& rules, const json_value& schema,
-                                bool strict);
+// Adds the rules of `schema` to `rules` and gives the value of its root.
+grammar_outcome<value_index> add_schema(language_pool& pool, rule_set& rules,
+                                        const json_value& schema, bool strict);
 // The least nesting of each container's instances, from those of its parts.
 void find_heights(rule_set& rules);
 

@@ -106,8 +106,8 @@ bool tool_call_grammar::is_finished(const place& here) const {
   return here.where == phase::ended || (here.where == phase::after && !is_parallel_);
 }
 
-outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
-                             const std::string& only) {
+grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
+                                     const std::string& only) {
   rule_set rules;
   framed_rule frame;
   std::vector<std::pair<std::u32string, language>> names;
@@ -118,9 +118,8 @@ outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definit
     if (!only.empty() && tool.name != only) continue;
     const auto root = add_schema(pool, rules, tool.parameters, tool.strict);
     if (!root) {
-      failure why = root.error();
-      why.message = "tool " + tool.name + ": " + why.message;
-      return why;
+      const grammar_refusal& cause = root.error();
+      return refuse_grammar(cause.code, "", "tools", "tool " + tool.name + ": " + cause.message());
     }
     value_rule arguments;  // of all that the schema allows, the objects
     for (const container_index c : rules.values[*root].containers) {
@@ -129,8 +128,8 @@ outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definit
       }
     }
     if (arguments.containers.empty()) {
-      return failure{error_code::invalid_argument,
-                     "tool " + tool.name + ": its parameters allow no object", ""};
+      return refuse_grammar(error_code::invalid_argument, "", "tools",
+                            "tool " + tool.name + ": its parameters allow no object");
     }
     const auto choice = static_cast<std::uint32_t>(frame.values.size());
     frame.values.push_back(static_cast<value_index>(rules.values.size()));
@@ -140,9 +139,8 @@ outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definit
     names.emplace_back(decode_utf8(tool.name), rest);
   }
   if (names.empty()) {
-    return failure{error_code::invalid_argument,
-                   only.empty() ? "no tool is given" : "there is no tool named " + only,
-                   "tool_choice"};
+    return refuse_grammar(error_code::invalid_argument, "", "tools",
+                          only.empty() ? "no tool is given" : "there is no tool named " + only);
   }
   frame.heads = pool.concat(
       {pool.bytes_outside("\n{"), key(U"name"), pool.bytes_outside("\""), pool.words(names)});

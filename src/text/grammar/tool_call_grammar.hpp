@@ -51,8 +51,8 @@ class tool_call_grammar : public token_constraint,
 };
 
 // The rules of what stands between the two tags, and of text that spells no tag.
-outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
-                             const std::string& only);
+grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
+                                     const std::string& only);
 language text_without_tag(language_pool& pool);
 
 }  // namespace troupe::grammar

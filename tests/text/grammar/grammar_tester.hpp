@@ -34,9 +34,9 @@ inline bool accepts(const token_constraint_ptr& made, std::string_view text) {
   return grammar.accept(at, text) && grammar.may_end(at);
 }
 
-inline token_constraint_ptr compiled(outcome<token_constraint_ptr> made) {
-  REQUIRE_MESSAGE(made, (made ? std::string() : made.error().field + ": " + made.error().message));
-  return *std::move(made);
+inline token_constraint_ptr compiled(grammar_outcome<bound_grammar> made) {
+  REQUIRE_MESSAGE(made, (made ? std::string() : made.error().message()));
+  return made->constraint;
 }
 
 inline json_value json(std::string_view text) {
@@ -49,10 +49,13 @@ inline token_constraint_ptr of_schema(std::string_view schema, schema_options op
   return compiled(small_compiler().json_schema(json(schema), options));
 }
 
-// "pointer: message" of the refusal, or "compiled".
+// "pointer: keyword: reason" of the refusal, or "compiled".
 inline std::string refusal_of(std::string_view schema) {
   const auto made = small_compiler().json_schema(json(schema));
-  return made ? "compiled" : made.error().field + ": " + made.error().message;
+  return made ? "compiled"
+              : made.error().why.pointer + ": " +
+                    (made.error().why.keyword.empty() ? "" : made.error().why.keyword + ": ") +
+                    made.error().why.reason;
 }
 
 // Holds the mask of `at` against the acceptor, for every token there is.

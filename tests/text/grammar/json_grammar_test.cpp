@@ -87,7 +87,7 @@ TEST_CASE("regular expressions bind the whole answer") {
     CAPTURE(bad);
     const auto made = small_compiler().regex(bad);
     REQUIRE_FALSE(made);
-    CHECK(made.error().field == "regex");
+    CHECK(made.error().why.keyword == "regex");
   }
 }
 

@@ -139,11 +139,10 @@ token_constraint_ptr compile_counted(const json_value& schema, const schema_opti
   auto made = small_compiler().json_schema(schema, options);
   if (made) {
     ++out.compiled;
-    return *std::move(made);
+    return made->constraint;
   }
-  const std::string& field = made.error().field;
-  ++out.reasons[made.error().message.substr(0, 70)];
-  complain("refused", name, field + ": " + made.error().message);
+  ++out.reasons[made.error().message().substr(0, 70)];
+  complain("refused", name, made.error().message());
   return nullptr;
 }
 
@@ -241,8 +240,8 @@ void run_policy(const json_value& row, tally& all) {
   if (!made) {
     const auto why = small_compiler().json_schema(*row.find("schema"));
     const json_value* alternative = row.find(wants_error ? "pointer" : "or_error");
-    CHECK_MESSAGE(alternative != nullptr, why.error().field << ": " << why.error().message);
-    if (alternative != nullptr) CHECK(why.error().field == *alternative->as_string());
+    CHECK_MESSAGE(alternative != nullptr, why.error().message());
+    if (alternative != nullptr) CHECK(why.error().why.pointer == *alternative->as_string());
     return;
   }
   CHECK((!wants_error || bool_of(row, "may_support")));

@@ -120,14 +120,15 @@ TEST_CASE("a call may be demanded, and of one tool") {
 TEST_CASE("tools that cannot be called are refused") {
   const auto refused = [](std::vector<tool_definition> list, tool_choice wanted) {
     const auto made = small_compiler().tool_calls(list, wanted);
-    return made ? std::string("compiled") : made.error().message;
+    return made ? std::string("compiled") : made.error().why.reason;
   };
   CHECK(refused({}, {}) == "no tool is given");
   CHECK(refused(tools(), {tool_choice::mode::named, "other", true}) ==
         "there is no tool named other");
   CHECK(refused({{"f", json(R"({"type":"string"})"), false}}, {}) ==
         "tool f: its parameters allow no object");
-  CHECK(refused({{"f", json(R"({"type":"float"})"), false}}, {}).starts_with("tool f: type"));
+  CHECK(refused({{"f", json(R"({"type":"float"})"), false}}, {})
+            .starts_with("tool f: at /type: type"));
 }
 
 }  // namespace
