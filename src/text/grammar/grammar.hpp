@@ -24,6 +24,8 @@ struct schema_options {
   enum class blanks : std::uint8_t { bounded, compact, any };
   blanks whitespace = blanks::bounded;
   bool strict = false;  // additionalProperties are forbidden where a schema does not name them
+  // What cannot be enforced becomes a warning instead of a refusal.
+  bool lenient = false;
 };
 
 struct tool_definition {

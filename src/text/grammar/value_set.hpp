@@ -28,6 +28,7 @@ struct object_shape {
     std::string name;
     schema_node value = any_node;
     bool required = false;
+    bool declared = false;  // by `properties`: it has its place in the order
     bool operator==(const member&) const = default;
   };
   // Every name that is no member's is in exactly one group.
@@ -53,6 +54,8 @@ struct value_set {
   bool literal_strings = false;       // a list of texts, spelled in one way each
   std::vector<array_shape> arrays;
   std::vector<object_shape> objects;
+  // Holds more values than it should, as something was not enforced; never fewer.
+  bool inexact = false;
 };
 
 }  // namespace troupe::grammar
