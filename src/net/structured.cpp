@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include "net/service.hpp"
-#include "text/grammar/grammar.hpp"
+#include "text/json_builder.hpp"
 
 namespace troupe {
 namespace {
@@ -18,7 +17,29 @@ std::vector<tool_definition> definitions_of(const std::vector<structured_tool>& 
   return out;
 }
 
-grammar_outcome<bound_grammar> compile(const structured_request& ask, const grammar_compiler& how) {
+void append_tools(json_builder& json, const std::vector<structured_tool>& tools) {
+  json.key("tools").begin_array();
+  for (auto& tool : tools) {
+    json.begin_object().field("name", tool.name).field("strict", tool.is_strict);
+    json.field("parameters", tool.parameters).end_object();
+  }
+  json.end_array();
+}
+
+}  // namespace
+
+std::string canonical_key(const structured_request& ask) {
+  std::string out;
+  json_builder json(out);
+  json.begin_object().field("kind", static_cast<int>(ask.kind)).field("strict", ask.is_strict);
+  json.field("schema", ask.schema);
+  append_tools(json, ask.tools);
+  json.field("must_call", ask.must_call).field("may_repeat", ask.may_repeat).end_object();
+  return out;
+}
+
+grammar_outcome<bound_grammar> compile_structure(const structured_request& ask,
+                                                 const grammar_compiler& how) {
   switch (ask.kind) {
     case structure_kind::any_object: return how.any_json_object();
     case structure_kind::schema: return how.json_schema(ask.schema, {.strict = ask.is_strict});
@@ -28,15 +49,10 @@ grammar_outcome<bound_grammar> compile(const structured_request& ask, const gram
   return how.tool_calls(definitions_of(ask.tools), {.how = mode, .parallel = ask.may_repeat});
 }
 
-}  // namespace
-
-outcome<token_constraint_ptr> compile_constraint(const structured_request& ask,
-                                                 const service& facts) {
-  auto bound = compile(ask, *facts.grammars);
-  if (bound) return bound->constraint;
-  return failure{.code = bound.error().code,
-                 .message = ask.field + " cannot be enforced: " + bound.error().message(),
-                 .field = ask.field};
+failure to_failure(const structured_request& ask, const grammar_refusal& why) {
+  return {.code = why.code,
+          .message = ask.field + " cannot be enforced: " + why.message(),
+          .field = ask.field};
 }
 
 }  // namespace troupe

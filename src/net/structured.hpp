@@ -5,13 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "core/bound_grammar.hpp"
 #include "core/outcome.hpp"
-#include "core/token_constraint.hpp"
+#include "text/grammar/grammar.hpp"
 #include "text/json.hpp"
 
 namespace troupe {
-
-struct service;
 
 enum class structure_kind : std::uint8_t { any_object, schema, tool_calls };
 
@@ -31,8 +30,14 @@ struct structured_request {
   std::string field;                   // of the body, for refusals
 };
 
-// Pure; may take a while (a schema is compiled). The failure names the field.
-outcome<token_constraint_ptr> compile_constraint(const structured_request& ask,
-                                                 const service& facts);
+// The same for two requests exactly when they compile to the same grammar or the same refusal; of
+// the order of their size. `field` is no part of it.
+std::string canonical_key(const structured_request& ask);
+
+// Pure; may take a while.
+grammar_outcome<bound_grammar> compile_structure(const structured_request& ask,
+                                                 const grammar_compiler& how);
+// What the client hears of a refusal: field, pointer, keyword, reason.
+failure to_failure(const structured_request& ask, const grammar_refusal& why);
 
 }  // namespace troupe
