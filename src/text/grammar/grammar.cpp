@@ -105,6 +105,7 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
     return refuse_grammar(error_code::invalid_argument, "", "choice",
                           "is empty, expected at least one text");
   }
+  compile_budget budget;
   auto pool = std::make_unique<language_pool>();
   constexpr std::size_t max_choice_bytes = 1U << 20U;
   std::size_t num_bytes = 0;
@@ -124,7 +125,12 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
   if (num_bytes > max_choice_bytes) {
     return refuse_grammar(error_code::too_large, "", "choice", "is larger than 1 MiB");
   }
+  pool->set_budget(&budget);
   rule_set rules = text_rules(*pool, pool->words(words));
+  pool->set_budget(nullptr);
+  if (pool->is_exhausted()) {
+    return refuse_grammar(budget.code(), "", "choice", "is too large: " + budget.reason());
+  }
   return bound_grammar{
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
@@ -159,6 +165,9 @@ grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
   auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string(), budget, warnings);
   pool->set_budget(nullptr);
   if (!rules) return rules.error();
+  if (pool->is_exhausted()) {
+    return refuse_grammar(budget.code(), "", "tools", "are too large: " + budget.reason());
+  }
   auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
   std::shared_ptr<compiled_grammar> text;
   if (wanted.how == tool_choice::mode::automatic) {
