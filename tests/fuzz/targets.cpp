@@ -181,7 +181,8 @@ void run_schema(std::string_view input) {
 
 // A grammar in EBNF from anybody; an answer that begins can go on or end.
 void run_ebnf(std::string_view input) {
-  static const grammar_compiler compiler(facts().words, {0}, facts().words->vocab_size());
+  auto eos = static_cast<token_id>(facts().words->vocab_size() - 1);  // not text
+  static const grammar_compiler compiler(facts().words, {eos}, facts().words->vocab_size());
   auto bound = compiler.grammar(input);
   if (!bound && bound.error().why.reason.empty()) fail("a refusal says nothing", input);
   if (!bound) return;
@@ -191,11 +192,9 @@ void run_ebnf(std::string_view input) {
     state->fill_mask(mask);
     auto word = std::ranges::find_if(mask, [](auto some) { return some != 0; });
     if (word == mask.end()) fail("nothing may follow", input);
-    auto first = (word - mask.begin()) * 32 + std::countr_zero(*word);
-    if (first == 0 && std::popcount(*word) > 1)  // eos ends all
-      first = std::countr_zero(*word & (*word - 1));
-    if (!state->accept(static_cast<token_id>(first))) fail("a mask allows too much", input);
-    if (first == 0) return;
+    auto first = static_cast<token_id>((word - mask.begin()) * 32 + std::countr_zero(*word));
+    if (!state->accept(first)) fail("a mask allows too much", input);
+    if (first == eos) return;
   }
 }
 

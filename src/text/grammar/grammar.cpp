@@ -136,8 +136,12 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::grammar(std::string_view source) const {
+  compile_budget budget;
   auto pool = std::make_unique<language_pool>();
+  pool->set_budget(&budget);
   auto rules = ebnf_rules(*pool, source);
+  pool->set_budget(nullptr);
+  if (budget.is_spent()) return refuse_grammar(budget.code(), "", "grammar", budget.reason());
   if (!rules) return rules.error();
   return bound_grammar{
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules)), {}};
