@@ -121,7 +121,13 @@ class grammar_store_actor : public grammar_store::base {
     auto busy = stop_running(number);
     idle_.push_back(std::move(busy.maker));
     news_.compile_seconds = answer.seconds;
-    finish(busy.key, std::move(answer.made), steady_time::max());
+    auto good_until = steady_time::max();
+    if (!answer.made && answer.made.error().code == error_code::timed_out) {
+      // The compiler saw it itself. The source is the matter, no deadline of the request.
+      answer.made = grammar_refusal{error_code::too_large, answer.made.error().why};
+      good_until = clock().now() + slow_is_known_for;
+    }
+    finish(busy.key, std::move(answer.made), good_until);
   }
 
   void on_failure(std::uint64_t number, const caf::error& error) {

@@ -21,6 +21,8 @@ class fake_source : public grammar_source {
   const std::string& key() const override { return key_; }
   grammar_outcome<bound_grammar> compile(steady_time) const override {
     if (work_) work_();
+    if (key_.starts_with("costly"))
+      return refuse_grammar(error_code::timed_out, "", "", "compiling takes too long");
     if (key_.starts_with("bad"))
       return refuse_grammar(error_code::unsupported, "/x", "not", "is not offered");
     return bound_grammar{spell({1, 2}, 3), {{"/y", "title", "says nothing"}}};
@@ -177,6 +179,19 @@ TEST_CASE("a refusal is kept, too") {
   }
   CHECK(s.metric("troupe_grammar_refusals_total{model_name=\"test\",engine=\"0\","
                  "reason=\"unsupported\"") == 2);
+}
+
+TEST_CASE("what the compiler gives up is a refusal of its source, for a while") {
+  store_stage s;
+  auto costly = s.ask(source("costly"));
+  s.finish();
+  REQUIRE(costly->made);
+  REQUIRE_FALSE(*costly->made);
+  CHECK(costly->made->error().code == error_code::too_large);
+  CHECK(s.ask(source("costly"))->made);
+  s.director().advance_time(61s);
+  CHECK_FALSE(s.ask(source("costly"))->made);
+  CHECK(s.work->size() == 1);
 }
 
 TEST_CASE("a maker that hangs costs its own source only, and is replaced") {
