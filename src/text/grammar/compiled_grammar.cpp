@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 
 namespace troupe::grammar {
 namespace {
@@ -66,6 +67,19 @@ std::unique_ptr<constraint_state> compiled_grammar::start() const {
   return std::make_unique<grammar_state>(shared_from_this(), begin());
 }
 
+bool compiled_grammar::warm() const {
+  const std::lock_guard guard(lock_);
+  mask_words mask(words_->num_mask_words());
+  masks_.fill(machine_.start(), mask);
+  return !machine_.pool().is_exhausted();
+}
+
+void compiled_grammar::check() const {
+  if (machine_.pool().is_exhausted()) {
+    throw std::length_error("the states of its grammar take more memory than a grammar may");
+  }
+}
+
 thread_set compiled_grammar::begin() const {
   const std::lock_guard guard(lock_);
   return machine_.start();
@@ -76,6 +90,7 @@ bool compiled_grammar::accept(thread_set& at, std::string_view bytes) const {
   thread_set next = at;
   for (const char byte : bytes) {
     next = machine_.step(next, byte);
+    check();
     if (next.threads.empty()) return false;
   }
   at = std::move(next);
@@ -103,7 +118,9 @@ bool compiled_grammar::fill(const thread_set& at, std::span<std::uint32_t> mask)
   const std::size_t width = words_->num_mask_words();
   std::fill(mask.begin() + static_cast<std::ptrdiff_t>(width), mask.end(), 0);
   const std::lock_guard guard(lock_);
-  return masks_.fill(at, mask.first(width));
+  const bool ends = masks_.fill(at, mask.first(width));
+  check();
+  return ends;
 }
 
 // Eos ends the answer even if it is spelled like text.
@@ -126,6 +143,7 @@ std::string compiled_grammar::force(thread_set& at) const {
     if (!only) break;
     thread_set next = machine_.step(at, *only);
     if (next.threads.empty()) break;
+    check();
     at = std::move(next);
     out += *only;
   }

@@ -23,7 +23,11 @@ class compiled_grammar : public token_constraint,
   std::unique_ptr<constraint_state> start() const override;
   std::size_t num_bytes() const override;
 
-  // The parts that states are made of.
+  // Makes the first mask; false when not even that fits into the memory that a grammar may take.
+  bool warm() const;
+
+  // The parts that states are made of. They throw std::length_error when the grammar's states
+  // outgrow its memory: nothing is certain then.
   thread_set begin() const;
   bool accept(thread_set& at, std::string_view bytes) const;  // unchanged when it is false
   bool may_end(const thread_set& at) const;
@@ -40,6 +44,7 @@ class compiled_grammar : public token_constraint,
 
  private:
   bool has_next(const thread_set& at) const;
+  void check() const;
   std::string force(thread_set& at) const;
 
   std::shared_ptr<const vocabulary> words_;

@@ -9,6 +9,7 @@ namespace troupe::grammar {
 namespace {
 
 constexpr std::size_t max_languages = 400'000;
+constexpr std::size_t max_bytes = 17U << 20U;
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
@@ -88,7 +89,7 @@ language language_pool::intern(node fresh) {
       return at;
     }
   }
-  if (nodes_.size() >= max_languages) exhausted_ = true;
+  if (nodes_.size() >= max_languages || num_bytes_ > max_bytes) exhausted_ = true;
   if (!can_afford(1 + fresh.parts.size())) return no_word;
   if (budget_ != nullptr) budget_->hold(sizeof fresh + sizeof(language) * fresh.parts.size());
   const auto id = static_cast<language>(nodes_.size());

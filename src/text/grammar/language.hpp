@@ -102,6 +102,7 @@ class language_pool {
   bool is_exhausted() const { return exhausted_; }
   std::size_t size() const { return nodes_.size(); }
   std::size_t num_bytes() const { return num_bytes_; }
+  void forget_arcs();  // they are found again when they are asked for
 
  private:
   enum class kind : std::uint8_t {

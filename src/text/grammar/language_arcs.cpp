@@ -32,6 +32,13 @@ const std::vector<arc>& language_pool::arcs(language a) {
   return *nodes_[a].arcs;
 }
 
+void language_pool::forget_arcs() {
+  for (node& each : nodes_) {
+    if (each.arcs) num_bytes_ -= sizeof(*each.arcs) + sizeof(arc) * each.arcs->size();
+    each.arcs.reset();
+  }
+}
+
 std::vector<arc> language_pool::find_arcs(language a) {
   const node& here = nodes_[a];  // a deque: stays where it is while languages are made
   std::vector<arc> out;

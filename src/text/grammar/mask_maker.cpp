@@ -7,8 +7,7 @@ namespace {
 
 using phase = byte_state::phase;
 
-constexpr std::size_t max_cached_bytes = 8U << 20U;
-constexpr std::size_t max_table_bytes = 4U << 20U;
+constexpr std::size_t max_bytes = 19U << 20U;  // of all of a grammar; one mask may add to that
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
@@ -77,14 +76,16 @@ void mask_maker::add(const thread& at, std::span<std::uint32_t> mask) {
 }
 
 void mask_maker::forget_when_large() {
-  if (num_bytes_ > max_cached_bytes) {
-    terminals_.clear();
-    beyond_.clear();
-    whole_.clear();
-    met_.clear();
-    num_bytes_ = 0;
+  if (machine_.pool().num_bytes() + machine_.automaton().num_bytes() + num_bytes_ < max_bytes) {
+    return;
   }
-  if (machine_.automaton().num_bytes() > max_table_bytes) machine_.automaton().clear();
+  terminals_.clear();
+  beyond_.clear();
+  whole_.clear();
+  met_.clear();
+  num_bytes_ = 0;
+  machine_.automaton().clear();
+  machine_.pool().forget_arcs();
 }
 
 void mask_maker::add_thread(const thread& at, std::span<std::uint32_t> mask) {

@@ -66,7 +66,8 @@ class mask_maker {
   void walk_below(terminal_walk& walk, std::uint32_t node, index at);
   void take_node(terminal_walk& walk, std::uint32_t node, index at);
   void add_exits(terminal_walk& walk, std::uint32_t node, index at);
-  void add_long_tokens(const byte_state& at, std::vector<token_id>& out);
+  void add_sliced(const byte_state& at, std::uint32_t num_characters, terminal_mask& out,
+                  std::vector<token_id>& tokens);
   void add_beyond(const thread& at, const terminal_mask& terminal, std::span<std::uint32_t> mask);
   bool walk_exits(const thread& at, const terminal_mask& terminal, std::vector<token_id>& out);
   void walk_thread(const vocabulary_trie& trie, std::uint32_t node, const thread& at,

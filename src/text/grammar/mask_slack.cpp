@@ -4,7 +4,7 @@
 namespace troupe::grammar {
 namespace {
 
-constexpr std::size_t max_level = 4'096;  // states looked at
+constexpr std::size_t max_level = 128;  // states looked at: each costs as much as many tokens
 
 // The characters of safe tokens.
 const symbol_set safe_characters{{0x20, 0x21}, {0x23, 0x5B}, {0x5D, last_code_point}};

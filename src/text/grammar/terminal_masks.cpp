@@ -27,24 +27,23 @@ terminal_mask_ptr mask_maker::find_terminal(const byte_state& at) {
 
 terminal_mask mask_maker::make_terminal(const byte_state& at) {
   const slack room = find_slack(at);
-  const bool is_long = room.characters >= vocabulary::max_slice;
   const bool endless = room.characters == unbounded;
   if (endless) {
     if (terminal_mask_ptr base = find_base(at)) return vary(at, std::move(base));
   }
-  const bool sliced = room.exact || is_long;
+  const bool sliced = room.exact || room.characters >= vocabulary::levels[0];
   terminal_walk walk{.trie = sliced ? words_->unsafe() : words_->all(),
                      .has_path = at.how == spelling::canonical};
   terminal_mask out;
-  if (sliced) {
-    out.slice =
-        &words_->safe_slice(endless ? unbounded : std::min(room.characters, vocabulary::max_slice));
-  }
-  if (is_long && !endless && room.exact) {
-    const auto fit = words_->long_tokens(room.characters);
-    walk.tokens.assign(fit.begin(), fit.end());
-  } else if (is_long && !endless) {
-    add_long_tokens(at, walk.tokens);
+  if (room.exact) {
+    out.slice = &words_->safe_slice(room.characters);
+    if (room.characters > vocabulary::max_slice && !endless) {
+      out.slice = &words_->safe_slice(vocabulary::max_slice);
+      const auto fit = words_->long_tokens(room.characters);
+      walk.tokens.assign(fit.begin(), fit.end());
+    }
+  } else if (sliced) {
+    add_sliced(at, room.characters, out, walk.tokens);
   }
   walk_below(walk, 0, machine_.automaton().find(at));
   out.tokens = token_set(std::move(walk.tokens), words_->num_mask_words());
@@ -55,6 +54,18 @@ terminal_mask mask_maker::make_terminal(const byte_state& at) {
   out.exits = std::move(walk.exits);
   if (endless && !walk.has_path) join_exits(out);
   return out;
+}
+
+// At least so many harmless characters fit: the tokens of no more, and which of the longer ones.
+void mask_maker::add_sliced(const byte_state& at, std::uint32_t num_characters, terminal_mask& out,
+                            std::vector<token_id>& tokens) {
+  std::size_t level = vocabulary::levels.size() - 1;
+  while (vocabulary::levels[level] > num_characters) --level;
+  out.slice = &words_->safe_slice(vocabulary::levels[level]);
+  // None of them leaves the string, so there are no exits.
+  terminal_walk walk{.trie = words_->longer_than(level), .tokens = std::move(tokens)};
+  walk_below(walk, 0, machine_.automaton().find(at));
+  tokens = std::move(walk.tokens);
 }
 
 // Hundreds of ways out of a string go on alike: what may follow its end, as one trie.
@@ -96,18 +107,6 @@ void mask_maker::take_node(terminal_walk& walk, std::uint32_t node, index at) {
 void mask_maker::add_exits(terminal_walk& walk, std::uint32_t node, index at) {
   for (const std::uint32_t tag : machine_.automaton().at(at).tags) {
     walk.exits.push_back({&walk.trie, node, tag, walk.depth, walk.path});
-  }
-}
-
-void mask_maker::add_long_tokens(const byte_state& at, std::vector<token_id>& out) {
-  auto& automaton = machine_.automaton();
-  for (const token_id token : words_->long_tokens(unbounded)) {
-    index here = automaton.find(at);
-    for (const char byte : words_->bytes(token)) {
-      here = automaton.at(here).next(static_cast<std::uint8_t>(byte));
-      if (here == byte_automaton::dead) break;
-    }
-    if (here != byte_automaton::dead) out.push_back(token);
   }
 }
 

@@ -150,6 +150,7 @@ vocabulary::entries vocabulary::list(bool only_unsafe) const {
 void vocabulary::slice() {
   slices_.assign(max_slice + 2, mask_words(num_mask_words()));
   std::vector<std::pair<std::uint32_t, token_id>> long_ones;
+  std::array<entries, levels.size()> longer;
   for (std::uint32_t i = 0; i < words_->vocab_size(); ++i) {
     const auto token = static_cast<token_id>(i);
     const std::string_view text = bytes(token);
@@ -157,10 +158,14 @@ void vocabulary::slice() {
     if (text.empty() || !is_safe(text)) continue;
     const std::uint32_t length = num_characters(text);
     if (length > max_slice) long_ones.emplace_back(length, token);
+    for (std::size_t level = 0; level < levels.size(); ++level) {
+      if (length > levels[level]) longer[level].emplace_back(text, token);
+    }
     for (std::uint32_t at = std::min(length, max_slice + 1); at < slices_.size(); ++at) {
       set_bit(slices_[at], token);
     }
   }
+  for (entries& each : longer) longer_.emplace_back(std::move(each));
   std::sort(long_ones.begin(), long_ones.end());
   for (const auto& [length, token] : long_ones) {
     lengths_.push_back(length);

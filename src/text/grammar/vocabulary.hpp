@@ -5,6 +5,7 @@
 #include "core/id.hpp"
 #include "text/tokenizer.hpp"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -145,6 +146,9 @@ class vocabulary {
   const mask_words& safe_slice(std::uint32_t num_characters) const;
   // Safe tokens of more than max_slice characters, but at most `num_characters`.
   std::span<const token_id> long_tokens(std::uint32_t num_characters) const;
+  // The same as tries, of those of more than each of these numbers of characters.
+  static constexpr std::array<std::uint32_t, 3> levels{8, 16, max_slice};
+  const vocabulary_trie& longer_than(std::size_t level) const { return longer_[level]; }
   std::uint32_t max_token_bytes() const { return max_token_bytes_; }
   std::string_view bytes(token_id token) const;  // empty for what no grammar may use
   // As the tokenizer cuts it when added tokens are ordinary text.
@@ -163,9 +167,10 @@ class vocabulary {
   std::shared_ptr<const tokenizer> words_;
   std::uint32_t size_;
   vocabulary_trie all_, unsafe_;
-  std::vector<mask_words> slices_;      // [max_slice + 2]
-  std::vector<token_id> long_;          // by length
-  std::vector<std::uint32_t> lengths_;  // of long_
+  std::vector<mask_words> slices_;       // [max_slice + 2]
+  std::vector<token_id> long_;           // by length
+  std::vector<std::uint32_t> lengths_;   // of long_
+  std::vector<vocabulary_trie> longer_;  // [levels]
   std::uint32_t max_token_bytes_ = 0;
   mutable terminal_mask_cache known_masks_;
 };
