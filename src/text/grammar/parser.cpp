@@ -10,8 +10,6 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   return hash ^ (hash >> 31U);
 }
 
-}
-
 std::shared_ptr<const seen_keys> remember(const std::shared_ptr<const seen_keys>& before,
                                           std::string spelled) {
   seen_keys fresh;
