@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Throughput of answers under a constraint beside free ones, in one run, as a table.
 
-    bench/constrained.py [MODEL_DIR] [--concurrency N] [--tokens N] [--rounds N] [flags]
+    bench/constrained.py [MODEL_DIR] [--concurrency N] [--tokens N] [--rounds N] [--ways A,B] [flags]
 
 Starts `build/src/troupe serve` itself (flags as --flag=value go to it). Every round asks for the
 same number of tokens in each way, one way after the other and each round in another order, so that
@@ -59,11 +59,13 @@ def ways(number):
             "strings": [LETTERS] * number,
             "objects": [PEOPLE] * number,
             "patterns": [DIGITS] * number,
-            "half free, half strings": [None] * half + [LETTERS] * (number - half)}
+            "half": [None] * half + [LETTERS] * (number - half)}
 
 
 def run(server, arguments):
     all_ways = ways(arguments.concurrency)
+    if arguments.ways:
+        all_ways = {name: all_ways[name] for name in ["free", *arguments.ways.split(",")]}
     names = list(all_ways)
     speeds = {name: [] for name in names}
     for index in range(arguments.rounds + 1):
@@ -95,6 +97,7 @@ def main():
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--ways", help="of strings, objects, patterns, half; default: all")
     arguments, flags = parser.parse_known_args()
     cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo")
                if line.startswith("model name"))

@@ -61,10 +61,10 @@ void bind(outcome<answer_plan>& plan, const structured_source& source,
           const outcome<grammar_compiled>& answer) {
   if (!answer)
     plan = answer.error();
-  else if (!answer->made)
-    plan = to_failure(source.request(), answer->made.error());
+  else if (auto& made = *answer->made; !made)
+    plan = to_failure(source.request(), made.error());
   for (std::size_t i = 0; plan && i < plan->orders.size(); ++i)
-    plan->orders[i].request.constraint = answer->made->constraint;
+    plan->orders[i].request.constraint = (*answer->made)->constraint;
 }
 
 // The request waits while its grammar is compiled elsewhere, or comes from the cache.

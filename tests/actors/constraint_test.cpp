@@ -47,12 +47,14 @@ class four_tokens : public token_constraint {
     void fill_mask(std::span<std::uint32_t> mask) const override {
       if (num_left_ > 0) std::ranges::fill(mask, ~0U);
     }
+    std::vector<token_id> forced_tokens() const override { return {}; }
     bool is_finished() const override { return num_left_ == 0; }
 
    private:
     int num_left_ = 4;
   };
   std::unique_ptr<constraint_state> start() const override { return std::make_unique<place>(); }
+  std::size_t num_bytes() const override { return sizeof(*this); }
 };
 
 // Keeps the steps that it is told to run until the test lets them come back.

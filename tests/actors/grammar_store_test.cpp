@@ -21,6 +21,8 @@ class fake_source : public grammar_source {
   const std::string& key() const override { return key_; }
   grammar_outcome<bound_grammar> compile(steady_time) const override {
     if (work_) work_();
+    if (key_.starts_with("costly"))
+      return refuse_grammar(error_code::timed_out, "", "", "compiling takes too long");
     if (key_.starts_with("bad"))
       return refuse_grammar(error_code::unsupported, "/x", "not", "is not offered");
     return bound_grammar{spell({1, 2}, 3), {{"/y", "title", "says nothing"}}};
@@ -79,7 +81,7 @@ struct answer {
 void ask_store(caf::event_based_actor* self, const grammar_store& store, grammar_source_ptr what,
                std::shared_ptr<answer> ears) {
   self->request(store, caf::infinite, compile_grammar{std::move(what)})
-      .then([ears](const grammar_compiled& g) { ears->made = g.made; },
+      .then([ears](const grammar_compiled& g) { ears->made = *g.made; },
             [ears](const caf::error& e) { ears->error = to_failure(e); });
 }
 
@@ -177,6 +179,19 @@ TEST_CASE("a refusal is kept, too") {
   }
   CHECK(s.metric("troupe_grammar_refusals_total{model_name=\"test\",engine=\"0\","
                  "reason=\"unsupported\"") == 2);
+}
+
+TEST_CASE("what the compiler gives up is a refusal of its source, for a while") {
+  store_stage s;
+  auto costly = s.ask(source("costly"));
+  s.finish();
+  REQUIRE(costly->made);
+  REQUIRE_FALSE(*costly->made);
+  CHECK(costly->made->error().code == error_code::too_large);
+  CHECK(s.ask(source("costly"))->made);
+  s.director().advance_time(61s);
+  CHECK_FALSE(s.ask(source("costly"))->made);
+  CHECK(s.work->size() == 1);
 }
 
 TEST_CASE("a maker that hangs costs its own source only, and is replaced") {
@@ -309,12 +324,12 @@ TEST_CASE("while a source hangs, answers go on at their pace and other sources a
   self->receive([](const finished& f) { CHECK(f.usage.completion_tokens == 200); },
                 [](const accepted&) {});
   self->request(store, caf::infinite, compile_grammar{source("fine")})
-      .receive([](const grammar_compiled& g) { CHECK(g.made); },
+      .receive([](const grammar_compiled& g) { CHECK(*g.made); },
                [](const caf::error&) { FAIL("no grammar"); });
   CHECK(hangs);
   hangs = false;
   hangs.notify_all();
-  slow.receive([](const grammar_compiled& g) { CHECK(g.made); },
+  slow.receive([](const grammar_compiled& g) { CHECK(*g.made); },
                [](const caf::error&) { FAIL("no grammar"); });
   for (auto& part : {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
                      caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(store),

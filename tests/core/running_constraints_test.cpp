@@ -54,6 +54,7 @@ class echo : public token_constraint {
   std::unique_ptr<constraint_state> start() const override {
     return std::make_unique<echo_state>();
   }
+  std::size_t num_bytes() const override { return sizeof(*this); }
 };
 
 using tokens = std::vector<token_id>;
