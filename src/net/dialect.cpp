@@ -41,12 +41,13 @@ planned_call read_body(const dialect& how, const std::string& body, body_context
   return {std::move(plan), context.style};
 }
 
-planned_call bind(planned_call planned, const service& facts) {
+planned_call compile_and_bind(planned_call planned, const service& facts) {
   auto& plan = planned.plan;
-  auto bound = compile_constraint(*plan->structure, facts);
-  for (std::size_t i = 0; bound && i < plan->orders.size(); ++i)
-    plan->orders[i].request.constraint = *bound;
-  if (!bound) plan = bound.error();
+  auto bound = compile_structure(*plan->structure, *facts.grammars);
+  if (bound)
+    bind(*plan, *bound);
+  else
+    plan = to_failure(*plan->structure, bound.error());
   return planned;
 }
 
@@ -97,7 +98,7 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
   if (!planned.plan || !planned.plan->structure) co_return planned;
   // Even a short schema may take its time.
   std::function<planned_call()> compile = [&planned, &facts] {
-    return bind(std::move(planned), facts);
+    return compile_and_bind(std::move(planned), facts);
   };
   co_return co_await run(who, false, std::move(compile));
 }

@@ -1,9 +1,9 @@
 #include "net/structured.hpp"
 
+#include <optional>
 #include <utility>
 
-#include "net/service.hpp"
-#include "text/grammar/grammar.hpp"
+#include "text/json_builder.hpp"
 
 namespace troupe {
 namespace {
@@ -18,25 +18,75 @@ std::vector<tool_definition> definitions_of(const std::vector<structured_tool>& 
   return out;
 }
 
-grammar_outcome<bound_grammar> compile(const structured_request& ask, const grammar_compiler& how) {
-  switch (ask.kind) {
-    case structure_kind::any_object: return how.any_json_object();
-    case structure_kind::schema: return how.json_schema(ask.schema, {.strict = ask.is_strict});
-    case structure_kind::tool_calls: break;
-  }
+schema_options options_of(const structured_request& ask) {
+  return {.whitespace = ask.whitespace, .strict = ask.is_strict};
+}
+
+grammar_outcome<bound_grammar> compile_calls(const structured_request& ask,
+                                             const grammar_compiler& how) {
   auto mode = ask.must_call ? tool_choice::mode::required : tool_choice::mode::automatic;
-  return how.tool_calls(definitions_of(ask.tools), {.how = mode, .parallel = ask.may_repeat});
+  tool_choice choice{.how = mode, .parallel = ask.may_repeat};
+  if (ask.instead == nullptr) return how.tool_calls(definitions_of(ask.tools), choice);
+  auto text = compile_structure(*ask.instead, how);
+  if (!text) return text;
+  auto bound = how.tool_calls(definitions_of(ask.tools), choice, text->constraint);
+  if (!bound) return bound;
+  auto& all = bound->warnings;
+  all.insert(all.begin(), text->warnings.begin(), text->warnings.end());
+  return bound;
+}
+
+void append_tools(json_builder& json, const std::vector<structured_tool>& tools) {
+  json.key("tools").begin_array();
+  for (auto& tool : tools) {
+    json.begin_object().field("name", tool.name).field("strict", tool.is_strict);
+    json.field("parameters", tool.parameters).end_object();
+  }
+  json.end_array();
 }
 
 }  // namespace
 
-outcome<token_constraint_ptr> compile_constraint(const structured_request& ask,
-                                                 const service& facts) {
-  auto bound = compile(ask, *facts.grammars);
-  if (bound) return bound->constraint;
-  return failure{.code = bound.error().code,
-                 .message = ask.field + " cannot be enforced: " + bound.error().message(),
-                 .field = ask.field};
+std::string canonical_key(const structured_request& ask) {
+  std::string out;
+  json_builder json(out);
+  json.begin_object().field("kind", static_cast<int>(ask.kind)).field("schema", ask.schema);
+  json.field("text", ask.text).key("choices").begin_array();
+  for (auto& choice : ask.choices) json.value(choice);
+  json.end_array().field("strict", ask.is_strict).field("lenient", ask.is_lenient);
+  json.field("whitespace", static_cast<int>(ask.whitespace));
+  append_tools(json, ask.tools);
+  json.field("must_call", ask.must_call).field("may_repeat", ask.may_repeat);
+  if (ask.instead) json.key("instead").raw(canonical_key(*ask.instead));
+  json.end_object();
+  return out;
+}
+
+grammar_outcome<bound_grammar> compile_structure(const structured_request& ask,
+                                                 const grammar_compiler& how) {
+  bool is_bounded = ask.whitespace == schema_options::blanks::bounded;
+  switch (ask.kind) {
+    case structure_kind::any_json:
+      return is_bounded ? how.any_json() : how.json_schema(true, options_of(ask));
+    case structure_kind::any_object:
+      if (is_bounded) return how.any_json_object();
+      return how.json_schema(json_object{{"type", std::string("object")}}, options_of(ask));
+    case structure_kind::schema: return how.json_schema(ask.schema, options_of(ask));
+    case structure_kind::regex: return how.regex(ask.text);
+    case structure_kind::choice: return how.choice(ask.choices);
+    case structure_kind::grammar:
+      return refuse_grammar(error_code::unsupported, "", "grammar", "is not offered");
+    case structure_kind::tool_calls: break;
+  }
+  return compile_calls(ask, how);
+}
+
+failure to_failure(const structured_request& ask, const grammar_refusal& why) {
+  // Only calls have "tools" for a keyword.
+  bool is_of_text = ask.instead != nullptr && why.why.keyword != "tools";
+  auto& field = is_of_text ? ask.instead->field : ask.field;
+  return {
+      .code = why.code, .message = field + " cannot be enforced: " + why.message(), .field = field};
 }
 
 }  // namespace troupe

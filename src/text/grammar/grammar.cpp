@@ -112,8 +112,16 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
+// Text that spells no tag.
+std::shared_ptr<const compiled_grammar> grammar_compiler::free_text() const {
+  auto pool = std::make_unique<language_pool>();
+  rule_set rules = text_rules(*pool, text_without_tag(*pool));
+  return std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules));
+}
+
 grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
-    const std::vector<tool_definition>& tools, const tool_choice& wanted) const {
+    const std::vector<tool_definition>& tools, const tool_choice& wanted,
+    const token_constraint_ptr& instead) const {
   const auto open = tokenizer_->find_added("<tool_call>");
   const auto close = tokenizer_->find_added("</tool_call>");
   if (!open || !close) {
@@ -131,16 +139,18 @@ grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
   auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string());
   if (!rules) return rules.error();
   auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
-  std::shared_ptr<compiled_grammar> text;
+  tool_call_options how{.is_text_alone = instead != nullptr, .is_parallel = wanted.parallel};
+  std::shared_ptr<const compiled_grammar> text;
   if (wanted.how == tool_choice::mode::automatic) {
-    auto text_pool = std::make_unique<language_pool>();
-    rule_set text_rule = text_rules(*text_pool, text_without_tag(*text_pool));
-    text = std::make_shared<compiled_grammar>(words_, eos_, std::move(text_pool),
-                                              std::move(text_rule));
+    text = instead ? std::dynamic_pointer_cast<const compiled_grammar>(instead) : free_text();
+    if (!text) {
+      return refuse_grammar(error_code::unsupported, "", "tools",
+                            "the text beside calls cannot be calls itself");
+    }
   }
-  return bound_grammar{std::make_shared<tool_call_grammar>(std::move(text), std::move(call),
-                                                           std::move(tokens), wanted.parallel),
-                       {}};
+  return bound_grammar{
+      std::make_shared<tool_call_grammar>(std::move(text), std::move(call), std::move(tokens), how),
+      {}};
 }
 
 }  // namespace troupe
