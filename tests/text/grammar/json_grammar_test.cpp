@@ -145,7 +145,8 @@ TEST_CASE("threads share a compiler and a grammar") {
         grammar.fill(at, mask);
         if (!own || !grammar.accept(at, std::string_view(&byte, 1))) mask.clear();
       }
-      bytes_of(*own).fill(bytes_of(*own).begin(), mask);
+      const auto& words = bytes_of(own->constraint);
+      words.fill(words.begin(), mask);
     });
   }
   for (std::thread& each : threads) each.join();
