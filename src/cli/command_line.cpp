@@ -10,6 +10,7 @@
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
 #include "cli/gate_flags.hpp"
+#include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
@@ -194,6 +195,24 @@ void add_tokenize(CLI::App& app, int& status) {
       [model_dir, &status] { status = run_tokenize(*model_dir, std::cin, std::cout, std::cerr); });
 }
 
+void add_grammar(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand(
+      "grammar", "What a schema, regex, choice or grammar allows: JSON lines in, JSON lines out");
+  command->footer(
+      "Each line: {\"schema\"|\"regex\"|\"choice\"|\"grammar\": ..., \"texts\": [...]}, with a "
+      "schema also\n"
+      "\"lenient\", \"strict\": true, \"whitespace\": \"bounded\"|\"compact\"|\"any\". Every text "
+      "is\n"
+      "walked token by token through the masks. A line that cannot be read gets an error in its\n"
+      "place, and the exit status stays 0.");
+  auto model_dir = std::make_shared<std::filesystem::path>();
+  command->add_option("model_dir", *model_dir, "Its tokenizer and eos tokens; no weights")
+      ->required()
+      ->type_name("MODEL_DIR");
+  command->callback(
+      [model_dir, &status] { status = run_grammar(*model_dir, std::cin, std::cout, std::cerr); });
+}
+
 void add_score(CLI::App& app, int& status) {
   auto* command = app.add_subcommand(
       "score", "Logits and greedy tokens for given token ids: JSON lines in, JSON lines out");
@@ -236,6 +255,7 @@ int run_command_line(int argc, char** argv) {
   add_serve(app, status);
   add_chat(app, status);
   add_tokenize(app, status);
+  add_grammar(app, status);
   add_score(app, status);
   try {
     app.parse(argc, argv);

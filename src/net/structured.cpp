@@ -13,13 +13,16 @@ std::vector<tool_definition> definitions_of(const std::vector<structured_tool>& 
   for (auto& tool : tools) {
     auto schema = tool.parameters;
     if (schema.is_null()) schema = json_object{{"type", std::string("object")}};
-    out.push_back({.name = tool.name, .parameters = std::move(schema), .strict = tool.is_strict});
+    out.push_back({.name = tool.name,
+                   .parameters = std::move(schema),
+                   .strict = tool.is_strict,
+                   .lenient = tool.is_lenient});
   }
   return out;
 }
 
 schema_options options_of(const structured_request& ask) {
-  return {.whitespace = ask.whitespace, .strict = ask.is_strict};
+  return {.whitespace = ask.whitespace, .strict = ask.is_strict, .lenient = ask.is_lenient};
 }
 
 grammar_outcome<bound_grammar> compile_calls(const structured_request& ask,
@@ -40,7 +43,7 @@ void append_tools(json_builder& json, const std::vector<structured_tool>& tools)
   json.key("tools").begin_array();
   for (auto& tool : tools) {
     json.begin_object().field("name", tool.name).field("strict", tool.is_strict);
-    json.field("parameters", tool.parameters).end_object();
+    json.field("lenient", tool.is_lenient).field("parameters", tool.parameters).end_object();
   }
   json.end_array();
 }

@@ -26,8 +26,9 @@ enum class structure_kind : std::uint8_t {
 
 struct structured_tool {
   std::string name;
-  json_value parameters;   // a JSON Schema; null: any object
-  bool is_strict = false;  // the arguments must follow it, also where calls are optional
+  json_value parameters;    // a JSON Schema; null: any object
+  bool is_strict = false;   // the arguments must follow it, also where calls are optional
+  bool is_lenient = false;  // what of it cannot be enforced is a warning
 };
 
 struct structured_request {

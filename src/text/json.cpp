@@ -1,12 +1,14 @@
 #include "text/json.hpp"
 
 #include "text/file.hpp"
+#include "text/json_number.hpp"
 
 namespace troupe {
 
 bool json_value::is_number() const {
   return std::holds_alternative<std::int64_t>(value_) ||
-         std::holds_alternative<std::uint64_t>(value_) || std::holds_alternative<double>(value_);
+         std::holds_alternative<std::uint64_t>(value_) || std::holds_alternative<double>(value_) ||
+         std::holds_alternative<wide_number>(value_);
 }
 
 bool json_value::get_number(double& out) const {
@@ -16,6 +18,8 @@ bool json_value::get_number(double& out) const {
     out = static_cast<double>(*large);
   } else if (const auto* real = std::get_if<double>(&value_)) {
     out = *real;
+  } else if (const auto* wide = std::get_if<wide_number>(&value_)) {
+    out = rounded_number(wide->text);
   } else {
     return false;
   }
@@ -38,6 +42,7 @@ std::string_view json_value::type_name() const {
     std::string_view operator()(std::int64_t) const { return "a number"; }
     std::string_view operator()(std::uint64_t) const { return "a number"; }
     std::string_view operator()(double) const { return "a number"; }
+    std::string_view operator()(const wide_number&) const { return "a number"; }
     std::string_view operator()(const std::string&) const { return "a string"; }
     std::string_view operator()(const json_array&) const { return "an array"; }
     std::string_view operator()(const json_object&) const { return "an object"; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <string>
 #include <system_error>
 
 namespace troupe {
@@ -61,6 +63,33 @@ bool is_below_one(const number_parts& parts) {
   return exponent <= static_cast<long long>(zeros);
 }
 
+// Zeros at either end do not count.
+std::string significant_digits(std::string_view integer, std::string_view fraction) {
+  std::string digits(integer);
+  digits += fraction;
+  digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+  digits.erase(digits.find_last_not_of('0') + 1);
+  return digits;
+}
+
+// Does the shortest spelling of `real`, which was read from `parts`, mean the same number?
+bool keeps_digits(const number_parts& parts, double real) {
+  constexpr std::size_t always_kept = 15;  // of normal doubles
+  if (std::abs(real) > 1e-300 && parts.integer.size() + parts.fraction.size() <= always_kept) {
+    return true;
+  }
+  const std::string digits = significant_digits(parts.integer, parts.fraction);
+  if (digits.empty() || real == 0) return digits.empty();
+  if (std::abs(real) > 1e-300 && digits.size() <= always_kept) return true;
+  char text[32];
+  const auto whole =
+      std::to_chars(text, text + sizeof text, std::abs(real), std::chars_format::scientific);
+  number_parts shortest;
+  split({text, static_cast<std::size_t>(whole.ptr - text)}, shortest);
+  // Both round to the same double, so with the same digits they have the same magnitude.
+  return digits == significant_digits(shortest.integer, shortest.fraction);
+}
+
 }  // namespace
 
 number_defect parse_json_number(std::string_view token, json_value& out) {
@@ -84,8 +113,15 @@ number_defect parse_json_number(std::string_view token, json_value& out) {
     if (!is_below_one(parts)) return number_defect::overflow;
     real = token[0] == '-' ? -0.0 : 0.0;
   }
-  out = json_value(real);
+  out = parts.is_real && keeps_digits(parts, real) ? json_value(real)
+                                                   : json_value(wide_number{std::string(token)});
   return number_defect::none;
+}
+
+double rounded_number(std::string_view number) {
+  double real = 0;
+  std::from_chars(number.data(), number.data() + number.size(), real);
+  return real;
 }
 
 void append_double(std::string& out, double value) {

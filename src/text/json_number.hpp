@@ -9,9 +9,11 @@ namespace troupe {
 
 enum class number_defect { none, malformed, overflow };
 
-// Reads exactly one JSON number. Integers keep their exact value up to 64 bits and become doubles
-// beyond; a value that rounds to zero is zero; one beyond the largest double is an overflow.
+// Reads exactly one JSON number; one beyond the largest double is an overflow.
 number_defect parse_json_number(std::string_view token, json_value& out);
+
+// The nearest double of a JSON number that is no overflow; zero for what is too small.
+double rounded_number(std::string_view number);
 
 // The fewest digits that read back as the same double, laid out as Python's repr does it: always
 // with a point or an exponent, an exponent below 1e-4 and from 1e16. Not for NaN and infinity.

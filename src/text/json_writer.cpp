@@ -9,6 +9,7 @@ namespace {
 
 struct separators {
   std::string_view comma, colon;
+  bool keeps_wide = true;  // numbers that no double holds
 };
 
 template <class Integer>
@@ -48,6 +49,13 @@ struct appender {
       append_double(out, number);
     else
       out += "null";
+  }
+  void operator()(const wide_number& number) const {
+    const bool is_integer = number.text.find_first_of(".eE") == std::string::npos;
+    if (is_integer || marks.keeps_wide)
+      out += number.text;
+    else
+      append_double(out, rounded_number(number.text));
   }
   void operator()(const std::string& text) const { append_json_string(out, text); }
   void operator()(const json_array& items) const {
@@ -103,7 +111,7 @@ void append_json(std::string& out, const json_value& value) {
 }
 
 void append_json_python(std::string& out, const json_value& value) {
-  append(out, value, separators{", ", ": "});
+  append(out, value, separators{", ", ": ", false});
 }
 
 }  // namespace troupe

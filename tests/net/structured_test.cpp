@@ -316,6 +316,7 @@ TEST_CASE("equal asks have equal keys, different ones different keys") {
                        many([](ask& a) { a.instead = nullptr; }),
                        many([](ask& a) { a.tools[0].name += "g"; }),
                        many([](ask& a) { a.tools[0].is_strict = true; }),
+                       many([](ask& a) { a.tools[0].is_lenient = true; }),
                        many([](ask& a) { a.tools[0].parameters = json_value(); })};
   std::set<std::string> keys;
   for (auto& one : all) keys.insert(canonical_key(one));

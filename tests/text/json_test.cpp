@@ -73,25 +73,54 @@ TEST_CASE("a value keeps its kind, its order and its exact integers") {
   CHECK(items[0].find("z") == nullptr);
 }
 
+double rounded(std::string_view text) {
+  double number = 1e300;
+  CHECK(parse_json(text)->get_number(number));
+  return number;
+}
+
 TEST_CASE("numbers: exact up to 64 bits, then the nearest double, never infinity") {
   CHECK(*parse_json("9223372036854775807")->as_int() == std::numeric_limits<std::int64_t>::max());
   CHECK(*parse_json("-9223372036854775808")->as_int() == std::numeric_limits<std::int64_t>::min());
   CHECK(std::get<std::uint64_t>(parse_json("18446744073709551615")->value()) == ~std::uint64_t{0});
-  double number = 0;
-  CHECK(parse_json("18446744073709551616")->get_number(number));
-  CHECK(number == 18446744073709551616.0);
-  CHECK(parse_json("-9223372036854775809")->get_number(number));
-  CHECK(number == -9223372036854775808.0);
+  CHECK(rounded("18446744073709551616") == 18446744073709551616.0);
+  CHECK(rounded("-9223372036854775809") == -9223372036854775808.0);
   CHECK(std::get<double>(parse_json("1e308")->value()) == 1e308);
-  CHECK(std::get<double>(parse_json("1e-999")->value()) == 0.0);
-  CHECK(std::signbit(std::get<double>(parse_json("-1e-999")->value())));
-  CHECK(std::get<double>(parse_json("0." + std::string(400, '0') + "1")->value()) == 0.0);
+  CHECK(rounded("1e-999") == 0.0);
+  CHECK(rounded("-1e-999") == 0.0);
+  CHECK(std::signbit(rounded("-0.0")));
+  CHECK(rounded("0." + std::string(400, '0') + "1") == 0.0);
   CHECK(std::get<double>(parse_json("1" + std::string(400, '0') + "e-400")->value()) == 1.0);
   CHECK(why("1e999") == "the number \"1e999\" is too large");
   CHECK(why("[-1E+400]").find("too large") != std::string::npos);
   CHECK(why(std::string(400, '9')).find("too large") != std::string::npos);
   CHECK(why("1e99999999999999999999").find("too large") != std::string::npos);
-  CHECK(std::get<double>(parse_json("1e-99999999999999999999")->value()) == 0.0);
+  CHECK(rounded("1e-99999999999999999999") == 0.0);
+}
+
+TEST_CASE("a number loses no digit on its way through") {
+  const auto is_double = [](std::string_view text) {
+    return std::holds_alternative<double>(parse_json(text)->value());
+  };
+  for (const char* text : {"18446744073709551616", "-9223372036854775809",
+                           "123456789012345678901234567890", "0.12345678901234567890",
+                           "9007199254740993.5", "1e-999", "4.9e-325", "1.00000000000000001"}) {
+    CAPTURE(text);
+    CHECK(compact(text) == text);
+    CHECK(parse_json(text)->is_number());
+    CHECK(parse_json(text)->type_name() == "a number");
+  }
+  for (const char* text :
+       {"0.1", "0.30000000000000004", "1e308", "1.7976931348623157e308", "5e-324", "-0.0",
+        "0.10000000000000000000", "123456789012345e-300", "0e999"}) {
+    CAPTURE(text);
+    CHECK(is_double(text));
+  }
+  CHECK(rounded("1.00000000000000001") == 1.0);
+}
+
+TEST_CASE("wide numbers as Python writes them: integers whole, others as doubles") {
+  CHECK(python("[18446744073709551616,1.00000000000000001]") == "[18446744073709551616, 1.0]");
 }
 
 TEST_CASE("refusals say what and where") {

@@ -174,14 +174,17 @@ void read_tool(const json_value& item, const std::string& path, tool_wishes& out
   if (schema == nullptr || schema->as_object() == nullptr)
     tool.refuse("input_schema", path + ".input_schema must be an object, a JSON Schema");
   auto description = tool.text("description");
-  bool is_strict = tool.flag("strict", false);
+  structured_tool facts{.is_strict = tool.flag("strict", false),
+                        .is_lenient = tool.flag("lenient", false)};
   if (auto checked = tool.finish(); !checked) return fields.refuse(checked.error());
   json_object function{{"name", *name}};
   if (description) function.emplace_back("description", *std::move(description));
   function.emplace_back("parameters", *schema);
   shown.emplace_back(
       json_object{{"type", std::string("function")}, {"function", std::move(function)}});
-  out.tools.push_back({.name = *name, .parameters = *schema, .is_strict = is_strict});
+  facts.name = *name;
+  facts.parameters = *schema;
+  out.tools.push_back(std::move(facts));
 }
 
 tool_wishes read_tools_of(body_fields& fields) {

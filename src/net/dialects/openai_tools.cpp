@@ -29,6 +29,7 @@ one_tool read_function(const json_value& value, body_fields& function, const std
     function.refuse("name", path + ".name must be 1 to 64 letters, digits, '_', '-' or '.'");
   function.text("description");
   tool.facts.is_strict = function.flag("strict", false);
+  tool.facts.is_lenient = function.flag("lenient", false);
   if (auto* parameters = function.raw("parameters")) {
     if (parameters->as_object() == nullptr)
       function.refuse("parameters", path + ".parameters must be an object, a JSON Schema");

@@ -9,6 +9,7 @@
 #include "text/utf8.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace troupe {
 
@@ -25,6 +26,19 @@ rule_set text_rules(language_pool& pool, language words) {
   rules.values.push_back(std::move(root));
   rules.root = 0;
   return rules;
+}
+
+std::optional<tool_tokens> find_tool_tokens(const tokenizer& words, const vocabulary& bytes) {
+  const auto open = words.find_added("<tool_call>");
+  const auto close = words.find_added("</tool_call>");
+  if (!open || !close) return std::nullopt;
+  tool_tokens tokens{*open, *close, {}};
+  for (std::uint32_t i = 0; i < words.vocab_size(); ++i) {
+    if (bytes.bytes(static_cast<token_id>(i)) == "\n") {
+      tokens.newline.push_back(static_cast<token_id>(i));
+    }
+  }
+  return tokens;
 }
 
 }  // namespace
@@ -64,23 +78,33 @@ grammar_outcome<bound_grammar> grammar_compiler::any_json_object() const {
 
 grammar_outcome<bound_grammar> grammar_compiler::json_schema(const troupe::json_value& schema,
                                                              const schema_options& options) const {
+  compile_budget budget;
   auto pool = std::make_unique<language_pool>();
+  pool->set_budget(&budget);
   rule_set rules;
   rules.blanks = static_cast<whitespace>(options.whitespace);
-  const auto root = add_schema(*pool, rules, schema, options.strict);
+  std::vector<grammar_note> warnings;
+  const auto root = add_schema(*pool, rules, schema, options, budget, warnings);
+  pool->set_budget(nullptr);
   if (!root) return root.error();
   rules.root = *root;
   return bound_grammar{
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)),
+      std::move(warnings)};
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::regex(std::string_view pattern) const {
+  compile_budget budget;
   auto pool = std::make_unique<language_pool>();
+  pool->set_budget(&budget);
   const auto words = match_language(*pool, pattern);
+  const bool is_live = words && pool->is_live(*words);
+  pool->set_budget(nullptr);
   if (!words) {
     return refuse_grammar(words.error().code, "", "regex", words.error().message);
   }
-  if (!pool->is_live(*words)) {
+  if (budget.is_spent()) return refuse_grammar(budget.code(), "", "regex", budget.reason());
+  if (!is_live) {
     return refuse_grammar(error_code::invalid_argument, "", "regex", "matches no text at all");
   }
   rule_set rules = text_rules(*pool, *words);
@@ -95,8 +119,11 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
                           "is empty, expected at least one text");
   }
   auto pool = std::make_unique<language_pool>();
+  constexpr std::size_t max_choice_bytes = 1U << 20U;
+  std::size_t num_bytes = 0;
   std::vector<std::pair<std::u32string, language>> words;
   for (const std::string& text : texts) {
+    num_bytes += text.size() + 1;
     if (!is_utf8(text)) {
       return refuse_grammar(error_code::invalid_argument, "", "choice",
                             "holds a text that is not UTF-8");
@@ -106,6 +133,9 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
                             "holds a text of more than 8,192 bytes");
     }
     words.emplace_back(decode_utf8(text), empty_word);
+  }
+  if (num_bytes > max_choice_bytes) {
+    return refuse_grammar(error_code::too_large, "", "choice", "is larger than 1 MiB");
   }
   rule_set rules = text_rules(*pool, pool->words(words));
   return bound_grammar{
@@ -122,21 +152,18 @@ std::shared_ptr<const compiled_grammar> grammar_compiler::free_text() const {
 grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
     const std::vector<tool_definition>& tools, const tool_choice& wanted,
     const token_constraint_ptr& instead) const {
-  const auto open = tokenizer_->find_added("<tool_call>");
-  const auto close = tokenizer_->find_added("</tool_call>");
-  if (!open || !close) {
+  auto tokens = find_tool_tokens(*tokenizer_, *words_);
+  if (!tokens) {
     return refuse_grammar(error_code::unsupported, "", "tools",
                           "the model's vocabulary has no token <tool_call>");
   }
-  tool_tokens tokens{*open, *close, {}};
-  for (std::uint32_t i = 0; i < tokenizer_->vocab_size(); ++i) {
-    if (words_->bytes(static_cast<token_id>(i)) == "\n") {
-      tokens.newline.push_back(static_cast<token_id>(i));
-    }
-  }
+  compile_budget budget;
   auto pool = std::make_unique<language_pool>();
+  pool->set_budget(&budget);
   const bool is_named = wanted.how == tool_choice::mode::named;
-  auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string());
+  std::vector<grammar_note> warnings;
+  auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string(), budget, warnings);
+  pool->set_budget(nullptr);
   if (!rules) return rules.error();
   auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
   tool_call_options how{.is_text_alone = instead != nullptr, .is_parallel = wanted.parallel};
@@ -148,9 +175,9 @@ grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
                             "the text beside calls cannot be calls itself");
     }
   }
-  return bound_grammar{
-      std::make_shared<tool_call_grammar>(std::move(text), std::move(call), std::move(tokens), how),
-      {}};
+  return bound_grammar{std::make_shared<tool_call_grammar>(std::move(text), std::move(call),
+                                                           *std::move(tokens), how),
+                       std::move(warnings)};
 }
 
 }  // namespace troupe

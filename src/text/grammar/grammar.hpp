@@ -25,12 +25,15 @@ struct schema_options {
   enum class blanks : std::uint8_t { bounded, compact, any };
   blanks whitespace = blanks::bounded;
   bool strict = false;  // additionalProperties are forbidden where a schema does not name them
+  // What cannot be enforced becomes a warning instead of a refusal.
+  bool lenient = false;
 };
 
 struct tool_definition {
   std::string name;
   json_value parameters;  // a JSON schema
-  bool strict = false;    // as in schema_options
+  bool strict = false;    // these as in schema_options
+  bool lenient = false;
 };
 
 struct tool_choice {

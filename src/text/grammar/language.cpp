@@ -85,10 +85,9 @@ language language_pool::intern(node fresh) {
       return at;
     }
   }
-  if (nodes_.size() >= max_languages) {
-    exhausted_ = true;
-    return no_word;
-  }
+  if (nodes_.size() >= max_languages) exhausted_ = true;
+  if (!can_afford(1 + fresh.parts.size())) return no_word;
+  if (budget_ != nullptr) budget_->hold(sizeof fresh + sizeof(language) * fresh.parts.size());
   const auto id = static_cast<language>(nodes_.size());
   fresh.fingerprint = find_fingerprint(fresh);
   if (id == no_word) fresh.alive = life::dead;

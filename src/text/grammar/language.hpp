@@ -2,6 +2,8 @@
 // repeats. A language is at the same time a state of its own automaton: `arcs` are its derivatives,
 // found when they are asked for, so that nothing is paid for states that no text reaches.
 #pragma once
+#include "text/grammar/compile_budget.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <limits>
@@ -83,6 +85,8 @@ class language_pool {
   bool list_words(language a, std::size_t limit, std::vector<std::u32string>& out);
   bool contains(language a, std::u32string_view word);
 
+  // While a grammar is compiled, all work counts; not afterwards.
+  void set_budget(compile_budget* budget) { budget_ = budget; }
   // More languages than allowed were made; every one made since is no_word.
   bool is_exhausted() const { return exhausted_; }
   std::size_t size() const { return nodes_.size(); }
@@ -135,6 +139,12 @@ class language_pool {
   std::vector<symbol_set> sets_;
   std::unordered_map<std::uint64_t, language> index_;  // by hash; node::same goes on from there
   std::map<symbol_set, language> set_index_;
+  bool can_afford(std::uint64_t steps) {
+    if (budget_ != nullptr && !budget_->spend(steps)) exhausted_ = true;
+    return !exhausted_;
+  }
+
+  compile_budget* budget_ = nullptr;
   bool exhausted_ = false;
 };
 

@@ -24,6 +24,8 @@ void append_arc(std::vector<arc>& out, arc fresh) {
 const std::vector<arc>& language_pool::arcs(language a) {
   if (!nodes_[a].arcs) {
     auto found = std::make_unique<const std::vector<arc>>(find_arcs(a));
+    can_afford(1 + found->size());
+    if (budget_ != nullptr) budget_->hold(sizeof(arc) * found->size());
     nodes_[a].arcs = std::move(found);
   }
   return *nodes_[a].arcs;
@@ -172,6 +174,7 @@ bool language_pool::is_live(language a) {
   std::unordered_map<language, language> from{{a, a}};
   for (std::size_t i = 0; i < order.size() && order.size() < max_searched; ++i) {
     const language here = order[i];
+    if (!can_afford(1)) return false;
     if (nodes_[here].nullable || nodes_[here].alive == life::live) {
       for (language at = here;; at = from[at]) {
         nodes_[at].alive = life::live;

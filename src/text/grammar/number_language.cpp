@@ -129,11 +129,26 @@ language number_languages::at_most(const number_bound& bound) {
 }
 
 language number_languages::equal(const decimal& value) {
-  return pool_.both(at_least({value, false}), at_most({value, false}));
+  const language zeros = pool_.repeat(digit('0', '0'), 1, unbounded);
+  std::string spelled = value.negative ? "-" : "";
+  spelled += value.whole().empty() ? "0" : value.whole();
+  if (value.is_integer()) {
+    return pool_.concat(word(spelled), pool_.optional(pool_.concat(word("."), zeros)));
+  }
+  return pool_.concat(word(spelled + "." + value.fraction()), pool_.optional(zeros));
 }
 
-language number_languages::multiples(std::uint32_t numerator, std::uint32_t decimals) {
-  const language magnitudes = pool_.multiples(numerator, decimals);
+language number_languages::multiples(std::uint32_t numerator, std::uint32_t decimals,
+                                     std::uint32_t zeros) {
+  language magnitudes = pool_.multiples(numerator, decimals);
+  if (zeros > 0) {
+    const language head = pool_.both(magnitudes, whole(1, unbounded));
+    const language whole_part =
+        pool_.any_of({word("0"), pool_.concat(head, pool_.repeat(digit('0', '0'), zeros, zeros))});
+    const language no_fraction =
+        pool_.optional(pool_.concat(word("."), pool_.repeat(digit('0', '0'), 1, unbounded)));
+    magnitudes = pool_.concat(whole_part, no_fraction);
+  }
   return signed_pair(magnitudes, magnitudes);
 }
 

@@ -23,9 +23,10 @@ class number_languages {
   language at_least(const number_bound& bound);
   language at_most(const number_bound& bound);
   language equal(const decimal& value);
-  // The most digits of a multiple's numerator; see language_pool::multiples.
-  static constexpr std::uint32_t max_numerator = 100'000;
-  language multiples(std::uint32_t numerator, std::uint32_t decimals);
+  // The largest numerator of `multiples`, which are those of `numerator` * 10^`zeros` /
+  // 10^`decimals`; one of the two powers is 1.
+  static constexpr std::uint32_t max_numerator = 5'000;
+  language multiples(std::uint32_t numerator, std::uint32_t decimals, std::uint32_t zeros = 0);
 
  private:
   language digit(char low = '0', char high = '9') {

@@ -2,6 +2,7 @@
 #include "text/grammar/schema_graph.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe::grammar {
 namespace {
@@ -23,7 +24,8 @@ std::string last_part(const std::string& pointer) { return pointer.substr(pointe
 template <class Shape>
 void schema_graph::check_count(const std::vector<Shape>& shapes) {
   if (shapes.size() <= max_shapes) return;
-  fail("", "", "the schema has more than 256 alternatives for one value", error_code::too_large);
+  fail(read_ == nullptr ? "" : index_.pointer(*read_), "",
+       "the schema has more than 256 alternatives for one value", error_code::too_large);
 }
 
 value_set schema_graph::join(const value_set& a, const value_set& b) {
@@ -40,6 +42,7 @@ value_set schema_graph::join(const value_set& a, const value_set& b) {
       (a.literal_strings || a.strings == no_word) && (b.literal_strings || b.strings == no_word);
   add_new(out.arrays, b.arrays);
   add_new(out.objects, b.objects);
+  out.inexact = a.inexact || b.inexact;
   check_count(out.arrays);
   check_count(out.objects);
   return out;
@@ -54,6 +57,7 @@ value_set schema_graph::intersect(const value_set& a, const value_set& b) {
   out.number_style = pool_.both(a.number_style, b.number_style);
   out.strings = pool_.both(a.strings, b.strings);
   out.literal_strings = a.literal_strings || b.literal_strings;
+  out.inexact = a.inexact || b.inexact;
   for (const array_shape& x : a.arrays) {
     for (const array_shape& y : b.arrays) add_new(out.arrays, {intersect(x, y)});
     check_count(out.arrays);
@@ -74,6 +78,7 @@ value_set schema_graph::intersect(const value_set& a, const value_set& b) {
 array_shape schema_graph::intersect(const array_shape& a, const array_shape& b) {
   array_shape out;
   const std::size_t size = std::max(a.prefix.size(), b.prefix.size());
+  if (!can_afford(1 + size)) return out;
   for (std::size_t i = 0; i < size; ++i) out.prefix.push_back(both(a.item(i), b.item(i)));
   out.rest = both(a.rest, b.rest);
   out.min = std::max(a.min, b.min);
@@ -82,15 +87,13 @@ array_shape schema_graph::intersect(const array_shape& a, const array_shape& b) 
   return out;
 }
 
-schema_node schema_graph::value_of(const object_shape& shape, const std::string& name) {
-  for (const object_shape::member& member : shape.members) {
-    if (member.name == name) return member.value;
-  }
-  if (shape.others.size() == 1 && shape.others[0].names == all_strings_) {
-    return shape.others[0].value;
-  }
+// Of a member that has this name and no declaration.
+schema_node schema_graph::value_of(const std::vector<object_shape::group>& others,
+                                   const std::string& name) {
+  if (others.size() == 1 && others[0].names == all_strings_) return others[0].value;
   const std::u32string word = decode_utf8(name);
-  for (const object_shape::group& group : shape.others) {
+  for (const object_shape::group& group : others) {
+    if (!can_afford(word.size())) break;
     if (pool_.contains(group.names, word)) return group.value;
   }
   return nothing_node;
@@ -98,6 +101,7 @@ schema_node schema_graph::value_of(const object_shape& shape, const std::string&
 
 object_shape schema_graph::intersect(const object_shape& a, const object_shape& b) {
   object_shape out;
+  if (!can_afford(1 + 8 * (a.members.size() + b.members.size()))) return out;
   std::map<std::string_view, const object_shape::member*> in_b;
   for (const object_shape::member& member : b.members) in_b.emplace(member.name, &member);
   std::set<std::string_view> in_a;
@@ -105,13 +109,13 @@ object_shape schema_graph::intersect(const object_shape& a, const object_shape& 
     in_a.insert(member.name);
     const auto other = in_b.find(member.name);
     const bool is_there = other != in_b.end();
-    const schema_node value = is_there ? other->second->value : value_of(b, member.name);
+    const schema_node value = is_there ? other->second->value : value_of(b.others, member.name);
     out.members.push_back({member.name, both(member.value, value),
                            member.required || (is_there && other->second->required)});
   }
   for (const object_shape::member& member : b.members) {
     if (in_a.contains(member.name)) continue;
-    const schema_node value = value_of({{}, a.others, 0, 0, no_word}, member.name);
+    const schema_node value = value_of(a.others, member.name);
     out.members.push_back({member.name, both(value, member.value), member.required});
   }
   for (const object_shape::group& x : a.others) {
@@ -128,6 +132,12 @@ object_shape schema_graph::intersect(const object_shape& a, const object_shape& 
 
 value_set schema_graph::subtract(const value_set& a, const value_set& b, const std::string& where) {
   value_set out = a;
+  if (b.inexact) {  // nobody knows what would be left
+    give_up(where, last_part(where), "what it refers to is not enforced exactly");
+    out.inexact = true;
+    return out;
+  }
+  const bool had_given_up = std::exchange(gave_up_, false);
   out.null = a.null && !b.null;
   out.no = a.no && !b.no;
   out.yes = a.yes && !b.yes;
@@ -145,6 +155,8 @@ value_set schema_graph::subtract(const value_set& a, const value_set& b, const s
     out.objects = std::move(left);
     check_count(out.objects);
   }
+  out.inexact = out.inexact || gave_up_;
+  gave_up_ = gave_up_ || had_given_up;
   return out;
 }
 
@@ -153,18 +165,39 @@ schema_node schema_graph::complement_of(schema_node n, const std::string& where)
   if (n == any_node) return nothing_node;
   if (n == nothing_node) return any_node;
   const auto known = complements_.find(n);
-  if (known != complements_.end()) return known->second;
+  if (known != complements_.end()) {
+    gave_up_ = gave_up_ || nodes_[known->second].set->inexact;
+    return known->second;
+  }
   value_set left = subtract(everything(), values(n), where);
-  const schema_node made = fixed(std::move(left), nodes_[n].pointer);
+  const schema_node made = fixed(std::move(left), nodes_[n].origin);
   complements_.emplace(n, made);
   return made;
+}
+
+// The most items that an array of this shape can have.
+std::uint32_t schema_graph::longest_of(const array_shape& shape) {
+  for (std::size_t i = 0; i <= shape.prefix.size() && i < shape.max; ++i) {
+    if (!is_productive(shape.item(i))) return static_cast<std::uint32_t>(i);
+  }
+  return shape.max;
 }
 
 // a without b: what breaks at least one of the demands of b.
 std::vector<array_shape> schema_graph::subtract(const array_shape& a, const array_shape& b,
                                                 const std::string& where) {
-  if (failed() || !is_productive(intersect(a, b))) return {a};
+  const array_shape met = intersect(a, b);
+  if (failed() || !is_productive(met)) return {a};
   std::vector<array_shape> out;
+  const std::uint32_t longest = longest_of(met);
+  if (a.max > longest) {  // items that fit nowhere in b make what is longer differ from b
+    array_shape longer = a, rest = a;
+    longer.min = std::max(a.min, longest + 1);
+    rest.max = longest;
+    out = subtract(rest, b, where);
+    if (is_productive(longer)) out.push_back(std::move(longer));
+    return out;
+  }
   if (b.min > 0) {
     array_shape fewer = a;
     fewer.max = std::min(fewer.max, b.min - 1);
@@ -190,8 +223,8 @@ std::vector<array_shape> schema_graph::subtract(const array_shape& a, const arra
   } else if (b.rest != any_node) {
     // Some item after the prefix differs: with an exact place only when there is one such place.
     if (a.max > b.prefix.size() + 1) {
-      fail(where, last_part(where), "an array in which some item differs cannot be enforced");
-      return out;
+      give_up(where, last_part(where), "an array in which some item differs cannot be enforced");
+      return {a};
     }
     array_shape differs;
     differs.prefix.assign(b.prefix.size(), any_node);
@@ -240,9 +273,9 @@ std::vector<object_shape> schema_graph::subtract(const object_shape& a, const ob
         }
       }
       if (pool_.is_live(names) && is_productive(own.value)) {
-        fail(where, last_part(where),
-             "an object in which some other member differs cannot be enforced");
-        return out;
+        give_up(where, last_part(where),
+                "an object in which some other member differs cannot be enforced");
+        return {a};
       }
     }
     for (const object_shape::member& member : a.members) {

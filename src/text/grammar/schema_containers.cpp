@@ -53,7 +53,7 @@ void schema_graph::reader::read_contains(array_shape& shape) {
   } else if (!graph_.is_productive(counted)) {
     if (least > 0) shape = {{}, nothing_node, 1, 0, 0};
   } else if (least > 0 || most != unbounded || graph_.index_.asks_evaluated()) {
-    fail("contains", "that some items differ from others cannot be enforced");
+    give_up("contains", "that some items differ from others cannot be enforced");
   }
 }
 
@@ -69,7 +69,7 @@ void schema_graph::reader::read_arrays(value_set& out) {
     const bool at_most_one =
         shape.max <= 1 || (shape.rest == nothing_node && shape.prefix.size() < 2);
     if (!at_most_one && !out.arrays.empty()) {
-      fail("uniqueItems", "that items differ from each other cannot be enforced");
+      give_up("uniqueItems", "that items differ from each other cannot be enforced");
     }
   }
   if (out.arrays.empty()) return;
@@ -80,10 +80,10 @@ void schema_graph::reader::read_arrays(value_set& out) {
 void schema_graph::reader::read_groups(object_shape& shape) {
   constexpr std::size_t max_groups = 64;
   const json_value* additional = find("additionalProperties");
-  schema_node rest =
-      graph_.strict_ && find("patternProperties") == nullptr && find("properties") != nullptr
-          ? nothing_node
-          : any_node;
+  schema_node rest = graph_.options_.strict && find("patternProperties") == nullptr &&
+                             find("properties") != nullptr
+                         ? nothing_node
+                         : any_node;
   if (additional != nullptr) {
     if (!is_schema(*additional, "additionalProperties")) return;
     const bool* truth = additional->as_bool();
@@ -93,11 +93,15 @@ void schema_graph::reader::read_groups(object_shape& shape) {
   if (const json_value* patterns = find("patternProperties")) {
     if (patterns->as_object() == nullptr) return invalid("patternProperties", "an object");
     for (const auto& [pattern, value] : *patterns->as_object()) {
-      if (!is_schema(value, "patternProperties/" + pattern)) return;
+      if (!is_schema(value, "patternProperties/" + pointer_token(pattern))) return;
       const auto words = search_language(pool_, pattern);
       if (!words) {
-        return fail("patternProperties", "\"" + pattern + "\" " + words.error().message,
-                    words.error().code);
+        failure why = words.error();
+        why.message.insert(0, "\"" + pattern + "\" ");
+        give_up("patternProperties", why);
+        if (graph_.failed()) return;
+        rest = any_node;  // nobody knows which names are additional
+        continue;
       }
       const schema_node node = graph_.at(value);
       std::vector<object_shape::group> split;
@@ -124,13 +128,11 @@ void schema_graph::reader::read_groups(object_shape& shape) {
 }
 
 void schema_graph::reader::read_members(object_shape& shape) {
-  // A declared member obeys the patterns that its name matches, but no additionalProperties.
-  object_shape patterns;
-  patterns.others = shape.others;
   const json_value* properties = find("properties");
   const json_value* required = find("required");
   std::vector<std::string> needed;
   const bool is_draft_3 = required != nullptr && required->as_bool() != nullptr;
+  if (is_draft_3) warn("required", "a boolean says nothing here, a list of names would");
   if (required != nullptr && !is_draft_3) needed = names(*required, "required");
   const std::set<std::string_view> is_needed(needed.begin(), needed.end());
   std::set<std::string_view> declared;
@@ -144,9 +146,12 @@ void schema_graph::reader::read_members(object_shape& shape) {
       }
     }
     for (const auto& [name, value] : *properties->as_object()) {
-      if (!is_schema(value, "properties/" + name)) return;
+      if (!is_schema(value, "properties/" + pointer_token(name))) return;
+      if (!is_short(name, "properties")) return;
+      // A declared member obeys the patterns that its name matches, but no additionalProperties.
       schema_node node = graph_.at(value);
       for (const auto& [words, match] : matches) {
+        if (!graph_.can_afford(name.size())) return;
         if (pool_.contains(words, decode_utf8(name))) node = graph_.both(node, match);
       }
       shape.members.push_back({name, node, is_needed.contains(name)});
@@ -157,13 +162,14 @@ void schema_graph::reader::read_members(object_shape& shape) {
   }
   for (const std::string& name : needed) {
     if (!declared.insert(name).second) continue;
-    shape.members.push_back({name, graph_.value_of(patterns, name), true});
+    shape.members.push_back({name, graph_.value_of(shape.others, name), true});
   }
 }
 
 void schema_graph::reader::read_names(object_shape& shape) {
   const json_value* names = find("propertyNames");
-  if (names == nullptr || !is_schema(*names, "propertyNames")) return;
+  if (names == nullptr || before(schema_draft::draft_6)) return;
+  if (!is_schema(*names, "propertyNames")) return;
   const language allowed = graph_.values(graph_.at(*names)).strings;
   for (object_shape::member& member : shape.members) {
     if (!pool_.contains(allowed, decode_utf8(member.name))) member.value = nothing_node;
@@ -194,7 +200,7 @@ void schema_graph::reader::read_objects(value_set& out) {
 schema_node schema_graph::reader::needs(const std::string& name, schema_node value, bool required) {
   value_set set = graph_.everything();
   set.objects[0].members.push_back({name, value, required});
-  return graph_.fixed(std::move(set), pointer_);
+  return graph_.fixed(std::move(set), &schema_);
 }
 
 void schema_graph::reader::read_dependents(value_set& out) {
@@ -205,6 +211,7 @@ void schema_graph::reader::read_dependents(value_set& out) {
     if (is != "dependencies" && before(schema_draft::draft_2019)) continue;
     if (list->as_object() == nullptr) return invalid(keyword, "an object");
     for (const auto& [name, demand] : *list->as_object()) {
+      if (!is_short(name, keyword)) return;
       const value_set without = graph_.values(needs(name, nothing_node, false));
       value_set with = graph_.values(needs(name, any_node, true));
       if (demand.as_array() != nullptr) {
@@ -212,7 +219,7 @@ void schema_graph::reader::read_dependents(value_set& out) {
           with = graph_.intersect(with, graph_.values(needs(other, any_node, true)));
         }
       } else {
-        if (!is_schema(demand, std::string(keyword) + "/" + name)) return;
+        if (!is_schema(demand, std::string(keyword) + "/" + pointer_token(name))) return;
         with = graph_.intersect(with, graph_.values(graph_.at(demand)));
       }
       value_set both = graph_.join(without, with);
@@ -243,6 +250,12 @@ void schema_graph::reader::read_unevaluated(value_set& out) {
   if (before(schema_draft::draft_2019)) return;
   const json_value* items = find("unevaluatedItems");
   const json_value* members = find("unevaluatedProperties");
+  if (out.inexact || graph_.gave_up_) {  // what was not enforced may have looked at anything
+    constexpr auto why = "another keyword of the schema is not enforced";
+    if (items != nullptr) give_up("unevaluatedItems", why);
+    if (members != nullptr) give_up("unevaluatedProperties", why);
+    return;
+  }
   if (items != nullptr && is_schema(*items, "unevaluatedItems")) {
     const schema_node value = graph_.at(*items);
     for (array_shape& shape : out.arrays) {

@@ -4,6 +4,7 @@
 #include "text/utf8.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe::grammar {
 namespace {
@@ -24,34 +25,21 @@ std::u32string decode_utf8(std::string_view text) {
   return out;
 }
 
-schema_graph::schema_graph(language_pool& pool, const json_value& root, bool strict)
+schema_graph::schema_graph(language_pool& pool, const json_value& root,
+                           const schema_options& options, compile_budget& budget)
     : pool_(pool),
       numbers_(pool),
       index_(root),
       document_(root),
-      strict_(strict),
+      options_(options),
+      budget_(budget),
       all_numbers_(numbers_.plain(unbounded, unbounded)),
       all_strings_(pool.text()) {
   fixed(everything());
   fixed({});
-  check_literals(root);
-}
-
-void schema_graph::check_literals(const json_value& here) {
-  const auto check = [&](const std::string& text) {
-    if (text.size() <= max_literal_bytes) return;
-    fail(index_.pointer(here), "", "a name or text of the schema is longer than 8,192 bytes",
-         error_code::too_large);
-  };
-  if (const json_array* items = here.as_array()) {
-    for (const json_value& item : *items) check_literals(item);
-  } else if (const json_object* members = here.as_object()) {
-    for (const auto& [name, value] : *members) {
-      check(name);
-      if (name != "description" && name != "default" && name != "examples") check_literals(value);
-    }
-  } else if (const std::string* text = here.as_string()) {
-    check(*text);
+  if (!index_.excess().empty()) fail("", "$id", index_.excess(), error_code::too_large);
+  if (!index_.is_known_draft()) {
+    warn("/$schema", "$schema", "names no draft that is known; the schema is read as 2020-12");
   }
 }
 
@@ -60,6 +48,52 @@ schema_node schema_graph::root() { return at(document_); }
 void schema_graph::fail(std::string pointer, std::string keyword, std::string reason,
                         error_code code) {
   if (!why_) why_ = refuse_grammar(code, std::move(pointer), std::move(keyword), std::move(reason));
+}
+
+void schema_graph::give_up(std::string pointer, std::string keyword, const std::string& reason) {
+  if (!options_.lenient) return fail(std::move(pointer), std::move(keyword), reason);
+  gave_up_ = true;
+  warn(std::move(pointer), std::move(keyword), "not enforced: " + reason);
+}
+
+void schema_graph::warn(std::string pointer, std::string keyword, std::string reason) {
+  constexpr std::size_t max_warnings = 100;
+  if (warnings_.size() == max_warnings && !warnings_.contains({pointer, keyword})) {
+    has_more_warnings_ = true;
+    return;
+  }
+  warnings_.emplace(std::pair(std::move(pointer), std::move(keyword)), std::move(reason));
+}
+
+std::vector<grammar_note> schema_graph::warnings() const {
+  std::vector<grammar_note> out;
+  for (const auto& [place, reason] : warnings_) out.push_back({place.first, place.second, reason});
+  if (has_more_warnings_) out.push_back({"", "", "there are more warnings than these 100"});
+  return out;
+}
+
+std::string schema_graph::pointer(schema_node n) const {
+  const json_value* origin = nodes_[n].origin;
+  return origin == nullptr ? std::string() : index_.pointer(*origin);
+}
+
+bool schema_graph::can_afford(std::uint64_t steps) {
+  if (budget_.spend(steps) && !pool_.is_exhausted()) return true;
+  fail(read_ == nullptr ? "" : index_.pointer(*read_), "",
+       "the schema is too large: " + budget_.reason(), budget_.code());
+  return false;
+}
+
+void schema_graph::hold(const value_set& set) {
+  std::uint64_t bytes = sizeof(node) + sizeof(array_shape) * set.arrays.size();
+  for (const array_shape& shape : set.arrays) bytes += sizeof(schema_node) * shape.prefix.size();
+  for (const object_shape& shape : set.objects) {
+    bytes += sizeof shape + sizeof(object_shape::group) * shape.others.size();
+    for (const object_shape::member& member : shape.members) {
+      bytes += sizeof member + member.name.capacity();
+    }
+  }
+  budget_.hold(bytes);
 }
 
 value_set schema_graph::everything() const {
@@ -78,10 +112,11 @@ object_shape schema_graph::any_object() const {
   return out;
 }
 
-schema_node schema_graph::fixed(value_set set, std::string pointer) {
+schema_node schema_graph::fixed(value_set set, const json_value* origin) {
+  hold(set);
   node& fresh = nodes_.emplace_back();
   fresh.set = std::move(set);
-  fresh.pointer = std::move(pointer);
+  fresh.origin = origin;
   return static_cast<schema_node>(nodes_.size() - 1);
 }
 
@@ -90,8 +125,7 @@ schema_node schema_graph::at(const json_value& schema) {
   const auto [found, fresh] = by_schema_.emplace(&schema, static_cast<schema_node>(nodes_.size()));
   if (fresh) {
     node& made = nodes_.emplace_back();
-    made.schema = &schema;
-    made.pointer = index_.pointer(schema);
+    made.schema = made.origin = &schema;
   }
   return found->second;
 }
@@ -114,7 +148,7 @@ schema_node schema_graph::both(schema_node a, schema_node b) {
   if (fresh) {
     node& made = nodes_.emplace_back();
     made.parts = std::move(parts);
-    made.pointer = nodes_[a].pointer;
+    made.origin = nodes_[a].origin;
   }
   return found->second;
 }
@@ -125,23 +159,28 @@ const value_set& schema_graph::values(schema_node n) {
   if (here.set) return *here.set;
   if (failed()) return none;
   if (here.is_open) {
-    fail(here.pointer, "", "unsatisfiable: the schema refers to itself without anything in between",
+    fail(pointer(n), "", "unsatisfiable: the schema refers to itself without anything in between",
          error_code::invalid_argument);
     return none;
   }
-  if (nodes_.size() > max_nodes || pool_.is_exhausted()) {
-    fail(here.pointer, "", "the schema is too large: more than 100,000 nodes or a million states",
-         error_code::too_large);
-    return none;
+  if (nodes_.size() > max_nodes) {
+    fail(pointer(n), "", "the schema is too large: more than 100,000 parts", error_code::too_large);
   }
-  if (++depth_ > max_depth) {
-    fail(here.pointer, "", "the schema is nested deeper than 256 levels", error_code::too_large);
-    return none;
+  if (depth_ >= max_depth) {
+    fail(pointer(n), "", "the schema is nested deeper than 256 levels", error_code::too_large);
   }
+  if (failed() || !can_afford(1)) return none;
+  ++depth_;
   here.is_open = true;
+  const bool had_given_up = std::exchange(gave_up_, false);
+  const json_value* const was_read = std::exchange(read_, here.origin);
   value_set read_set = read(here);
+  read_set.inexact = read_set.inexact || gave_up_;
+  gave_up_ = had_given_up;
+  read_ = was_read;
   here.is_open = false;
   --depth_;
+  hold(read_set);
   here.set = std::move(read_set);
   return *here.set;
 }
@@ -188,7 +227,7 @@ bool schema_graph::ask_productive(schema_node n, bool& is_provisional) {
   }
   const value_set& set = values(n);
   if (asked_ > max_asked) {
-    fail(nodes_[n].pointer, "", "the schema demands more than 1,000 levels", error_code::too_large);
+    fail(pointer(n), "", "the schema demands more than 1,000 levels", error_code::too_large);
   }
   if (failed()) return true;
   nodes_[n].alive = life::asked;
@@ -224,6 +263,7 @@ bool schema_graph::shape_productive(const array_shape& shape, bool& is_provision
 }
 
 bool schema_graph::shape_productive(const object_shape& shape, bool& is_provisional) {
+  if (!can_afford(1 + shape.members.size())) return true;
   std::uint32_t num_required = 0;
   for (const object_shape::member& member : shape.members) num_required += member.required ? 1 : 0;
   if (shape.min > shape.max || num_required > shape.max) return false;
@@ -256,6 +296,7 @@ std::string schema_graph::blame(schema_node n) {
   std::set<schema_node> known;
   while (known.insert(n).second) {
     const node& here = nodes_[n];
+    if (!can_afford(1)) break;
     if (here.schema != nullptr) {
       const json_value* reference = here.schema->find("$ref");
       if (reference != nullptr && reference->as_string() != nullptr) {
@@ -271,15 +312,15 @@ std::string schema_graph::blame(schema_node n) {
     schema_node next = n;
     for (const object_shape::member& member : set.objects[0].members) {
       if (!member.required || is_productive(member.value)) continue;
-      if (member.value == nothing_node || nodes_[member.value].pointer.empty()) {
-        return here.pointer + "/required";
+      if (member.value == nothing_node || nodes_[member.value].origin == nullptr) {
+        return pointer(n) + "/required";
       }
       next = member.value;
       break;
     }
     n = next;
   }
-  return nodes_[n].pointer;
+  return pointer(n);
 }
 
 }  // namespace troupe::grammar

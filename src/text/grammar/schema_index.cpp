@@ -2,38 +2,28 @@
 
 #include "text/grammar/char_class.hpp"
 
+#include <array>
+#include <optional>
+
 namespace troupe::grammar {
 namespace {
 
-schema_draft draft_of(const json_value& root) {
+constexpr std::size_t max_uri_bytes = 8'192, max_base_bytes = 4U << 20U;
+
+std::optional<schema_draft> draft_of(const json_value& root) {
   const json_value* named = root.find("$schema");
   const std::string* uri = named == nullptr ? nullptr : named->as_string();
   if (uri == nullptr) return schema_draft::draft_2020;
-  if (uri->find("draft-04") != std::string::npos) return schema_draft::draft_4;
-  if (uri->find("draft-06") != std::string::npos) return schema_draft::draft_6;
-  if (uri->find("draft-07") != std::string::npos) return schema_draft::draft_7;
-  if (uri->find("2019-09") != std::string::npos) return schema_draft::draft_2019;
-  return schema_draft::draft_2020;
-}
-
-std::string escaped(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else {
-      out += c;
-    }
+  constexpr std::array<std::pair<std::string_view, schema_draft>, 5> drafts{
+      {{"/draft-04/", schema_draft::draft_4},
+       {"/draft-06/", schema_draft::draft_6},
+       {"/draft-07/", schema_draft::draft_7},
+       {"/draft/2019-09/", schema_draft::draft_2019},
+       {"/draft/2020-12/", schema_draft::draft_2020}}};
+  for (const auto& [part, draft] : drafts) {
+    if (uri->find(part) != std::string::npos) return draft;
   }
-  return out;
-}
-
-std::string below(std::string pointer, std::string_view token) {
-  pointer += '/';
-  pointer += token;
-  return pointer;
+  return std::nullopt;
 }
 
 std::string percent_decoded(std::string_view text) {
@@ -91,6 +81,20 @@ std::string without_dots(std::string_view path) {
 
 }  // namespace
 
+std::string pointer_token(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 std::string resolve_uri(std::string_view base, std::string_view reference) {
   if (reference.empty()) return std::string(base);
   if (scheme_end(reference) > 0 || base.empty()) return std::string(reference);
@@ -110,16 +114,27 @@ std::string resolve_uri(std::string_view base, std::string_view reference) {
   return head + without_dots(path + std::string(reference));
 }
 
-schema_index::schema_index(const json_value& root) : draft_(draft_of(root)) {
+schema_index::schema_index(const json_value& root) {
+  const auto draft = draft_of(root);
+  is_known_draft_ = draft.has_value();
+  draft_ = draft.value_or(schema_draft::draft_2020);
   bases_.emplace_back();
   resources_.emplace("", &root);
-  visit(root, "", 0);
+  visit(root, {});
 }
 
-const std::string& schema_index::pointer(const json_value& at) const {
-  static const std::string none;
-  const auto found = places_.find(&at);
-  return found == places_.end() ? none : found->second.pointer;
+std::string schema_index::pointer(const json_value& at) const {
+  std::vector<std::string> tokens;
+  for (auto found = places_.find(&at); found != places_.end();) {
+    const place& here = found->second;
+    if (here.parent == nullptr) break;
+    tokens.push_back(here.key == nullptr ? std::to_string(here.position)
+                                         : pointer_token(*here.key));
+    found = places_.find(here.parent);
+  }
+  std::string out;
+  for (auto token = tokens.rbegin(); token != tokens.rend(); ++token) out += "/" + *token;
+  return out;
 }
 
 std::uint32_t schema_index::enter_id(const json_value& at, const json_value& id,
@@ -128,41 +143,53 @@ std::uint32_t schema_index::enter_id(const json_value& at, const json_value& id,
   if (text == nullptr) return base;
   if (draft_ <= schema_draft::draft_7 && at.find("$ref") != nullptr) return base;
   const std::size_t hash = std::min(text->find('#'), text->size());
-  const std::string uri = resolve_uri(bases_[base], text->substr(0, hash));
+  std::string uri = resolve_uri(bases_[base], text->substr(0, hash));
+  base_bytes_ += uri.size();
+  if (uri.size() > max_uri_bytes) excess_ = "an $id becomes longer than 8,192 bytes";
+  if (base_bytes_ > max_base_bytes) excess_ = "all $id together become larger than 4 MiB";
+  if (!excess_.empty()) return base;
   if (hash > 0) {
     base = static_cast<std::uint32_t>(bases_.size());
     bases_.push_back(uri);
     resources_.emplace(uri, &at);
   }
-  if (hash + 1 < text->size())
-    anchors_.emplace(std::pair(bases_[base], text->substr(hash + 1)), &at);
+  if (hash + 1 < text->size()) anchors_.emplace(std::pair(base, text->substr(hash + 1)), &at);
   return base;
 }
 
-void schema_index::visit(const json_value& at, std::string pointer, std::uint32_t base) {
+void schema_index::visit(const json_value& at, place here) {
   if (const json_object* members = at.as_object()) {
     const json_value* id = at.find(draft_ == schema_draft::draft_4 ? "id" : "$id");
-    if (id != nullptr) base = enter_id(at, *id, base);
+    if (id != nullptr) here.base = enter_id(at, *id, here.base);
     for (const char* name : {"$anchor", "$dynamicAnchor"}) {
       const json_value* anchor = at.find(name);
-      if (anchor != nullptr && anchor->as_string() != nullptr) {
-        anchors_.emplace(std::pair(bases_[base], *anchor->as_string()), &at);
-      }
+      if (anchor == nullptr || anchor->as_string() == nullptr) continue;
+      anchors_.emplace(std::pair(here.base, *anchor->as_string()), &at);
     }
     for (const auto& [key, value] : *members) {
       if (key.starts_with("unevaluated")) asks_evaluated_ = true;
-      if (key == "enum" || key == "const") {
-        places_[&value] = {below(pointer, key), base};
-      } else {
-        visit(value, below(pointer, escaped(key)), base);
-      }
+      if (key != "enum" && key != "const") visit(value, {&at, &key, 0, here.base});
     }
   } else if (const json_array* items = at.as_array()) {
     for (std::size_t i = 0; i < items->size(); ++i) {
-      visit((*items)[i], below(pointer, std::to_string(i)), base);
+      visit((*items)[i], {&at, nullptr, static_cast<std::uint32_t>(i), here.base});
     }
+  } else if (at.as_bool() == nullptr) {
+    return;
   }
-  places_[&at] = {std::move(pointer), base};
+  places_.emplace(&at, here);
+}
+
+const json_value* schema_index::member(const json_value& of, const std::string& name) const {
+  constexpr std::size_t few = 16;
+  const json_object* members = of.as_object();
+  if (members == nullptr || members->size() <= few) return of.find(name);
+  const auto [known, fresh] = large_.try_emplace(&of);
+  if (fresh) {
+    for (const auto& [key, value] : *members) known->second.emplace(key, &value);
+  }
+  const auto found = known->second.find(name);
+  return found == known->second.end() ? nullptr : found->second;
 }
 
 outcome<const json_value*> schema_index::follow_pointer(const json_value& root,
@@ -172,7 +199,7 @@ outcome<const json_value*> schema_index::follow_pointer(const json_value& root,
     const std::size_t end = std::min(fragment.find('/', 1), fragment.size());
     const std::string token = unescaped(percent_decoded(fragment.substr(1, end - 1)));
     fragment = fragment.substr(end);
-    const json_value* next = at->find(token);
+    const json_value* next = member(*at, token);
     if (const json_array* items = at->as_array()) {
       std::size_t i = 0;
       bool is_number = !token.empty() && token.size() < 9;
@@ -202,7 +229,9 @@ outcome<const json_value*> schema_index::find(const json_value& from,
   const std::string_view fragment = hash < reference.size() ? reference.substr(hash + 1) : "";
   if (fragment.empty()) return resource->second;
   if (fragment.starts_with('/')) return follow_pointer(*resource->second, fragment);
-  const auto anchor = anchors_.find({uri, percent_decoded(fragment)});
+  const auto owner = places_.find(resource->second);
+  const std::uint32_t within = owner == places_.end() ? 0 : owner->second.base;
+  const auto anchor = anchors_.find({within, percent_decoded(fragment)});
   if (anchor == anchors_.end()) {
     return failure{error_code::invalid_argument, "names an anchor that does not exist", ""};
   }

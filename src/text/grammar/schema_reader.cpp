@@ -2,6 +2,7 @@
 #include "text/grammar/schema_reader.hpp"
 
 #include "text/grammar/regex.hpp"
+#include "text/grammar/schema_keywords.hpp"
 #include "text/grammar/string_format.hpp"
 
 #include <algorithm>
@@ -10,12 +11,25 @@
 namespace troupe::grammar {
 
 std::string schema_graph::reader::where(std::string_view keyword) const {
-  return pointer_ + "/" + std::string(keyword);
+  return graph_.index_.pointer(schema_) + "/" + std::string(keyword);
 }
 
 void schema_graph::reader::fail(std::string_view keyword, std::string message, error_code code) {
   std::string what(keyword.substr(0, keyword.find('/')));
   graph_.fail(where(keyword), std::move(what), std::move(message), code);
+}
+
+void schema_graph::reader::give_up(std::string_view keyword, const std::string& message) {
+  graph_.give_up(where(keyword), std::string(keyword.substr(0, keyword.find('/'))), message);
+}
+
+void schema_graph::reader::give_up(std::string_view keyword, const failure& why) {
+  if (why.code == error_code::unsupported) return give_up(keyword, why.message);
+  fail(keyword, why.message, why.code);
+}
+
+void schema_graph::reader::warn(std::string_view keyword, std::string message) {
+  graph_.warn(where(pointer_token(keyword)), std::string(keyword), std::move(message));
 }
 
 void schema_graph::reader::invalid(std::string_view keyword, const std::string& expected) {
@@ -32,11 +46,6 @@ std::optional<decimal> schema_graph::reader::number(const json_value& value, con
   auto out = parse_decimal(text);
   if (!out || out->whole().size() > 300 || out->fraction().size() > 300) {
     fail(keyword, "the number has more than 300 digits", error_code::too_large);
-    return std::nullopt;
-  }
-  const bool is_double = std::holds_alternative<double>(value.value());
-  if (is_double && out->digits.size() > 16) {
-    fail(keyword, "the number has more than 16 digits", error_code::too_large);
     return std::nullopt;
   }
   graph_.whole_digits_ = std::max<std::uint32_t>(
@@ -82,6 +91,12 @@ const json_array* schema_graph::reader::schemas(const char* keyword) {
   return list;
 }
 
+bool schema_graph::reader::is_short(std::string_view text, std::string_view keyword) {
+  if (text.size() <= max_literal_bytes) return true;
+  fail(keyword, "a name or text is longer than 8,192 bytes", error_code::too_large);
+  return false;
+}
+
 std::vector<std::string> schema_graph::reader::names(const json_value& list,
                                                      const std::string& keyword) {
   std::vector<std::string> out;
@@ -95,29 +110,45 @@ std::vector<std::string> schema_graph::reader::names(const json_value& list,
       invalid(keyword, "a list of names, found " + std::string(item.type_name()) + " in it");
       return out;
     }
+    if (!is_short(*item.as_string(), keyword)) return out;
     out.push_back(*item.as_string());
   }
   return out;
 }
 
 void schema_graph::reader::check_keywords() {
-  for (const char* keyword : {"$dynamicRef", "$recursiveRef"}) {
-    if (find(keyword) != nullptr) fail(keyword, "this keyword cannot be enforced");
+  for (const char* keyword : {"$dynamicRef", "$recursiveRef", "$vocabulary"}) {
+    if (find(keyword) != nullptr) give_up(keyword, "this keyword cannot be enforced");
+  }
+  for (const auto& [name, value] : *schema_.as_object()) {
+    if (kind_of(name, graph_.index_.draft()) == keyword_kind::unknown) {
+      warn(name, "is no keyword of this draft and says nothing here");
+    }
+  }
+}
+
+// Before 2019-09 nothing that stands beside a $ref counts.
+void schema_graph::reader::warn_of_siblings() {
+  for (const auto& [name, value] : *schema_.as_object()) {
+    const auto kind = kind_of(name, graph_.index_.draft());
+    if (name == "$ref" || kind == keyword_kind::annotation) continue;
+    warn(name, "stands beside a $ref, where this draft does not read it");
   }
 }
 
 value_set schema_graph::reader::read() {
   if (const bool* all = schema_.as_bool()) return *all ? graph_.everything() : value_set{};
   if (schema_.as_object() == nullptr) {
-    graph_.fail(pointer_, "",
+    graph_.fail(graph_.index_.pointer(schema_), "",
                 "a schema is an object or a boolean, found " + std::string(schema_.type_name()),
                 error_code::invalid_argument);
     return {};
   }
   value_set out;
   if (before(schema_draft::draft_2019) && find("$ref") != nullptr) {
-    out = graph_.everything();  // its siblings do not count
-    read_reference(out);
+    out = graph_.everything();
+    warn_of_siblings();
+    read_reference(out, false);
     return out;
   }
   check_keywords();
@@ -134,8 +165,7 @@ value_set schema_graph::reader::read() {
       out = graph_.intersect(out, enumerated(*values->as_array()));
     }
   }
-  if (!graph_.failed()) read_reference(out);
-  if (!graph_.failed()) read_combined(out);
+  if (!graph_.failed()) read_in_place(out);
   if (!graph_.failed()) read_condition(out);
   if (!graph_.failed()) read_dependents(out);
   if (!graph_.failed()) read_unevaluated(out);
@@ -221,12 +251,17 @@ void schema_graph::reader::read_multiple(value_set& out) {
   std::string digits = divisor->whole() + divisor->fraction();
   digits.erase(0, digits.find_first_not_of('0'));
   const auto decimals = static_cast<std::uint32_t>(divisor->fraction().size());
-  if (digits.size() > 6 || std::stoul(digits) > number_languages::max_numerator) {
-    return fail("multipleOf", "more than 5 digits cannot be enforced", error_code::too_large);
+  const std::size_t zeros = digits.size() - digits.find_last_not_of('0') - 1;
+  digits.resize(digits.size() - zeros);
+  if (digits.size() > 4 || std::stoul(digits) > number_languages::max_numerator) {
+    return fail("multipleOf", "digits above 5,000, zeros at the end aside, cannot be enforced",
+                error_code::too_large);
   }
   const auto numerator = static_cast<std::uint32_t>(std::stoul(digits));
   if (out.numbers == no_word) return;
-  out.numbers = pool_.both(out.numbers, graph_.numbers_.multiples(numerator, decimals));
+  out.numbers =
+      pool_.both(out.numbers,
+                 graph_.numbers_.multiples(numerator, decimals, static_cast<std::uint32_t>(zeros)));
 }
 
 void schema_graph::reader::read_strings(value_set& out) {
@@ -241,15 +276,23 @@ void schema_graph::reader::read_strings(value_set& out) {
   if (const json_value* pattern = find("pattern")) {
     if (pattern->as_string() == nullptr) return invalid("pattern", "a regular expression");
     const auto words = search_language(pool_, *pattern->as_string());
-    if (!words) return fail("pattern", words.error().message, words.error().code);
-    out.strings = pool_.both(out.strings, *words);
+    if (words) {
+      out.strings = pool_.both(out.strings, *words);
+    } else if (out.strings != no_word || words.error().code != error_code::unsupported) {
+      give_up("pattern", words.error());
+    }
   }
   if (const json_value* format = find("format")) {
     if (format->as_string() == nullptr) return invalid("format", "a name");
-    if (out.strings == no_word) return;
     const auto words = format_language(pool_, *format->as_string());
-    if (!words) return fail("format", words.error().message, words.error().code);
-    if (*words) out.strings = pool_.both(out.strings, **words);
+    if (!words) {
+      if (out.strings != no_word) give_up("format", words.error());
+    } else if (*words) {
+      out.strings = pool_.both(out.strings, **words);
+    } else {
+      warn("format",
+           "\"" + *format->as_string() + "\" is no format of the standard and says nothing");
+    }
   }
 }
 
@@ -267,6 +310,7 @@ value_set schema_graph::reader::constant(const json_value& value) {
     if (!parsed->is_integer()) text += "." + parsed->fraction();
     out.number_style = pool_.bytes_outside(parsed->negative ? "-" + text : text);
   } else if (const std::string* text = value.as_string()) {
+    if (!is_short(*text, "const")) return out;
     out.strings = pool_.code_points(decode_utf8(*text));
     out.literal_strings = true;
   } else if (const json_array* items = value.as_array()) {
@@ -278,6 +322,7 @@ value_set schema_graph::reader::constant(const json_value& value) {
   } else if (const json_object* members = value.as_object()) {
     object_shape shape;
     for (const auto& [name, member] : *members) {
+      if (!is_short(name, "const")) return out;
       shape.members.push_back({name, graph_.fixed(constant(member)), true});
     }
     shape.others.push_back({graph_.all_strings_, nothing_node});
@@ -289,106 +334,29 @@ value_set schema_graph::reader::constant(const json_value& value) {
 value_set schema_graph::reader::enumerated(const json_array& values) {
   value_set out;
   std::vector<std::pair<std::u32string, language>> texts;
+  std::vector<language> numbers, styles;
   for (const json_value& value : values) {
     if (const std::string* text = value.as_string()) {
+      if (!is_short(*text, "enum")) return out;
       texts.emplace_back(decode_utf8(*text), empty_word);
+    } else if (value.is_number()) {
+      const value_set one = constant(value);
+      numbers.push_back(one.numbers);
+      styles.push_back(one.number_style);
     } else {
       out = graph_.join(out, constant(value));
+      if (graph_.failed()) return out;
     }
+  }
+  if (!numbers.empty()) {
+    out.numbers = pool_.any_of(std::move(numbers));
+    out.number_style = pool_.any_of(std::move(styles));
   }
   if (!texts.empty()) {
     out.strings = pool_.words(texts);
     out.literal_strings = true;
   }
   return out;
-}
-
-void schema_graph::reader::read_reference(value_set& out) {
-  const json_value* reference = find("$ref");
-  if (reference == nullptr) return;
-  if (reference->as_string() == nullptr) return invalid("$ref", "a reference");
-  const auto target = graph_.index_.find(schema_, *reference->as_string());
-  if (!target) return fail("$ref", target.error().message, target.error().code);
-  if (!is_schema(**target, "$ref")) return;
-  out = graph_.intersect(out, graph_.values(graph_.at(**target)));
-}
-
-void schema_graph::reader::read_combined(value_set& out) {
-  if (const json_array* all = schemas("allOf")) {
-    for (const json_value& each : *all) {
-      out = graph_.intersect(out, graph_.values(graph_.at(each)));
-      if (graph_.failed()) return;
-    }
-  }
-  if (const json_array* any = schemas("anyOf")) {
-    value_set joined;
-    for (const json_value& each : *any) {
-      joined = graph_.join(joined, graph_.values(graph_.at(each)));
-      if (graph_.failed()) return;
-    }
-    if (graph_.index_.asks_evaluated()) joined = graph_.join(joined, overlaps(*any));
-    out = graph_.intersect(out, joined);
-  }
-  if (const json_array* one = schemas("oneOf")) out = one_of(out, *one);
-  if (const json_value* excluded = find("not")) {
-    if (!is_schema(*excluded, "not")) return;
-    out = graph_.subtract(out, graph_.values(graph_.at(*excluded)), where("not"));
-  }
-}
-
-// What fits several branches is looked at by each of them.
-value_set schema_graph::reader::overlaps(const json_array& branches) {
-  constexpr std::size_t max_branches = 6;
-  value_set out;
-  if (branches.size() > max_branches) {
-    fail("anyOf", "more than 6 branches together with unevaluated keywords cannot be enforced");
-  }
-  for (std::size_t some = 1; some < (1U << branches.size()) && !graph_.failed(); ++some) {
-    value_set met = graph_.everything();
-    for (std::size_t i = 0; i < branches.size(); ++i) {
-      if ((some >> i & 1U) != 0) met = graph_.intersect(met, graph_.values(graph_.at(branches[i])));
-    }
-    out = graph_.join(out, met);
-  }
-  return out;
-}
-
-// Each branch without all the others that it meets.
-value_set schema_graph::reader::one_of(const value_set& base, const json_array& branches) {
-  std::vector<value_set> sets;
-  for (const json_value& branch : branches) {
-    sets.push_back(graph_.intersect(base, graph_.values(graph_.at(branch))));
-    if (graph_.failed()) return {};
-  }
-  value_set out;
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    value_set own = sets[i];
-    for (std::size_t j = 0; j < sets.size() && !graph_.failed(); ++j) {
-      if (j == i || !graph_.is_productive(graph_.intersect(own, sets[j]))) continue;
-      const std::string place = where("oneOf");
-      own = graph_.subtract(own, graph_.values(graph_.at(branches[j])), place);
-    }
-    out = graph_.join(out, own);
-  }
-  return out;
-}
-
-void schema_graph::reader::read_condition(value_set& out) {
-  const json_value* condition = find("if");
-  if (condition == nullptr || before(schema_draft::draft_7)) return;
-  const json_value* yes = find("then");
-  const json_value* no = find("else");
-  if (yes == nullptr && no == nullptr && !graph_.index_.asks_evaluated()) return;
-  if (!is_schema(*condition, "if") || (yes != nullptr && !is_schema(*yes, "then")) ||
-      (no != nullptr && !is_schema(*no, "else"))) {
-    return;
-  }
-  const value_set& when = graph_.values(graph_.at(*condition));
-  value_set held = graph_.intersect(out, when);
-  value_set other = graph_.subtract(out, when, where("if"));
-  if (yes != nullptr) held = graph_.intersect(held, graph_.values(graph_.at(*yes)));
-  if (no != nullptr) other = graph_.intersect(other, graph_.values(graph_.at(*no)));
-  out = graph_.join(held, other);
 }
 
 }  // namespace troupe::grammar

@@ -6,10 +6,7 @@ namespace troupe::grammar {
 
 struct schema_graph::reader {
   reader(schema_graph& graph, const json_value& schema)
-      : graph_(graph),
-        pool_(graph.pool_),
-        schema_(schema),
-        pointer_(graph.index_.pointer(schema)) {}
+      : graph_(graph), pool_(graph.pool_), schema_(schema) {}
 
   value_set read();
 
@@ -17,6 +14,7 @@ struct schema_graph::reader {
   // What each group of keywords leaves of all values.
   value_set types();
   void check_keywords();
+  void warn_of_siblings();
   void read_numbers(value_set& out);
   void read_multiple(value_set& out);
   void read_bound(value_set& out, const char* keyword, bool is_lower);
@@ -37,20 +35,29 @@ struct schema_graph::reader {
   void read_contains(array_shape& shape);
   value_set constant(const json_value& value);
   value_set enumerated(const json_array& values);
-  void read_reference(value_set& out);
-  void read_combined(value_set& out);
-  value_set one_of(const value_set& base, const json_array& branches);
+  void read_in_place(value_set& out);
+  void meet(value_set& out, const value_set& with, bool is_early);
+  void read_reference(value_set& out, bool is_early);
+  void read_all(value_set& out, bool is_early);
+  void read_any(value_set& out, bool is_early);
+  void read_one(value_set& out);
+  void read_not(value_set& out);
   void read_condition(value_set& out);
 
   const json_value* find(const char* keyword) const { return schema_.find(keyword); }
   std::string where(std::string_view keyword) const;
   void fail(std::string_view keyword, std::string message,
             error_code code = error_code::unsupported);
+  void give_up(std::string_view keyword, const std::string& message);
+  // `give_up` when that is all that is wrong.
+  void give_up(std::string_view keyword, const failure& why);
+  void warn(std::string_view keyword, std::string message);
   void invalid(std::string_view keyword, const std::string& expected);
   std::optional<decimal> number(const json_value& value, const char* keyword);
   bool count(const char* keyword, std::uint32_t& out);
   const json_array* schemas(const char* keyword);
   bool is_schema(const json_value& value, const std::string& keyword);
+  bool is_short(std::string_view text, std::string_view keyword);
   std::vector<std::string> names(const json_value& list, const std::string& keyword);
   bool before(schema_draft draft) const { return graph_.index_.draft() < draft; }
   schema_node needs(const std::string& name, schema_node value, bool required);
@@ -58,7 +65,6 @@ struct schema_graph::reader {
   schema_graph& graph_;
   language_pool& pool_;
   const json_value& schema_;
-  std::string pointer_;
 };
 
 }  // namespace troupe::grammar

@@ -2,6 +2,7 @@
 
 #include "text/grammar/json_rules.hpp"
 #include "text/grammar/schema_graph.hpp"
+#include "text/grammar/schema_keywords.hpp"
 
 #include <algorithm>
 
@@ -12,13 +13,14 @@ constexpr std::uint64_t few_names = 64, many_names = 4'096;
 
 class rule_builder {
  public:
-  rule_builder(language_pool& pool, rule_set& rules, const json_value& schema, bool strict)
-      : pool_(pool), rules_(rules), graph_(pool, schema, strict) {}
+  rule_builder(language_pool& pool, rule_set& rules, const json_value& schema,
+               const schema_options& options, compile_budget& budget)
+      : pool_(pool), rules_(rules), budget_(budget), graph_(pool, schema, options, budget) {}
 
   grammar_outcome<value_index> build() {
     const schema_node root = graph_.root();
     const bool some = graph_.is_productive(root);
-    if (graph_.why()) return *graph_.why();
+    if (const auto why = find_failure()) return *why;
     if (!some) {
       return refuse_grammar(error_code::invalid_argument, graph_.blame(root), "",
                             "unsatisfiable: no finite value fits the schema");
@@ -29,16 +31,21 @@ class rule_builder {
       open_.pop_back();
       fill(n);
     }
-    if (graph_.why()) return *graph_.why();
-    if (why_) return *why_;
-    if (pool_.is_exhausted()) {
-      return refuse_grammar(error_code::too_large, "", "",
-                            "the schema needs too many automaton states");
-    }
+    if (const auto why = find_failure()) return *why;
     return out;
   }
 
+  std::vector<grammar_note> warnings() const { return graph_.warnings(); }
+
  private:
+  // A pool that is exhausted forgets words, so nothing that it says counts any more.
+  std::optional<grammar_refusal> find_failure() const {
+    if (graph_.why()) return graph_.why();
+    if (why_) return why_;
+    if (!pool_.is_exhausted() && !budget_.is_spent()) return std::nullopt;
+    return refuse_grammar(budget_.code(), "", "", "the schema is too large: " + budget_.reason());
+  }
+
   value_index value_of(schema_node n) {
     const auto [at, fresh] = known_.emplace(n, static_cast<value_index>(rules_.values.size()));
     if (fresh) {
@@ -51,7 +58,7 @@ class rule_builder {
   void fill(schema_node n) {
     const value_set& set = graph_.values(n);
     value_rule rule;
-    const language scalars = scalars_of(set);
+    const language scalars = scalars_of(n, set);
     if (scalars != no_word) rule.scalars = pool_.concat(scalars, pool_.tag(label::value));
     const bool literal = set.literal_strings || set.strings == no_word;
     rule.how = literal ? spelling::canonical : spelling::json;
@@ -70,7 +77,7 @@ class rule_builder {
     rules_.containers.push_back({std::move(made), 1});
   }
 
-  language scalars_of(const value_set& set) {
+  language scalars_of(schema_node n, const value_set& set) {
     std::vector<language> parts;
     if (set.null) parts.push_back(pool_.bytes_outside("null"));
     if (set.no) parts.push_back(pool_.bytes_outside("false"));
@@ -82,7 +89,7 @@ class rule_builder {
           number_languages(pool_).plain(graph_.whole_digits(), graph_.fraction_digits());
       const language spelled = pool_.both(pool_.both(set.numbers, set.number_style), size);
       if (!pool_.is_live(spelled)) {
-        why_ = refuse_grammar(error_code::too_large, "", "",
+        why_ = refuse_grammar(error_code::too_large, graph_.pointer(n), "",
                               "no number of a reasonable length fits the schema");
       }
       parts.push_back(spelled);
@@ -148,6 +155,7 @@ class rule_builder {
 
   language_pool& pool_;
   rule_set& rules_;
+  compile_budget& budget_;
   schema_graph graph_;
   std::map<schema_node, value_index> known_;
   std::vector<schema_node> open_;
@@ -197,9 +205,15 @@ void find_heights(rule_set& rules) {
 }
 
 grammar_outcome<value_index> add_schema(language_pool& pool, rule_set& rules,
-                                        const json_value& schema, bool strict) {
-  const auto root = rule_builder(pool, rules, schema, strict).build();
+                                        const json_value& schema, const schema_options& options,
+                                        compile_budget& budget,
+                                        std::vector<grammar_note>& warnings) {
+  if (const auto excess = find_excess(schema)) return *excess;
+  rule_builder builder(pool, rules, schema, options, budget);
+  const auto root = builder.build();
   if (!root) return root.error();
+  const std::vector<grammar_note> notes = builder.warnings();
+  warnings.insert(warnings.end(), notes.begin(), notes.end());
   find_heights(rules);
   const std::uint32_t height = height_of(rules, rules.values[*root]);
   if (height > rules.max_depth) {

@@ -111,7 +111,8 @@ bool tool_call_grammar::is_finished(const place& here) const {
 }
 
 grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
-                                     const std::string& only) {
+                                     const std::string& only, compile_budget& budget,
+                                     std::vector<grammar_note>& warnings) {
   rule_set rules;
   framed_rule frame;
   std::vector<std::pair<std::u32string, language>> names;
@@ -120,10 +121,16 @@ grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool
   };
   for (const tool_definition& tool : tools) {
     if (!only.empty() && tool.name != only) continue;
-    const auto root = add_schema(pool, rules, tool.parameters, tool.strict);
+    std::vector<grammar_note> notes;
+    const schema_options options{.strict = tool.strict, .lenient = tool.lenient};
+    const auto root = add_schema(pool, rules, tool.parameters, options, budget, notes);
     if (!root) {
       const grammar_refusal& cause = root.error();
       return refuse_grammar(cause.code, "", "tools", "tool " + tool.name + ": " + cause.message());
+    }
+    for (grammar_note& note : notes) {
+      note.reason.insert(0, "tool " + tool.name + ": ");
+      warnings.push_back(std::move(note));
     }
     value_rule arguments;  // of all that the schema allows, the objects
     for (const container_index c : rules.values[*root].containers) {

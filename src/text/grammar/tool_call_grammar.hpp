@@ -2,6 +2,7 @@
 // names a tool and holds arguments that fit the tool's schema, </tool_call>, and perhaps more
 // calls.
 #pragma once
+#include "text/grammar/compile_budget.hpp"
 #include "text/grammar/compiled_grammar.hpp"
 #include "text/grammar/grammar.hpp"
 
@@ -59,7 +60,8 @@ class tool_call_grammar : public token_constraint,
 
 // The rules of what stands between the two tags, and of text that spells no tag.
 grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
-                                     const std::string& only);
+                                     const std::string& only, compile_budget& budget,
+                                     std::vector<grammar_note>& warnings);
 language text_without_tag(language_pool& pool);
 
 }  // namespace troupe::grammar

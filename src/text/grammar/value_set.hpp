@@ -53,6 +53,8 @@ struct value_set {
   bool literal_strings = false;       // a list of texts, spelled in one way each
   std::vector<array_shape> arrays;
   std::vector<object_shape> objects;
+  // Holds more values than it should, as something was not enforced; never fewer.
+  bool inexact = false;
 };
 
 }  // namespace troupe::grammar

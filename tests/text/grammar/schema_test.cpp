@@ -126,7 +126,7 @@ TEST_CASE("schemas combine as sets do") {
           {R"({"a": 1})"}},
          {R"({"allOf":[{"properties":{"a":{}}}],"properties":{"b":{}},)"
           R"("unevaluatedProperties":false,"type":"object"})",
-          {R"({"b": 1, "a": 1})"},
+          {R"({"a": 1, "b": 1})"},
           {R"({"c": 1})"}}});
 }
 
