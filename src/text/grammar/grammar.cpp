@@ -1,6 +1,7 @@
 #include "text/grammar/grammar.hpp"
 
 #include "text/grammar/compiled_grammar.hpp"
+#include "text/grammar/ebnf_rules.hpp"
 #include "text/grammar/json_rules.hpp"
 #include "text/grammar/regex.hpp"
 #include "text/grammar/schema_graph.hpp"
@@ -110,6 +111,14 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
   rule_set rules = text_rules(*pool, pool->words(words));
   return bound_grammar{
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
+}
+
+grammar_outcome<bound_grammar> grammar_compiler::grammar(std::string_view source) const {
+  auto pool = std::make_unique<language_pool>();
+  auto rules = ebnf_rules(*pool, source);
+  if (!rules) return rules.error();
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules)), {}};
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
