@@ -80,6 +80,13 @@ std::string_view openai_error_type(int status) {
   }
 }
 
+std::optional<std::int64_t> retry_after_seconds(const http_error& error) {
+  bool come_again = error.status == 429 || error.status == 503;
+  if (!come_again && error.retry_after.count() <= 0) return std::nullopt;
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(error.retry_after).count();
+  return std::max<std::int64_t>(1, seconds);
+}
+
 std::string error_body(const http_error& error, error_style style) {
   switch (style) {
     case error_style::openai: return openai_body(error);
@@ -93,11 +100,8 @@ http_response to_response(const http_error& error, error_style style) {
   http_response response{
       .status = error.status, .body = error_body(error, style) + "\n", .headers = error.headers};
   if (style == error_style::tgi && error.status == 400) response.status = 422;
-  bool come_again = error.status == 429 || error.status == 503;
-  if (come_again || error.retry_after.count() > 0) {
-    auto seconds = std::chrono::ceil<std::chrono::seconds>(error.retry_after).count();
-    response.headers.emplace_back("Retry-After", std::to_string(std::max<long>(1, seconds)));
-  }
+  if (auto seconds = retry_after_seconds(error))
+    response.headers.emplace_back("Retry-After", std::to_string(*seconds));
   return response;
 }
 

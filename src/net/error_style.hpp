@@ -1,6 +1,7 @@
 // How a refusal looks: each API has its own form.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@ enum class error_style : std::uint8_t {
 };
 
 std::string_view openai_error_type(int status);
+// When to come again, in whole seconds and at least one; none where that is no matter of time.
+std::optional<std::int64_t> retry_after_seconds(const http_error& error);
 std::string error_body(const http_error& error, error_style style);
 http_response to_response(const http_error& error, error_style style);
 

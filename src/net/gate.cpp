@@ -48,15 +48,15 @@ http_error foreign_page() {
           .code = "origin_not_allowed"};
 }
 
+using objection = std::pair<http_error, refusal_reason>;
+
 // What can be said without asking anybody.
-std::optional<std::pair<http_error, refusal_reason>> find_objection(const exchange& turn,
-                                                                    const route_match& match) {
-  auto& gate = turn.gate();
-  auto& request = turn.request();
+std::optional<objection> find_objection(const gate_options& gate, const client_facts& who,
+                                        const http_request& request, const route_match& match) {
   if (wants_websocket(request) && !may_open_websocket(gate.allowed_origins, request))
-    return std::pair{foreign_page(), refusal_reason::origin};
-  if (!turn.client().has_access && !is_free(gate, match))
-    return std::pair{wrong_key(request), refusal_reason::api_key};
+    return objection{foreign_page(), refusal_reason::origin};
+  if (!who.has_access && !is_free(gate, match))
+    return objection{wrong_key(request), refusal_reason::api_key};
   return std::nullopt;
 }
 
@@ -92,6 +92,14 @@ bool is_limited(const http_request& request) {
   return request.method == "POST" || wants_websocket(request);
 }
 
+std::optional<http_error> object_to_head(const server_context& house, const client_facts& who,
+                                         const http_request& head, const route_match& match) {
+  auto wrong = find_objection(house.options.gate, who, head, match);
+  if (!wrong) return std::nullopt;
+  observe(house.facts, wrong->second);
+  return std::move(wrong->first);
+}
+
 asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match) {
   auto& request = turn.request();
   if (auto answer =
@@ -101,7 +109,7 @@ asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match) {
     co_await turn.reply(*std::move(answer));
     co_return false;
   }
-  if (auto objection = find_objection(turn, match)) {
+  if (auto objection = find_objection(turn.gate(), turn.client(), request, match)) {
     observe(turn.facts(), objection->second);
     co_await turn.refuse(objection->first);
     co_return false;

@@ -19,6 +19,11 @@ class exchange;
 // Limits count what computes: POST and WebSockets.
 bool is_limited(const http_request& request);
 
+// What is wrong with a request whose body has not come yet: nobody's body costs memory before its
+// sender has shown a key.
+std::optional<http_error> object_to_head(const server_context& house, const client_facts& who,
+                                         const http_request& head, const route_match& match);
+
 // False: the request was answered, or its sender left. May take as long as its sender must wait.
 asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match);
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "net/access_log.hpp"
+#include "net/client_facts.hpp"
+#include "net/cors.hpp"
 #include "net/error_style.hpp"
 #include "net/gate.hpp"
 #include "net/route_table.hpp"
@@ -55,6 +57,11 @@ std::string method_label(std::string_view method) {
   for (std::string_view known : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
     if (method == known) return std::string{known};
   return std::string{no_method};
+}
+
+// Before its route is known a request is answered as most clients expect.
+http_response in_openai_style(const http_error& why) {
+  return to_response(why, error_style::openai);
 }
 
 http_error our_mistake() {
@@ -109,15 +116,18 @@ asio::awaitable<http_session::read_result> http_session::read_request(request_pa
   for (;;) {
     bool had_head = parser.has_head();
     bool has_room = put(parser);
-    if (parser.error() && parser.num_refused_bytes().value_or(~0ULL) <= max_skipped_bytes)
-      co_return co_await refuse_and_skip(*parser.error(), *parser.num_refused_bytes());
-    if (parser.error()) co_return co_await refuse_and_close(*parser.error());
+    if (parser.error())
+      co_return co_await refuse_body(in_openai_style(*parser.error()), parser.num_refused_bytes());
     if (!has_room) {
       caf::anon_send(house_.facts.observer, refusal_observed{refusal_reason::body_memory});
-      co_return co_await refuse_and_close(too_many_bodies());
+      co_return co_await refuse_and_close(in_openai_style(too_many_bodies()));
     }
     if (parser.is_done()) co_return read_result::request;
-    if (!had_head && parser.has_head()) body_begin_ = clock::now();
+    if (!had_head && parser.has_head()) {
+      body_begin_ = clock::now();
+      if (auto objection = object_to_head(parser.head()))
+        co_return co_await refuse_body(*std::move(objection), parser.num_missing_bytes());
+    }
     if (parser.expects_continue() && !std::exchange(was_continued, true)) {
       auto told = co_await line_->write(go_on, house_.options.write_timeout);
       if (told != io_result::done) co_return read_result::closed;
@@ -170,16 +180,38 @@ asio::awaitable<bool> http_session::read_more(const request_parser& parser) {
   if (result == io_result::gone) co_return false;
   auto why = too_slow(parser.has_head() ? "the body came too slowly"
                                         : "the request's head came too slowly");
-  co_await refuse_and_close(std::move(why));
+  co_await refuse_and_close(in_openai_style(why));
   co_return false;
+}
+
+// A request that is answered already at its head, in the form and with the headers that its route
+// would have answered with.
+std::optional<http_response> http_session::object_to_head(const http_request& head) {
+  if (head.method == "OPTIONS") return std::nullopt;  // browsers ask without a key
+  auto match = find_route(all_routes(), head.method, head.path);
+  auto& gate = house_.options.gate;
+  auto wrong = troupe::object_to_head(house_, identify(gate, line_->peer(), head), head, match);
+  if (!wrong) return std::nullopt;
+  auto style = match.found != nullptr ? match.found->style : error_style::openai;
+  auto response = to_response(*wrong, style);
+  for (auto& header : cors_headers(gate.allowed_origins, head))
+    response.headers.push_back(std::move(header));
+  return response;
+}
+
+asio::awaitable<http_session::read_result> http_session::refuse_body(
+    http_response why, std::optional<std::uint64_t> num_missing) {
+  if (num_missing.value_or(~0ULL) <= max_skipped_bytes)
+    co_return co_await refuse_and_skip(std::move(why), *num_missing);
+  co_return co_await refuse_and_close(std::move(why));
 }
 
 // The answer comes at once, the body is thrown away as it comes: a client that sends all of it
 // before it reads gets its answer, too, and may go on.
-asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_error why,
+asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_response why,
                                                                          std::uint64_t num_bytes) {
-  auto response = to_response(why, error_style::openai);
-  auto bytes = serialise_head(response, {.keep_alive = true}) + response.body;
+  give_back_body_bytes();
+  auto bytes = serialise_head(why, {.keep_alive = true}) + why.body;
   auto told = co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), std::string(no_method), why.status, begin_);
   note_broken(why.status, bytes.size());
@@ -195,10 +227,9 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_er
 }
 
 // After a broken request nobody knows where the next one begins.
-asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_error why) {
+asio::awaitable<http_session::read_result> http_session::refuse_and_close(http_response why) {
   give_back_body_bytes();
-  auto response = to_response(why, error_style::openai);
-  auto bytes = serialise_head(response, {.keep_alive = false}) + response.body;
+  auto bytes = serialise_head(why, {.keep_alive = false}) + why.body;
   co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), std::string(no_method), why.status, begin_);
   note_broken(why.status, bytes.size());

@@ -42,8 +42,12 @@ class http_session : public std::enable_shared_from_this<http_session> {
   asio::awaitable<bool> read_first_byte();
   asio::awaitable<bool> read_more(const request_parser& parser);
   bool put(request_parser& parser);
-  asio::awaitable<read_result> refuse_and_close(http_error why);
-  asio::awaitable<read_result> refuse_and_skip(http_error why, std::uint64_t num_bytes);
+  // Skips the rest of a body of known length; otherwise the connection ends.
+  asio::awaitable<read_result> refuse_body(http_response why,
+                                           std::optional<std::uint64_t> num_missing);
+  asio::awaitable<read_result> refuse_and_close(http_response why);
+  asio::awaitable<read_result> refuse_and_skip(http_response why, std::uint64_t num_bytes);
+  std::optional<http_response> object_to_head(const http_request& head);
   asio::awaitable<void> dispatch(exchange& turn);
   void observe(const exchange& turn);
   void note(const exchange& turn);

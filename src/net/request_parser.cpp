@@ -83,6 +83,21 @@ std::optional<http_error> check_expect(const fields& head) {
   return std::nullopt;
 }
 
+// All but the body.
+http_request read_head(const beast_parser::value_type& message) {
+  http_request out;
+  out.method = view(message.method_string());
+  auto target = view(message.target());
+  auto mark = std::min(target.find('?'), target.size());
+  out.path = target.substr(0, mark);
+  if (mark < target.size()) out.query = target.substr(mark + 1);
+  for (auto& field : message)
+    out.headers.emplace_back(view(field.name_string()), view(field.value()));
+  out.is_http_1_0 = message.version() < 11;
+  out.keep_alive = message.keep_alive();
+  return out;
+}
+
 }  // namespace
 
 struct request_parser::state {
@@ -231,19 +246,18 @@ bool request_parser::expects_continue() const {
   return has_head() && state_->parser.get().count(http::field::expect) > 0;
 }
 
+std::optional<std::uint64_t> request_parser::num_missing_bytes() const {
+  auto left = state_->parser.content_length_remaining();
+  if (!left || expects_continue()) return std::nullopt;
+  return *left;
+}
+
+http_request request_parser::head() const { return read_head(state_->parser.get()); }
+
 http_request request_parser::take() {
   auto message = state_->parser.release();
-  http_request out;
-  out.method = view(message.method_string());
-  auto target = view(message.target());
-  auto mark = std::min(target.find('?'), target.size());
-  out.path = target.substr(0, mark);
-  if (mark < target.size()) out.query = target.substr(mark + 1);
-  for (auto& field : message)
-    out.headers.emplace_back(view(field.name_string()), view(field.value()));
+  auto out = read_head(message);
   out.body = std::move(message.body());
-  out.is_http_1_0 = message.version() < 11;
-  out.keep_alive = message.keep_alive();
   return out;
 }
 

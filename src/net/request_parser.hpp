@@ -36,6 +36,11 @@ class request_parser {
   std::optional<std::uint64_t> num_refused_bytes() const;
   // The head asks for "100 Continue" before its body comes.
   bool expects_continue() const;
+  // How much of a body of declared length is still to come; none when its length is not known, or
+  // when the client waits for "100 Continue". Once `has_head`.
+  std::optional<std::uint64_t> num_missing_bytes() const;
+  // What the head says, once `has_head`.
+  http_request head() const;
   // What was read; the body is complete once `is_done`.
   http_request take();
 

@@ -32,7 +32,9 @@ std::string body_of(const json_object& frame) {
 
 std::string error_frame(const http_error& why) {
   auto text = error_body(why, error_style::openai);
-  return R"({"type":"error","status":)" + std::to_string(why.status) + "," + text.substr(1);
+  auto seconds = retry_after_seconds(why);
+  auto again = seconds ? R"("retry_after":)" + std::to_string(*seconds) + "," : std::string();
+  return R"({"type":"error","status":)" + std::to_string(why.status) + "," + again + text.substr(1);
 }
 
 class frame_list : public event_sink {

@@ -56,7 +56,9 @@ std::string error_frame(std::string_view id, const http_error& error) {
   json.field("status", error.status).field("message", error.message);
   json.field("type", openai_error_type(error.status));
   json.field_or_null("param", error.param.empty() ? nullptr : &error.param);
-  json.field("code", error.code).end_object().end_object();
+  json.field("code", error.code);
+  if (auto seconds = retry_after_seconds(error)) json.field("retry_after", *seconds);
+  json.end_object().end_object();
   return out;
 }
 

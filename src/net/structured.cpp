@@ -77,8 +77,7 @@ grammar_outcome<bound_grammar> compile_structure(const structured_request& ask,
     case structure_kind::schema: return how.json_schema(ask.schema, options_of(ask));
     case structure_kind::regex: return how.regex(ask.text);
     case structure_kind::choice: return how.choice(ask.choices);
-    case structure_kind::grammar:
-      return refuse_grammar(error_code::unsupported, "", "grammar", "is not offered");
+    case structure_kind::grammar: return how.grammar(ask.text);
     case structure_kind::tool_calls: break;
   }
   return compile_calls(ask, how);
@@ -87,9 +86,12 @@ grammar_outcome<bound_grammar> compile_structure(const structured_request& ask,
 failure to_failure(const structured_request& ask, const grammar_refusal& why) {
   // Only calls have "tools" for a keyword.
   bool is_of_text = ask.instead != nullptr && why.why.keyword != "tools";
-  auto& field = is_of_text ? ask.instead->field : ask.field;
-  return {
-      .code = why.code, .message = field + " cannot be enforced: " + why.message(), .field = field};
+  // Too slow is too large: it would be so again.
+  bool is_late = why.code == error_code::timed_out;
+  failure out{.code = is_late ? error_code::too_large : why.code,
+              .field = is_of_text ? ask.instead->field : ask.field};
+  out.message = out.field + " cannot be enforced: " + why.message();
+  return out;
 }
 
 }  // namespace troupe

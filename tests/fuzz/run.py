@@ -42,7 +42,7 @@ def fuzz(binary, build, target, seconds):
         found.mkdir(), kept.mkdir()
         unpack(target, found)
         run = subprocess.run(
-            [binary, found, f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=10",
+            [binary, found, f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=60",
              f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={build}/{target}-",
              "-print_final_stats=1"], env=env, stderr=subprocess.PIPE, text=True, errors="replace")
         tail = run.stderr.splitlines()[-30:]

@@ -89,13 +89,16 @@ TEST_CASE("whoever still posts to a strand is counted after the hosted actor has
   latch_gate gate;
   auto house = std::make_shared<head_count>();
   auto ended = std::make_shared<std::promise<void>>();
-  std::promise<caf::actor> hosted;
+  std::promise<void> is_waiting;
+  caf::actor hosted;
   asio::post(io, [&] {
     strand_home home{lingering_executor{io.get_executor(), &gate}, house};
-    hosted.set_value(spawn_hosted<one_word_actor>(system, home, ended));
+    hosted = spawn_hosted<one_word_actor>(system, home, ended);
+    // Behind the actor's first turn: only one that waits for messages has a poster.
+    asio::post(io, [&] { is_waiting.set_value(); });
   });
-  auto actor = hosted.get_future().get();
-  std::jthread poster([&] { caf::anon_send(actor, tick{}); });
+  is_waiting.get_future().wait();
+  std::jthread poster([&] { caf::anon_send(hosted, tick{}); });
   ended->get_future().wait();
 
   CHECK_FALSE(house->wait_until_empty(50ms));

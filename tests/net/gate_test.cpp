@@ -60,6 +60,25 @@ TEST_CASE("with keys nothing that computes or tells is open without one") {
   CHECK(metrics.find("reason=\"api_key\"} 7") != std::string::npos);
 }
 
+TEST_CASE("nobody's body is read before a key is shown") {
+  auto options = with_gate({.keys = two_keys(), .allowed_origins = {"https://chat.example"}});
+  options.max_bodies_bytes = 1000;  // of all together: a body that is kept would be one too many
+  net_stage stage(std::move(options));
+  const std::string body(4000, ' ');
+  client reader(stage.port());
+  reader.send(
+      "POST /v1/messages HTTP/1.1\r\nHost: test\r\nOrigin: https://chat.example\r\n"
+      "Content-Type: application/json\r\nContent-Length: 4000\r\n\r\n");
+  auto refused = reader.receive();  // nothing of the body was sent
+  CHECK(refused.status == 401);
+  CHECK(refused.body.find(R"("type":"error")") != std::string::npos);  // Anthropic's form
+  CHECK(refused.header("Access-Control-Allow-Origin") == "https://chat.example");
+  reader.send(body);
+  reader.send(client::post_text("/generate", short_job, "Authorization: Bearer sk-a\r\n"));
+  CHECK(reader.receive().status == 200);  // the connection goes on where the body ended
+  CHECK(stage.script().num_submitted == 1);
+}
+
 TEST_CASE("metrics may be open beside keys") {
   net_stage stage(with_gate({.keys = two_keys(), .metrics_without_key = true}));
   CHECK(ask(stage, "GET", "/metrics", "").status == 200);

@@ -121,6 +121,11 @@ TEST_CASE("the server's frames") {
   CHECK(error_frame("", error) ==
         R"({"type":"error","error":{"status":400,"message":"no","type":"invalid_request_error",)"
         R"("param":"id","code":"invalid_value"}})");
+  http_error full{
+      .status = 429, .message = "full", .code = "queue_full", .retry_after = milliseconds{1200}};
+  CHECK(error_frame("a", full) ==
+        R"({"type":"error","id":"a","error":{"status":429,"message":"full",)"
+        R"("type":"rate_limit_error","param":null,"code":"queue_full","retry_after":2}})");
 }
 
 http_request upgrade_request() {

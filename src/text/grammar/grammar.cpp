@@ -1,6 +1,7 @@
 #include "text/grammar/grammar.hpp"
 
 #include "text/grammar/compiled_grammar.hpp"
+#include "text/grammar/ebnf_rules.hpp"
 #include "text/grammar/json_rules.hpp"
 #include "text/grammar/regex.hpp"
 #include "text/grammar/schema_graph.hpp"
@@ -140,6 +141,18 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
   rule_set rules = text_rules(*pool, pool->words(words));
   return bound_grammar{
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
+}
+
+grammar_outcome<bound_grammar> grammar_compiler::grammar(std::string_view source) const {
+  compile_budget budget;
+  auto pool = std::make_unique<language_pool>();
+  pool->set_budget(&budget);
+  auto rules = ebnf_rules(*pool, source);
+  pool->set_budget(nullptr);
+  if (budget.is_spent()) return refuse_grammar(budget.code(), "", "grammar", budget.reason());
+  if (!rules) return rules.error();
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules)), {}};
 }
 
 // Text that spells no tag.

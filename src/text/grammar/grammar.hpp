@@ -1,5 +1,5 @@
-// Grammars for answers: JSON, a JSON schema, a regular expression, a list of texts. Compiling looks
-// at no token; masks are made when an answer gets there. What cannot be enforced exactly is
+// Grammars for answers: JSON, a JSON schema, a regular expression, a list of texts, EBNF. Compiling
+// looks at no token; masks are made when an answer gets there. What cannot be enforced exactly is
 // refused.
 #pragma once
 #include "core/bound_grammar.hpp"
@@ -62,6 +62,8 @@ class grammar_compiler {
   // The whole answer matches, from its first character to its last.
   grammar_outcome<bound_grammar> regex(std::string_view pattern) const;
   grammar_outcome<bound_grammar> choice(const std::vector<std::string>& texts) const;
+  // A grammar in the EBNF of llama.cpp (GBNF) and XGrammar: docs/grammars.md.
+  grammar_outcome<bound_grammar> grammar(std::string_view source) const;
   // Calls are written between the tokens <tool_call> and </tool_call>, which the vocabulary needs.
   // With `instead`, a constraint made here, an automatic choice is between such a text and calls.
   grammar_outcome<bound_grammar> tool_calls(const std::vector<tool_definition>& tools,

@@ -184,7 +184,7 @@ const mask_maker::thread_mask& mask_maker::find_thread(const thread& at,
     if (found != threads_.end()) return found->second;
   }
   thread_mask fresh;
-  for (const std::uint32_t tag : tags) machine_.advance(at.owner, tag, at.key, fresh.beyond);
+  machine_.advance_all(at.owner, tags, at.key, fresh.beyond);
   std::unordered_map<std::uint32_t, thread_set> by_tag;
   for (const terminal_mask::exit& way : terminal.exits) {
     thread_set own;
@@ -195,6 +195,10 @@ const mask_maker::thread_mask& mask_maker::find_thread(const thread& at,
       const auto [known, is_new] = by_tag.try_emplace(way.tag);
       if (is_new) machine_.advance(at.owner, way.tag, {}, known->second);
       next = &known->second;
+    }
+    if (machine_.find_production(*at.owner) != nullptr) {
+      walk_together(*way.trie, way.node, *next, fresh.tokens);
+      continue;
     }
     for (const thread& each : next->threads) walk_thread(*way.trie, way.node, each, fresh.tokens);
   }
@@ -248,6 +252,20 @@ void mask_maker::walk_thread(const vocabulary_trie& trie, std::uint32_t start, c
     }
     row = &below;
     ++i;
+  }
+}
+
+// The same for threads that may become each other, or many: in an ambiguous grammar. They have
+// reached all that they can without a byte.
+void mask_maker::walk_together(const vocabulary_trie& trie, std::uint32_t start,
+                               const thread_set& at, std::vector<token_id>& out) {
+  const auto& nodes = trie.nodes();
+  for (std::uint32_t i = start + 1; i < nodes[start].end; i = nodes[i].end) {
+    const thread_set moved = machine_.take(at, static_cast<char>(nodes[i].byte));
+    if (moved.threads.empty()) continue;
+    const auto tokens = trie.tokens_at(nodes[i]);
+    out.insert(out.end(), tokens.begin(), tokens.end());
+    if (nodes[i].end > i + 1) walk_together(trie, i, machine_.reach(moved), out);
   }
 }
 

@@ -42,6 +42,8 @@ class mask_maker {
   void add_long_tokens(const byte_state& at, terminal_mask& out);
   void walk_thread(const vocabulary_trie& trie, std::uint32_t node, const thread& at,
                    std::vector<token_id>& out);
+  void walk_together(const vocabulary_trie& trie, std::uint32_t node, const thread_set& at,
+                     std::vector<token_id>& out);
   slack find_slack(const byte_state& at);
   void forget_when_large();
 

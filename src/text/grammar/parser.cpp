@@ -10,13 +10,6 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   return hash ^ (hash >> 31U);
 }
 
-frame_ptr make_frame(frame f) {
-  std::uint64_t hash = mix(f.parent ? f.parent->hash : 0x1234567, f.rule);
-  hash = mix(mix(hash, f.position), f.count);
-  f.hash = mix(hash, f.seen ? f.seen->hash : 0);
-  return std::make_shared<const frame>(std::move(f));
-}
-
 frame_ptr counted(const frame& from, std::uint32_t position) {
   frame next = from;
   next.position = position;
@@ -45,6 +38,29 @@ bool is_seen(const seen_keys* seen, std::string_view spelled) {
 }
 
 }  // namespace
+
+frame::~frame() {
+  std::vector<frame_ptr> open;
+  const auto give = [&open](const frame& of) {
+    if (of.parent && of.parent.use_count() == 1) open.push_back(std::move(of.parent));
+    for (frame_ptr& further : of.parents) open.push_back(std::move(further));
+    of.parents.clear();
+  };
+  give(*this);
+  while (!open.empty()) {
+    const frame_ptr last = std::move(open.back());
+    open.pop_back();
+    if (last.use_count() == 1) give(*last);
+  }
+}
+
+frame_ptr make_frame(frame f) {
+  std::uint64_t hash = mix(f.parent ? f.parent->hash : 0x1234567, f.rule);
+  for (const frame_ptr& further : f.parents) hash = mix(hash, further->hash);
+  hash = mix(mix(mix(hash, f.position), f.count), f.depth);
+  f.hash = mix(hash, f.seen ? f.seen->hash : 0);
+  return std::make_shared<const frame>(std::move(f));
+}
 
 void thread_set::add(thread fresh) {
   const auto same = [&](const thread& old) {
@@ -98,6 +114,10 @@ void parser::enter(value_index value, const frame_ptr& parent, thread_set& out) 
   for (const container_index c : rule.containers) {
     if (!can_nest(parent, c)) continue;
     const auto& what = rules_.containers[c].what;
+    if (std::holds_alternative<production_rule>(what)) {
+      enter_production(c, parent, out);
+      continue;
+    }
     frame fresh;
     fresh.rule = c;
     fresh.parent = parent;
@@ -135,6 +155,7 @@ void parser::resume(const frame_ptr& owner, thread_set& out) {
 void parser::advance(const frame_ptr& owner, std::uint32_t tag, std::string_view key,
                      thread_set& out) {
   if (tag == label::value) return resume(owner, out);
+  if (find_production(*owner) != nullptr) return advance_all(owner, {&tag, 1}, key, out);
   if (tag == label::closed) return resume(owner->parent, out);
   const auto& what = rules_.containers[owner->rule].what;
   if (const auto* array = std::get_if<array_rule>(&what)) {
@@ -265,37 +286,20 @@ bool parser::is_blocked(const thread& at) {
   return alike > 0 && pool_->count_contents(at.at.at, alike + 1) <= alike;
 }
 
-thread_set parser::step(const thread_set& from, char byte) {
+thread_set parser::step(const thread_set& from, char byte) { return take(reach(from), byte); }
+
+thread_set parser::take(const thread_set& from, char byte) {
   thread_set out;
-  const auto take = [&](const thread& at, const byte_automaton::row& row) {
-    const auto next = row.next[static_cast<unsigned char>(byte)];
-    if (next == byte_automaton::dead) return;
+  for (const thread& at : from.threads) {
+    const auto next = automaton_.at(automaton_.find(at.at)).next[static_cast<unsigned char>(byte)];
+    if (next == byte_automaton::dead) continue;
     thread moved{at.owner, automaton_.state(next), {}, at.in_key};
     if (at.in_key) moved.key = at.key + byte;
-    if (!is_blocked(moved)) out.add(std::move(moved));
-  };
-  for (const thread& at : from.threads) {
-    const auto& row = automaton_.at(automaton_.find(at.at));
-    take(at, row);
-    for (const std::uint32_t tag : row.tags) {
-      thread_set continued;
-      advance(at.owner, tag, at.key, continued);
-      for (const thread& next : continued.threads) {
-        take(next, automaton_.at(automaton_.find(next.at)));
-      }
-    }
+    if (!is_blocked(moved)) add_alike(std::move(moved), out);
   }
   return out;
 }
 
-bool parser::may_end(const thread_set& at) {
-  thread_set out;
-  for (const thread& each : at.threads) {
-    for (const std::uint32_t tag : automaton_.at(automaton_.find(each.at)).tags) {
-      advance(each.owner, tag, each.key, out);
-    }
-  }
-  return out.may_end;
-}
+bool parser::may_end(const thread_set& at) { return reach(at).may_end; }
 
 }  // namespace troupe::grammar

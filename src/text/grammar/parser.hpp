@@ -5,8 +5,10 @@
 #include "text/grammar/rules.hpp"
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace troupe::grammar {
 
@@ -20,14 +22,24 @@ struct seen_keys {
 
 struct frame {
   container_index rule = unbounded;  // unbounded: the root
-  std::uint32_t position = 0;        // objects: the first member that may still come
-  std::uint32_t count = 0;           // items or members so far, the one in work included
+  // Objects: the first member that may still come. Productions: the language that follows what was
+  // entered.
+  std::uint32_t position = 0;
+  std::uint32_t count = 0;  // items or members so far, the one in work included
   std::uint32_t depth = 0;
   std::shared_ptr<const seen_keys> seen;
-  std::shared_ptr<const frame> parent;
+  mutable std::shared_ptr<const frame> parent;
+  mutable std::vector<std::shared_ptr<const frame>> parents;  // productions: further ones
   std::uint64_t hash = 0;
+
+  frame() = default;
+  frame(const frame&) = default;
+  frame(frame&&) = default;
+  frame& operator=(const frame&) = delete;
+  ~frame();  // without recursion, for stacks may be deep
 };
 using frame_ptr = std::shared_ptr<const frame>;
+frame_ptr make_frame(frame f);  // with its hash
 
 struct thread {
   frame_ptr owner;
@@ -51,8 +63,18 @@ class parser {
   thread_set start();
   thread_set step(const thread_set& from, char byte);
   bool may_end(const thread_set& at);
-  // Where a terminal of `owner` leads that ended with `tag`.
+  // A step in its two halves: all places that are reached without a byte, those in a terminal that
+  // has begun included, and past a byte from there.
+  thread_set reach(const thread_set& from);
+  thread_set take(const thread_set& from, char byte);
+  // Where a terminal of `owner` leads that ended with `tag`, or with all of `tags`.
   void advance(const frame_ptr& owner, std::uint32_t tag, std::string_view key, thread_set& out);
+  void advance_all(const frame_ptr& owner, std::span<const std::uint32_t> tags,
+                   std::string_view key, thread_set& out);
+  const production_rule* find_production(const frame& at) const {
+    return at.rule == unbounded ? nullptr
+                                : std::get_if<production_rule>(&rules_.containers[at.rule].what);
+  }
   // A key that can only become one that was there already.
   bool is_blocked(const thread& at);
   // How many keys that were there already begin like this one.
@@ -70,6 +92,14 @@ class parser {
     auto operator<=>(const key_choice&) const = default;
   };
 
+  // What is known while places are looked for that need no byte: parser_productions.cpp.
+  struct closure;
+  // A language without the empty word, and the tags of its empty words.
+  struct split_language {
+    language proper = no_word;
+    std::vector<std::uint32_t> tags;
+  };
+
   void enter(value_index value, const frame_ptr& parent, thread_set& out);
   void resume(const frame_ptr& owner, thread_set& out);
   void add(const frame_ptr& owner, language terminal, spelling how, thread_set& out) const;
@@ -83,6 +113,29 @@ class parser {
   language key_language(container_index index, const object_rule& rule, key_choice choice);
   language separator(char close, bool may_continue, bool may_close);
   bool can_nest(const frame_ptr& parent, container_index c) const;
+  bool can_stand(container_index c, std::uint32_t depth) const {
+    return depth + rules_.containers[c].height <= rules_.max_depth + 1;
+  }
+  // What tags of a production say together.
+  struct tag_ways {
+    std::vector<std::pair<const production_rule::call*, language>> calls;  // and what follows
+    std::vector<std::uint32_t> endings;
+    bool closes = false;
+  };
+  using tag_list = std::pair<const production_rule::table*, std::vector<std::uint32_t>>;
+
+  void enter_production(container_index c, const frame_ptr& parent, thread_set& out);
+  void enter_frame(closure& now, container_index c, std::uint32_t depth, bool counted,
+                   std::vector<frame_ptr> returns);
+  const tag_ways& ways_of(const production_rule& rule, std::span<const std::uint32_t> tags);
+  void pass(closure& now, const frame_ptr& owner, std::span<const std::uint32_t> tags,
+            bool counted);
+  void call(closure& now, const frame_ptr& owner, const production_rule::call& entered,
+            language next, bool counted);
+  void complete(closure& now, const frame_ptr& owner);
+  void finish(closure& now);
+  const split_language& split(language a);
+  void add_alike(thread fresh, thread_set& out) const;
 
   std::unique_ptr<language_pool> pool_;
   rule_set rules_;
@@ -91,6 +144,8 @@ class parser {
   language blanks_ = empty_word, colon_ = empty_word;
   std::map<std::tuple<container_index, std::uint32_t, std::uint32_t, bool>, language> keys_;
   std::map<std::tuple<char, bool, bool>, language> separators_;
+  std::unordered_map<language, split_language> splits_;
+  std::map<tag_list, tag_ways> ways_;
 };
 
 // The blanks that may follow a bracket or a comma.

@@ -327,7 +327,8 @@ TEST_CASE("equal asks have equal keys, different ones different keys") {
 TEST_CASE("every kind compiles, and a refusal says where and why") {
   auto facts = byte_service();
   auto& how = *facts.grammars;
-  for (auto& ask : {of_schema("a"), words(kind::regex, "a"), of_choice("a"),
+  structured_request ebnf{.kind = kind::grammar, .text = R"(root ::= "a"+)"};
+  for (auto& ask : {of_schema("a"), words(kind::regex, "a"), of_choice("a"), ebnf,
                     any(kind::any_json, "a"), any(kind::any_object, "a")})
     CHECK(compile_structure(ask, how));
   auto compact = any(kind::any_object, "a");
@@ -341,6 +342,7 @@ TEST_CASE("every kind compiles, and a refusal says where and why") {
   CHECK(why.field == "guided_json");
   CHECK(why.message.starts_with(
       "guided_json cannot be enforced: at /properties/a~1b/pattern: pattern: "));
+  CHECK(to_failure(bad, {error_code::timed_out, {}}).code == error_code::too_large);
 }
 
 std::string whole_with_warnings(answer_plan& plan) {
