@@ -16,6 +16,22 @@ using namespace std::chrono_literals;
 // Enough to hide the host's work behind the device's; more would only delay new requests.
 constexpr std::uint32_t max_steps_in_flight = 2;
 constexpr auto deadline_period = 50ms;
+// Of one turn of a constraint, so that one answer keeps the others from theirs for a moment only.
+constexpr std::uint32_t max_forced_at_once = 256;
+
+// How long a step may wait for masks while the device has nothing to do: what a late one costs
+// everybody, once.
+std::chrono::microseconds mask_patience(double last_step_seconds) {
+  auto half_a_step = std::chrono::duration<double>(last_step_seconds / 2);
+  return std::clamp(std::chrono::duration_cast<std::chrono::microseconds>(half_a_step),
+                    std::chrono::microseconds(2ms), std::chrono::microseconds(20ms));
+}
+
+// The model's opinion of a token costs a row of logits, so then every token has its step.
+std::uint32_t max_forced(const sequence& s) {
+  if (s.request.sampling.num_logprobs >= 0) return 0;
+  return std::min(max_forced_at_once, s.request.sampling.max_tokens - s.num_generated());
+}
 
 class batcher_actor : public batcher::base {
  public:
@@ -50,6 +66,7 @@ class batcher_actor : public batcher::base {
                            .num_requests = static_cast<std::uint32_t>(readers_.size()),
                            .since = last_progress_};
         },
+        [this](const masks_overdue& late) { go_without(late.round); },
         [this](const tick&) { end_overdue(); },
     };
   }
@@ -57,7 +74,7 @@ class batcher_actor : public batcher::base {
  private:
   // Does the next thing that can be done now: every handler ends here.
   void advance() {
-    if (has_failed_ || is_awaiting_pages_ || batch_.num_in_flight() >= max_steps_in_flight) return;
+    if (has_failed_ || is_awaiting_pages_ || batch_.num_in_flight() >= max_steps_now()) return;
     if (waits_for_masks()) return;
     take_requests();
     auto growth = batch_.plan();
@@ -66,6 +83,13 @@ class batcher_actor : public batcher::base {
       ask_for_pages(std::move(growth), std::move(admissions));
     else if (batch_.has_plan())
       launch_step();
+  }
+
+  // A row under a constraint cannot take part in a step while its last token is not known. So that
+  // it takes part in every step, none is planned without it meanwhile.
+  std::uint32_t max_steps_now() const {
+    auto is_held_up = [](const sequence& s) { return s.request.constraint && s.num_in_flight > 0; };
+    return std::ranges::any_of(batch_.sequences(), is_held_up) ? 1 : max_steps_in_flight;
   }
 
   void take_requests() {
@@ -190,30 +214,73 @@ class batcher_actor : public batcher::base {
     replan();
   }
 
-  // A mask costs microseconds, a step milliseconds: while the device has work, the next step is not
-  // planned without the rows whose masks are under way. Late ones hold nobody: the next `step_done`
-  // ends the wait. Every answer and every `step_done` comes back to advance().
-  bool waits_for_masks() const { return num_expected_masks_ > 0 && batch_.num_in_flight() > 0; }
+  // A mask costs microseconds, a step milliseconds: the next step is not planned without the rows
+  // whose masks are under way. Late ones hold nobody: the end of the step in flight ends the wait,
+  // and without one, a part of the time that the last step took.
+  bool waits_for_masks() {
+    if (num_expected_masks_ == 0) return false;
+    if (batch_.num_in_flight() == 0 && !std::exchange(is_watching_wait_, true)) watch_wait();
+    return true;
+  }
+
+  void watch_wait() {
+    delayed_send(this, mask_patience(last_step_seconds_), masks_overdue{mask_round_});
+  }
+
+  // One watch at a time, not one for each step: that of a wait which is over looks after the next
+  // one, which so may last twice as long.
+  void go_without(std::uint64_t round) {
+    is_watching_wait_ = false;
+    if (round != mask_round_) {
+      advance();
+      return;
+    }
+    news_.num_late_masks += num_expected_masks_;
+    end_wait();
+    advance();
+  }
+
+  void end_wait() {
+    ++mask_round_;
+    num_expected_masks_ = 0;
+  }
 
   void ask_for_mask(const sequence& s, std::vector<token_id> more) {
     ++num_expected_masks_;
-    advance_constraint ask{s.request.id, s.request.constraint, std::move(more)};
+    advance_constraint ask{s.request.id, s.request.constraint, std::move(more), max_forced(s)};
     request(parts_.masks, caf::infinite, std::move(ask))
         .then(
-            [this, who = s.request.id, epoch = s.epoch,
-             asked = num_steps_done_](mask_ready& answer) {
-              if (asked == num_steps_done_) --num_expected_masks_;
-              on_mask(who, epoch, std::move(answer.mask));
+            [this, who = s.request.id, epoch = s.epoch, asked = mask_round_](mask_ready& answer) {
+              if (asked == mask_round_) --num_expected_masks_;
+              on_mask(who, epoch, answer);
             },
             [this](const caf::error& error) { quit(error); });
   }
 
-  void on_mask(request_id who, std::uint64_t epoch, outcome<token_mask_ptr> mask) {
+  void on_mask(request_id who, std::uint64_t epoch, mask_ready& answer) {
+    news_.mask_seconds.push_back(answer.seconds);
     auto* s = batch_.find(who);
-    bool is_current = s && s->epoch == epoch;  // else ended or preempted meanwhile
-    if (is_current && mask) s->mask = std::move(*mask);
-    if (is_current && !mask) end(who, finish_reason::failed, mask.error());
+    if (s && s->epoch == epoch) go_on(*s, answer.turn);  // else ended or preempted meanwhile
     advance();
+  }
+
+  void go_on(sequence& s, outcome<constraint_turn>& turn) {
+    auto who = s.request.id;
+    if (!turn) {
+      ++news_.num_failed_constraints;
+      end(who, finish_reason::failed, turn.error());
+      return;
+    }
+    for (auto token : turn->forced) {
+      ++news_.num_forced_tokens;
+      auto why = batch_.append_forced(s, token);
+      deliver(s, {.token = token});
+      if (!why) continue;
+      end(who, *why, {});
+      return;
+    }
+    s.mask = std::move(turn->mask);
+    if (!s.mask) end(who, finish_reason::stop, {});
   }
 
   void forget_constraint_of(const sequence& s) {
@@ -234,13 +301,14 @@ class batcher_actor : public batcher::base {
       fail_all(step.result.error());
       return;
     }
-    ++num_steps_done_;
-    num_expected_masks_ = 0;
+    news_.num_late_masks += num_expected_masks_;
+    end_wait();
     last_progress_ = clock().now();
+    last_step_seconds_ = step.seconds;
     pages_computed reports;
     for (auto& progress : batch_.apply(*step.result)) {
       if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
-      if (progress.token) deliver(progress.request, std::move(*progress.token), !progress.end);
+      if (progress.token) take_sample(progress);
       if (progress.end) end(progress.request, *progress.end, {});
     }
     if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
@@ -249,22 +317,29 @@ class batcher_actor : public batcher::base {
     advance();
   }
 
-  void deliver(request_id request, sampled_token token, bool goes_on) {
-    auto* s = batch_.find(request);
-    if (goes_on && s->request.constraint) ask_for_mask(*s, {token.token});
-    auto seconds_since = [this](steady_time then) {
-      return std::chrono::duration<double>(last_progress_ - then).count();
+  void take_sample(sequence_progress& progress) {
+    auto* s = batch_.find(progress.request);
+    auto token = progress.token->token;
+    deliver(*s, std::move(*progress.token));
+    if (!progress.end && s->request.constraint) ask_for_mask(*s, {token});
+  }
+
+  // The token is the last one of those that the sequence has.
+  void deliver(sequence& s, sampled_token token) {
+    auto now = clock().now();
+    auto seconds_since = [now](steady_time then) {
+      return std::chrono::duration<double>(now - then).count();
     };
-    if (s->num_generated() == 1) {
-      s->first_token = last_progress_;
-      news_.first_tokens.push_back({.seconds = seconds_since(s->request.arrival),
-                                    .prompt_tokens = s->num_prompt(),
-                                    .cached_tokens = s->num_cached_tokens});
+    if (s.num_generated() == 1) {
+      s.first_token = now;
+      news_.first_tokens.push_back({.seconds = seconds_since(s.request.arrival),
+                                    .prompt_tokens = s.num_prompt(),
+                                    .cached_tokens = s.num_cached_tokens});
     } else {
-      news_.token_gaps.push_back(static_cast<float>(seconds_since(s->last_token)));
+      news_.token_gaps.push_back(static_cast<float>(seconds_since(s.last_token)));
     }
-    s->last_token = last_progress_;
-    readers_.at(request)->tokens({std::move(token)});
+    s.last_token = now;
+    readers_.at(s.request.id)->tokens({std::move(token)});
   }
 
   // Ends a sequence wherever it is; unknown ids are ignored.
@@ -343,6 +418,8 @@ class batcher_actor : public batcher::base {
 
   void observe_step(running_batch::step_shape shape, double seconds) {
     news_.num_running = num_running();
+    news_.num_constrained = static_cast<std::uint32_t>(std::ranges::count_if(
+        batch_.sequences(), [](const sequence& s) { return s.request.constraint != nullptr; }));
     news_.num_waiting = static_cast<std::uint32_t>(waiting_.size());
     news_.prefill_tokens = shape.prefill_tokens;
     news_.decode_tokens = shape.decode_tokens;
@@ -369,8 +446,10 @@ class batcher_actor : public batcher::base {
   std::uint32_t num_releases_under_way_ = 0;
   step_observed news_;         // since the last observation
   steady_time last_progress_;  // a step ended, or requests came
-  std::uint64_t num_steps_done_ = 0;
-  std::uint32_t num_expected_masks_ = 0;  // asked for since the last step came back
+  double last_step_seconds_ = 0;
+  std::uint64_t mask_round_ = 0;
+  std::uint32_t num_expected_masks_ = 0;  // asked for in this round
+  bool is_watching_wait_ = false;
   bool queue_has_work_ = true;
   bool is_taking_ = false;
   bool is_awaiting_pages_ = false;

@@ -9,9 +9,15 @@
 
 #include <caf/all.hpp>
 
+#include <cstdint>
 #include <vector>
 
 namespace troupe {
+
+// The wait for masks took long enough.
+struct masks_overdue {
+  std::uint64_t round = 0;
+};
 
 using batcher = caf::typed_actor<
     // request_taker
@@ -20,6 +26,8 @@ using batcher = caf::typed_actor<
     caf::reacts_to<step_done>,
     // At once, with the number of requests in its hands and when a step ended last.
     caf::replies_to<beat>::with<heartbeat>,
+    // From itself: plans the next step without the rows whose masks are late.
+    caf::reacts_to<masks_overdue>,
     // Ends what is past its deadline.
     caf::reacts_to<tick>>;
 

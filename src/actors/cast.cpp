@@ -2,6 +2,7 @@
 
 #include "actors/batcher.hpp"
 #include "actors/gatekeeper.hpp"
+#include "actors/grammar_store.hpp"
 #include "actors/replica.hpp"
 
 #include <chrono>

@@ -23,6 +23,7 @@ struct drain;
 struct work_waiting;
 // batcher
 struct step_done;
+struct masks_overdue;
 // page_manager
 struct reserve_pages;
 struct pages_reserved;
@@ -33,6 +34,12 @@ struct pages_computed;
 struct advance_constraint;
 struct mask_ready;
 struct forget_constraint;
+// grammar_store
+struct compile_grammar;
+struct grammar_compiled;
+// grammar_maker
+struct make_grammar;
+struct grammar_made;
 // executor
 struct run_step;
 // replica
@@ -53,6 +60,7 @@ struct refusal_observed;
 struct http_observed;
 struct front_observed;
 struct replica_observed;
+struct grammar_observed;
 struct render;
 // every actor that others depend on
 struct beat;
@@ -85,6 +93,7 @@ TROUPE_HOUSE_MESSAGE(taken)
 TROUPE_HOUSE_MESSAGE(drain)
 TROUPE_HOUSE_MESSAGE(work_waiting)
 TROUPE_HOUSE_MESSAGE(step_done)
+TROUPE_HOUSE_MESSAGE(masks_overdue)
 TROUPE_HOUSE_MESSAGE(reserve_pages)
 TROUPE_HOUSE_MESSAGE(pages_reserved)
 TROUPE_HOUSE_MESSAGE(release_pages)
@@ -93,6 +102,10 @@ TROUPE_HOUSE_MESSAGE(pages_computed)
 TROUPE_HOUSE_MESSAGE(advance_constraint)
 TROUPE_HOUSE_MESSAGE(mask_ready)
 TROUPE_HOUSE_MESSAGE(forget_constraint)
+TROUPE_HOUSE_MESSAGE(compile_grammar)
+TROUPE_HOUSE_MESSAGE(grammar_compiled)
+TROUPE_HOUSE_MESSAGE(make_grammar)
+TROUPE_HOUSE_MESSAGE(grammar_made)
 TROUPE_HOUSE_MESSAGE(run_step)
 TROUPE_HOUSE_MESSAGE(ask_status)
 TROUPE_HOUSE_MESSAGE(replica_status)
@@ -109,6 +122,7 @@ TROUPE_HOUSE_MESSAGE(refusal_observed)
 TROUPE_HOUSE_MESSAGE(http_observed)
 TROUPE_HOUSE_MESSAGE(front_observed)
 TROUPE_HOUSE_MESSAGE(replica_observed)
+TROUPE_HOUSE_MESSAGE(grammar_observed)
 TROUPE_HOUSE_MESSAGE(render)
 TROUPE_HOUSE_MESSAGE(beat)
 TROUPE_HOUSE_MESSAGE(heartbeat)

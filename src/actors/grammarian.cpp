@@ -1,6 +1,7 @@
 #include "actors/grammarian.hpp"
 
-#include "core/running_constraints.hpp"
+#include <chrono>
+#include <utility>
 
 namespace troupe {
 namespace {
@@ -14,14 +15,20 @@ class grammarian_actor : public grammarian::base {
 
   behavior_type make_behavior() override {
     return {
-        [this](const advance_constraint& ask) {
-          return mask_ready{constraints_.advance(ask.request, ask.constraint, ask.more)};
-        },
+        [this](const advance_constraint& ask) { return advance(ask); },
         [this](const forget_constraint& gone) { constraints_.forget(gone.request); },
+        [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };
   }
 
  private:
+  mask_ready advance(const advance_constraint& ask) {
+    auto start = std::chrono::steady_clock::now();
+    auto turn = constraints_.advance(ask.request, ask.constraint, ask.more, ask.max_forced);
+    std::chrono::duration<float> spent = std::chrono::steady_clock::now() - start;
+    return {std::move(turn), spent.count()};
+  }
+
   running_constraints constraints_;
 };
 

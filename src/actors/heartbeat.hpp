@@ -17,10 +17,11 @@ namespace troupe {
 
 struct beat {};
 struct heartbeat {
-  std::size_t num_messages = 0;    // in the mailbox, behind this question
-  std::uint32_t num_requests = 0;  // in its hands: the queue and the batcher
-  // The queue: since when its oldest request waits. The batcher: when it last took requests or a
-  // step ended. Zero for the others.
+  std::size_t num_messages = 0;  // in the mailbox, behind this question
+  // In its hands: the queue, the batcher; the grammar_store: sources that wait.
+  std::uint32_t num_requests = 0;
+  // The queue and the grammar_store: since when the oldest of them waits. The batcher: when it last
+  // took requests or a step ended. Zero for the others.
   steady_time since{};
 };
 
@@ -30,7 +31,7 @@ using house_part = caf::typed_actor<
     caf::replies_to<beat>::with<heartbeat>>;
 
 struct part_report {
-  std::string actor;                  // "queue", "batcher", "page_manager", "executor"
+  std::string actor;  // "queue", "batcher", "page_manager", "grammarian", "executor"
   std::optional<std::uint32_t> rank;  // executors only
   bool has_answered = false;
   steady_time last_beat{};  // or its start, while it has not answered
@@ -38,7 +39,7 @@ struct part_report {
   std::string trouble;  // why it is not as it should be; empty: it is
 };
 
-// An actor that never computes answers within this.
+// An actor that computes nothing, or masks only, answers within this.
 inline constexpr std::chrono::milliseconds actor_patience{5'000};
 
 // Writes the trouble of every part. `stall_timeout` is how long an executor may be silent, and how

@@ -2,10 +2,12 @@
 // or step, never once per token.
 #pragma once
 #include "actors/heartbeat.hpp"
+#include "core/outcome.hpp"
 #include "core/request.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +36,12 @@ struct step_observed {
   // Every token that was sent to its reader is in one of these two.
   std::vector<first_token_observed> first_tokens;
   std::vector<float> token_gaps;  // seconds since the same request's token before
+  // Of the answers under a constraint.
+  std::uint32_t num_constrained = 0;    // that run
+  std::uint32_t num_late_masks = 0;     // waited for in vain: their rows sat a step out
+  std::uint32_t num_forced_tokens = 0;  // that came next without a step of their own
+  std::uint32_t num_failed_constraints = 0;
+  std::vector<float> mask_seconds;  // of each mask that was worked out
 };
 struct pages_observed {
   std::uint32_t num_used = 0;    // held by running sequences
@@ -77,6 +85,17 @@ struct front_observed {
   std::int32_t connections = 0;
   std::int32_t streams = 0;  // answers as server-sent events
   std::int32_t websockets = 0;
+};
+// Counts since the start of the grammar_store, and how it is now.
+struct grammar_observed {
+  std::uint64_t num_hits = 0;    // asked for, and in the cache
+  std::uint64_t num_misses = 0;  // not there: compiled, or shared with whoever asked first
+  std::map<error_code, std::uint64_t> num_refused;
+  std::size_t num_entries = 0;
+  std::uint64_t num_bytes = 0;
+  std::uint32_t num_waiting = 0;          // sources without a maker
+  std::uint32_t num_lost_makers = 0;      // past the limit with their source
+  std::optional<double> compile_seconds;  // of the one that was just compiled
 };
 struct replica_observed {
   bool ready = false;

@@ -4,6 +4,7 @@
 
 #include "actors/batcher.hpp"
 #include "actors/gatekeeper.hpp"
+#include "actors/grammar_store.hpp"
 #include "actors/replica.hpp"
 
 namespace troupe {
@@ -36,12 +37,17 @@ actor_protocol describe(const caf::actor_system& system, std::string name) {
 }  // namespace
 
 std::vector<actor_protocol> list_protocols(const caf::actor_system& system) {
-  return {
-      describe<request_queue>(system, "request_queue"), describe<batcher>(system, "batcher"),
-      describe<page_manager>(system, "page_manager"),   describe<grammarian>(system, "grammarian"),
-      describe<executor>(system, "executor"),           describe<replica>(system, "replica"),
-      describe<gatekeeper>(system, "gatekeeper"),       describe<meter>(system, "meter"),
-      describe<token_sink>(system, "token_sink")};
+  return {describe<request_queue>(system, "request_queue"),
+          describe<batcher>(system, "batcher"),
+          describe<page_manager>(system, "page_manager"),
+          describe<grammarian>(system, "grammarian"),
+          describe<executor>(system, "executor"),
+          describe<replica>(system, "replica"),
+          describe<gatekeeper>(system, "gatekeeper"),
+          describe<meter>(system, "meter"),
+          describe<grammar_store>(system, "grammar_store"),
+          describe<grammar_maker>(system, "grammar_maker"),
+          describe<token_sink>(system, "token_sink")};
 }
 
 }  // namespace troupe

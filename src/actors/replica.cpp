@@ -71,6 +71,7 @@ class replica_actor : public replica::base {
     watch("queue", queue_);
     watch("batcher", batcher_);
     watch("page_manager", pages_);
+    watch("grammarian", masks_);
     for (std::uint32_t i = 0; i < executors_.size(); ++i) watch("executor", executors_[i], i);
     look_at_heartbeats();
   }

@@ -36,6 +36,10 @@ void tally::count(const step_observed& s) {
     cached_tokens += first.cached_tokens;
   }
   for (auto gap : s.token_gaps) token_gap.observe(gap);
+  for (auto spent : s.mask_seconds) mask_time.observe(spent);
+  num_late_masks += s.num_late_masks;
+  num_forced_tokens += s.num_forced_tokens;
+  num_failed_constraints += s.num_failed_constraints;
   if (s.seconds <= 0) return;
   ++num_steps;
   step_time.observe(s.seconds);
@@ -45,6 +49,11 @@ void tally::count(const step_observed& s) {
   auto news = s.seconds / num_rows;
   auto weight = seconds_per_token == 0 ? 1 : weight_of_news;
   seconds_per_token += weight * (news - seconds_per_token);
+}
+
+void tally::count(const grammar_observed& g) {
+  grammars = g;
+  if (g.compile_seconds) compile_time.observe(*g.compile_seconds);
 }
 
 void tally::count(const request_observed& r) {

@@ -29,6 +29,7 @@ struct tally {
   void count(const http_observed& news);
   void count(const front_observed& news);
   void count(const replica_observed& news) { replica = news; }
+  void count(const grammar_observed& news);
 
   // Of the replica: see core/load.hpp.
   double load() const;
@@ -42,10 +43,12 @@ struct tally {
   step_observed step;
   pages_observed pages;
   replica_observed replica;
+  grammar_observed grammars;
   front_observed front;          // summed
   double seconds_per_token = 0;  // of steps with prompts in them, exponentially averaged
 
   std::uint64_t num_preemptions = 0, num_steps = 0;
+  std::uint64_t num_late_masks = 0, num_forced_tokens = 0, num_failed_constraints = 0;
   std::uint64_t prompt_tokens = 0, cached_tokens = 0, generation_tokens = 0;
   std::array<std::uint64_t, num_finish_reasons> num_finished{};
   std::array<std::uint64_t, num_refusal_reasons> num_refused{};
@@ -64,6 +67,8 @@ struct tally {
   histogram step_time{inter_token_buckets()};
   histogram step_tokens{step_token_buckets()};
   histogram num_choices{choice_buckets()};
+  histogram mask_time{mask_buckets()};
+  histogram compile_time{compile_buckets()};
   histogram request_prompt, request_generation, request_max_tokens, request_computed;
 };
 

@@ -167,6 +167,50 @@ void render_refusals(writer& out, const tally& t) {
     out.text().sample(as_double(t.num_refused[i]), {{"reason", std::string{refusal_names[i]}}});
 }
 
+constexpr std::array<std::pair<error_code, std::string_view>, 5> grammar_refusal_names{
+    {{error_code::invalid_argument, "invalid"},
+     {error_code::unsupported, "unsupported"},
+     {error_code::too_large, "too_large"},
+     {error_code::queue_full, "queue_full"},
+     {error_code::constraint_failed, "failed"}}};
+
+void render_grammar_store(writer& out, const tally& t) {
+  auto& g = t.grammars;
+  out.counter("troupe_grammar_cache_hits_total", as_double(g.num_hits),
+              "Grammars asked for that were in the cache.");
+  out.counter(
+      "troupe_grammar_cache_misses_total", as_double(g.num_misses),
+      "Grammars asked for that were not; who asks for one that is being compiled shares it.");
+  out.gauge("troupe_grammar_cache_entries", as_double(g.num_entries),
+            "Grammars and refusals in the cache.");
+  out.gauge("troupe_grammar_cache_bytes", as_double(g.num_bytes),
+            "What they take, measured when the last one came in.");
+  out.gauge("troupe_grammar_waiting", g.num_waiting, "Sources that wait to be compiled.");
+  out.gauge("troupe_grammar_lost_makers", g.num_lost_makers,
+            "Threads that are past the limit with their source; others took their place.");
+  out.histogram("troupe_grammar_compile_seconds", t.compile_time, "One grammar compiled.");
+  out.text().family("troupe_grammar_refusals_total", kind::counter,
+                    "Grammars that were refused, from the cache or not, by the reason.");
+  for (auto& [code, word] : grammar_refusal_names) {
+    auto found = g.num_refused.find(code);
+    out.text().sample(found == g.num_refused.end() ? 0 : as_double(found->second),
+                      {{"reason", std::string{word}}});
+  }
+}
+
+void render_constraints(writer& out, const tally& t) {
+  out.gauge("troupe_grammar_requests_running", t.step.num_constrained,
+            "Running answers under a constraint.");
+  out.histogram("troupe_grammar_mask_seconds", t.mask_time,
+                "One token mask, with the tokens before it.");
+  out.counter("troupe_grammar_late_masks_total", as_double(t.num_late_masks),
+              "Masks waited for in vain: their rows sat a step out.");
+  out.counter("troupe_grammar_forced_tokens_total", as_double(t.num_forced_tokens),
+              "Tokens that a constraint left no choice of, fed without a step of their own.");
+  out.counter("troupe_grammar_failures_total", as_double(t.num_failed_constraints),
+              "Answers that failed because their constraint did.");
+}
+
 void render_parts(writer& out, const tally& t, steady_time now, std::size_t num_messages) {
   out.gauge("troupe_replica_ready", t.replica.ready ? 1 : 0,
             "1 while every part of the replica works.");
@@ -224,6 +268,8 @@ std::string to_text(const tally& t, steady_time now, std::size_t num_messages) {
   render_vllm_histograms(engine, t);
   render_engine(engine, t, now);
   render_refusals(engine, t);
+  render_grammar_store(engine, t);
+  render_constraints(engine, t);
   render_parts(engine, t, now, num_messages);
   writer house({});
   render_front(house, t);

@@ -114,6 +114,9 @@ void add_limit_flags(CLI::App* app, serve_options& o) {
                   "Prompt tokens that may wait, together")
       ->capture_default_str()
       ->group(group);
+  add_bytes(app, "--grammar-cache-bytes", o.grammar_cache_bytes,
+            "Compiled schemas and other grammars that are kept; the oldest unused give way")
+      ->group(group);
   add_time(app, "--queue-timeout", o.queue_timeout, "Longest wait for admission")->group(group);
   add_time(app, "--request-timeout", o.request_timeout, "Longest life of a request")->group(group);
   add_time(app, "--drain-timeout", o.drain_timeout, "After SIGTERM: time to finish")->group(group);

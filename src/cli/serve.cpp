@@ -153,7 +153,7 @@ void end_actors(caf::actor_system& system, const std::vector<caf::actor>& actors
   auto deadline = std::chrono::steady_clock::now() + 5s;
   while (system.registry().running() > 0) {
     if (std::chrono::steady_clock::now() > deadline) {
-      spdlog::error("a device does not come back from its step; leaving without it");
+      spdlog::error("a device or a compiler does not come back; leaving without it");
       std::_Exit(1);
     }
     std::this_thread::sleep_for(1ms);
@@ -172,10 +172,13 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
                              .executor_timeout = options.executor_timeout,
                              .stall_timeout = options.stall_timeout},
                             queue, observer, std::move(runners));
+  auto store =
+      spawn_grammar_store(system, {.max_cache_bytes = options.grammar_cache_bytes}, observer);
   auto facts = make_service(plan, options);
   facts.queue = queue;
   facts.observer = observer;
   facts.copy = copy;
+  facts.store = store;
   if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
   auto keeper = facts.keeper;
   int status = 0;
@@ -188,9 +191,9 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
       stop.wait();
       drain_server(front, queue, options, stop);
     }
-    end_actors(system,
-               {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
-                caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(keeper)});
+    end_actors(system, {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
+                        caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(keeper),
+                        caf::actor_cast<caf::actor>(store)});
     front.stop();
   }
   return status;

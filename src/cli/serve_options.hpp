@@ -66,6 +66,7 @@ struct serve_options {
   std::uint64_t max_pending_bytes = 256U << 10;  // of one answer, unread by its client
   std::uint32_t max_stored_responses = 1024;     // of the Responses API
   std::uint64_t max_stored_response_bytes = 64U << 20;
+  std::uint64_t grammar_cache_bytes = 256U << 20;
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};

@@ -132,6 +132,18 @@ std::span<const double> choice_buckets() {
   return bounds;
 }
 
+std::span<const double> mask_buckets() {
+  static constexpr std::array bounds{1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4,
+                                     5e-4, .001, .002, .005, .01,  .1,   1.};
+  return bounds;
+}
+
+std::span<const double> compile_buckets() {
+  static constexpr std::array bounds{1e-4, 2e-4, 5e-4, .001, .002, .005, .01,
+                                     .02,  .05,  .1,   .2,   .5,   1.,   2.};
+  return bounds;
+}
+
 std::vector<double> one_two_five_buckets(double max_value) {
   std::vector<double> bounds;
   for (double power = 1;; power *= 10)

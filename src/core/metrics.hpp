@@ -54,6 +54,9 @@ std::span<const double> request_buckets();
 // Counts: vLLM's, too.
 std::span<const double> step_token_buckets();
 std::span<const double> choice_buckets();
+// Seconds: a token mask, and a grammar compiled.
+std::span<const double> mask_buckets();
+std::span<const double> compile_buckets();
 // 1, 2, 5, 10, 20, ... up to `max_value`.
 std::vector<double> one_two_five_buckets(double max_value);
 

@@ -118,6 +118,15 @@ std::vector<sequence_progress> running_batch::apply(const step_result& result) {
   return progress;
 }
 
+std::optional<finish_reason> running_batch::append_forced(sequence& s, token_id token) {
+  assert(s.num_in_flight == 0);
+  s.generated.push_back(token);
+  // The executor counts what it samples; of this token it hears by the slot's new start.
+  s.slot_started = false;
+  plan_.clear();
+  return ends_with(s.request, token, s.num_generated(), limits_.eos_token_ids);
+}
+
 std::optional<computed_tokens> running_batch::report_computed(sequence& s) {
   auto num_full_pages = s.num_computed / page_size_tokens;
   if (num_full_pages <= s.num_reported_pages) return std::nullopt;

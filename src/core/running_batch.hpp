@@ -53,6 +53,10 @@ class running_batch {
   // Takes a step's samples into the sequences; those that end are still to be removed.
   std::vector<sequence_progress> apply(const step_result& result);
 
+  // A token that came without a step: the next one computes it with what follows. Why it ends the
+  // sequence, if it does. Not while a token of the sequence is in flight.
+  std::optional<finish_reason> append_forced(sequence& s, token_id token);
+
   // Removes a sequence; a plan that is not built yet is dropped. Nullopt for unknown ids.
   std::optional<sequence> remove(request_id request);
   // Removes the one that must give way (see choose_victim), ready to be admitted again.

@@ -16,9 +16,15 @@
 #include "net/gate.hpp"
 #include "net/off_strand.hpp"
 #include "net/sampling_fields.hpp"
+#include "net/structured_source.hpp"
 
 namespace troupe {
 namespace {
+
+using namespace std::chrono_literals;
+
+// The store gives everything up before this; it is silent only when it is gone.
+constexpr auto store_patience = 60'000ms;
 
 std::int64_t unix_time() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -41,22 +47,39 @@ planned_call read_body(const dialect& how, const std::string& body, body_context
   return {std::move(plan), context.style};
 }
 
-planned_call compile_and_bind(planned_call planned, const service& facts) {
-  auto& plan = planned.plan;
-  auto bound = compile_structure(*plan->structure, *facts.grammars);
-  if (bound)
-    bind(*plan, *bound);
-  else
-    plan = to_failure(*plan->structure, bound.error());
-  return planned;
+// Short work is done at once; what is long would stop every other connection of this thread.
+template <class Result>
+asio::awaitable<Result> run(const call& who, bool is_short, std::function<Result()> work) {
+  if (is_short) co_return work();
+  co_return co_await run_off_strand<Result>(who.house.text_threads, who.home.strand,
+                                            std::move(work));
 }
 
-// Short work is done at once; what is long would stop every other connection of this thread.
-asio::awaitable<planned_call> run(const call& who, bool is_short,
-                                  std::function<planned_call()> work) {
-  if (is_short) co_return work();
-  co_return co_await run_off_strand<planned_call>(who.house.text_threads, who.home.strand,
-                                                  std::move(work));
+using source_ptr = std::shared_ptr<const structured_source>;
+
+void conclude(outcome<answer_plan>& plan, const structured_source& source,
+              const outcome<grammar_compiled>& answer) {
+  if (!answer)
+    plan = answer.error();
+  else if (auto& made = *answer->made; made)
+    bind(*plan, *made);
+  else
+    plan = to_failure(source.request(), made.error());
+}
+
+// The request waits while its grammar is compiled elsewhere, or comes from the cache.
+asio::awaitable<void> constrain(const call& who, bool is_short, outcome<answer_plan>& plan) {
+  auto& facts = who.house.facts;
+  std::function<source_ptr()> make = [&plan, &facts] {
+    return std::make_shared<const structured_source>(*std::move(plan->structure), facts.grammars);
+  };
+  auto source = co_await run(who, is_short, std::move(make));
+  compile_grammar question{source};
+  auto home = who.home;
+  auto store = facts.store;
+  auto answer = co_await ask<grammar_compiled>(who.house.system, std::move(home), std::move(store),
+                                               std::move(question), store_patience);
+  conclude(plan, *source, answer);
 }
 
 }  // namespace
@@ -95,12 +118,8 @@ asio::awaitable<planned_call> plan_call(const call& who, const dialect& how,
   };
   bool is_short = body.size() <= who.house.options.max_inline_body_bytes;
   auto planned = co_await run(who, is_short, std::move(read));
-  if (!planned.plan || !planned.plan->structure) co_return planned;
-  // Even a short schema may take its time.
-  std::function<planned_call()> compile = [&planned, &facts] {
-    return compile_and_bind(std::move(planned), facts);
-  };
-  co_return co_await run(who, false, std::move(compile));
+  if (planned.plan && planned.plan->structure) co_await constrain(who, is_short, planned.plan);
+  co_return planned;
 }
 
 asio::awaitable<std::optional<http_error>> charge(const call& who, const answer_plan& plan) {

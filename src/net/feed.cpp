@@ -77,7 +77,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
     link_to(order_.queue);
     was_submitted_ = true;
     auto& r = order_.request;
-    generation_request kept{.id = r.id, .sampling = r.sampling};
+    generation_request kept{.id = r.id, .sampling = r.sampling, .constraint = r.constraint};
     request(order_.queue, submit_timeout,
             submit{std::exchange(r, std::move(kept)), caf::actor_cast<token_sink>(this)})
         .then([this](const accepted&) { note_acceptance(); },

@@ -32,6 +32,25 @@ json_value to_json(const part_report& part, steady_time now) {
   return out;
 }
 
+// Why the grammar_store is not as it should be: it never computes itself.
+std::string trouble_of_store(const house_state& house) {
+  if (!house.store) return "does not answer: " + house.store.error().message;
+  auto num_waiting = house.store->num_requests;
+  if (num_waiting == 0 || house.now - house.store->since <= actor_patience) return {};
+  return "lets " + std::to_string(num_waiting) + " grammars wait, none is compiled";
+}
+
+json_object store_of(const house_state& house) {
+  json_object out;
+  add_status(out, trouble_of_store(house));
+  if (!house.store) return out;
+  auto& last = *house.store;
+  out.emplace_back("num_messages", static_cast<std::int64_t>(last.num_messages));
+  out.emplace_back("num_requests", std::int64_t{last.num_requests});
+  if (last.num_requests > 0) out.emplace_back("oldest_s", seconds_between(last.since, house.now));
+  return out;
+}
+
 json_object parts_of(const house_state& house) {
   json_object out;
   json_array executors;
@@ -51,6 +70,7 @@ json_object parts_of(const house_state& house) {
   if (house.observer)
     observer.emplace_back("num_messages", static_cast<std::int64_t>(house.observer->num_messages));
   out.emplace_back("meter", std::move(observer));
+  out.emplace_back("grammar_store", store_of(house));
   return out;
 }
 
@@ -68,6 +88,7 @@ health_report make_report(const house_state& house, std::string_view good, std::
 std::string silent_actor(const house_state& house) {
   if (!house.copy) return "the replica does not answer: " + house.copy.error().message;
   if (!house.observer) return "the meter does not answer: " + house.observer.error().message;
+  if (!house.store) return "the grammar_store " + trouble_of_store(house);
   return {};
 }
 
@@ -87,6 +108,8 @@ health_report judge_readiness(const house_state& house) {
   std::string reason = house.is_draining ? "the server is shutting down" : silent_actor(house);
   if (reason.empty() && !house.copy->ready)
     reason = house.copy->reason.empty() ? "the replica is not ready" : house.copy->reason;
+  if (reason.empty() && !trouble_of_store(house).empty())
+    reason = "the grammar_store " + trouble_of_store(house);
   return make_report(house, "ready", "not_ready", reason);
 }
 

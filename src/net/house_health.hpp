@@ -12,6 +12,7 @@ namespace troupe {
 struct house_state {
   outcome<replica_status> copy;
   outcome<heartbeat> observer;
+  outcome<heartbeat> store;
   bool is_draining = false;
   steady_time now{};
 };

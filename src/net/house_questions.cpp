@@ -28,8 +28,10 @@ asio::awaitable<house_state> ask_for_state(exchange& turn) {
       co_await ask<replica_status>(system, turn.home(), facts.copy, ask_status{}, health_patience);
   auto observer =
       co_await ask<heartbeat>(system, turn.home(), facts.observer, beat{}, health_patience);
+  auto store = co_await ask<heartbeat>(system, turn.home(), facts.store, beat{}, health_patience);
   co_return house_state{.copy = std::move(copy),
                         .observer = std::move(observer),
+                        .store = std::move(store),
                         .is_draining = turn.house().is_draining,
                         .now = std::chrono::steady_clock::now()};
 }

@@ -82,6 +82,10 @@ http_error to_http_error(const failure& why) {
       error.status = 400;
       error.code = "unsupported";
       break;
+    case error_code::constraint_failed:
+      error.status = 500;
+      error.code = "constraint_failed";
+      break;
   }
   return error;
 }

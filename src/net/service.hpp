@@ -7,6 +7,7 @@
 #include <string>
 
 #include "actors/gatekeeper.hpp"
+#include "actors/grammar_store.hpp"
 #include "actors/meter.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_queue.hpp"
@@ -39,6 +40,7 @@ struct service {
   request_queue queue;
   meter observer;
   gatekeeper keeper;  // null where no limit needs one
+  grammar_store store;
   replica copy;
 };
 

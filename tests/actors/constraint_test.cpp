@@ -35,6 +35,26 @@ generation_request make(std::uint64_t id, std::uint32_t num_prompt, std::uint32_
   return r;
 }
 
+// Any four tokens, and nothing after them: it knows no eos.
+class four_tokens : public token_constraint {
+ public:
+  class place : public constraint_state {
+   public:
+    std::unique_ptr<constraint_state> clone() const override {
+      return std::make_unique<place>(*this);
+    }
+    bool accept(token_id) override { return num_left_-- > 0; }
+    void fill_mask(std::span<std::uint32_t> mask) const override {
+      if (num_left_ > 0) std::ranges::fill(mask, ~0U);
+    }
+    bool is_finished() const override { return num_left_ == 0; }
+
+   private:
+    int num_left_ = 4;
+  };
+  std::unique_ptr<constraint_state> start() const override { return std::make_unique<place>(); }
+};
+
 // Keeps the steps that it is told to run until the test lets them come back.
 class patient_executor : public executor::base {
  public:
@@ -74,6 +94,10 @@ struct slow_motion {
     parts.push_back(caf::actor_cast<caf::actor>(reader));
     request.deadline = steady_time::max();
     self->send(queue, submit{std::move(request), reader});
+  }
+  void advance(std::chrono::milliseconds time) {
+    dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler()).advance_time(time);
+    play();
   }
   // The oldest step comes back.
   void finish_step() {
@@ -126,6 +150,8 @@ TEST_CASE("a late mask holds its own row only") {
   s.post(bound, late);
   s.post(free, timely);
   s.play();
+  CHECK(timely->tokens.empty());  // a moment
+  s.advance(10ms);
   CHECK(timely->tokens == expected_answer(free, eos));
   CHECK(timely->endings.size() == 1);
   CHECK(late->tokens.empty());
@@ -141,10 +167,12 @@ TEST_CASE("two steps stay in flight while a mask is late; with it the row is bac
   m.post(make(1, 20, 30, follow_the_sum(eos)));
   m.post(make(2, 20, 100));
   m.play();
-  // The device has work, so the next step waits a moment for the mask ...
-  REQUIRE(m.num_in_flight() == 1);
-  CHECK(m.newest().tokens.size() == 39);
-  // ... but not past the end of that work.
+  // The step waits a moment for the mask ...
+  CHECK(m.num_in_flight() == 0);
+  m.advance(10ms);
+  // ... and no longer.
+  REQUIRE(m.num_in_flight() == 2);
+  CHECK(m.asks->front().batch->tokens.size() == 39);
   for (int i = 0; i < 5; ++i) {
     m.finish_step();
     CHECK(m.num_in_flight() == 2);
@@ -159,19 +187,140 @@ TEST_CASE("two steps stay in flight while a mask is late; with it the row is bac
   CHECK(m.newest().masks.size() == 1);
 }
 
-TEST_CASE("beside free rows a constrained row takes part in every second step") {
+TEST_CASE("beside free rows a constrained row takes part in every step") {
   slow_motion m;
-  m.post(make(1, 20, 100, follow_the_sum(eos)));
+  m.post(make(1, 20, 100, follow_the_sum(-1)));
+  m.post(make(2, 20, 100));
+  m.post(make(3, 20, 100, follow_the_sum(-1)));
+  m.play();
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(m.num_in_flight() == 1);
+    CHECK(m.newest().chunks.size() == 3);
+    CHECK(m.newest().masks.size() == 2);
+    m.finish_step();
+  }
+}
+
+TEST_CASE("a row that was late once is waited for again") {
+  slow_motion m;
+  m.post(make(1, 20, 100, follow_the_sum(-1)));
   m.post(make(2, 20, 100));
   m.play();
-  for (int i = 0; i < 4; ++i) m.finish_step();
-  std::vector<std::size_t> num_masks;
-  for (int i = 0; i < 6; ++i) {
+  m.finish_step();
+  m.desk->late.insert({1});
+  m.finish_step();
+  CHECK(m.num_in_flight() == 0);
+  for (int i = 0; i < 2; ++i) m.advance(10ms);
+  REQUIRE(m.num_in_flight() == 2);
+  CHECK(m.newest().masks.empty());
+  m.desk->late.clear();
+  m.self->send(m.masks, forget_constraint{});
+  m.play();
+  m.finish_step();
+  CHECK(m.newest().masks.size() == 1);
+  m.finish_step();
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(m.num_in_flight() == 1);
+    CHECK(m.newest().masks.size() == 1);
     m.finish_step();
-    CHECK(m.num_in_flight() == 2);
-    num_masks.push_back(m.newest().masks.size());
   }
-  CHECK(std::ranges::count(num_masks, 1U) == 3);
+}
+
+TEST_CASE("tokens without a choice take no steps of their own") {
+  // Five words of three letters: the first letter is free, the others follow from it.
+  auto words = make_rule([](const std::vector<token_id>& so_far, token_id token) {
+    auto n = so_far.size();
+    if (n == 15) return token == eos;
+    return token != eos && (n % 3 == 0 || token == (so_far[n - 1] * 7 + 1) % 980 + 14);
+  });
+  auto request = make(1, 20, 50, words);
+  for (bool may_force : {true, false}) {
+    CAPTURE(may_force);
+    stage s(limits_of(64));
+    s.desk().may_force = may_force;
+    auto answer = s.send(request);
+    CHECK(answer->tokens == expected_answer(request, eos));
+    REQUIRE(answer->endings.size() == 1);
+    CHECK(answer->endings[0].why == finish_reason::stop);
+    CHECK(answer->endings[0].usage.completion_tokens == 16);
+    CHECK(s.device().num_steps == (may_force ? 5 : 16));
+    CHECK(s.metric("troupe_grammar_forced_tokens_total") == (may_force ? 11 : 0));
+    CHECK(s.metric("vllm:generation_tokens_total") == 16);
+    CHECK(s.num_constraints() == 0);
+  }
+  // The model's opinion of every token is asked for.
+  stage s(limits_of(64));
+  auto curious = request;
+  curious.sampling.num_logprobs = 0;
+  CHECK(s.send(curious)->tokens == expected_answer(request, eos));
+  CHECK(s.device().num_steps == 16);
+}
+
+TEST_CASE("tokens without a choice count and end as others do") {
+  auto end_of = [](generation_request request) {
+    stage s(limits_of(64));
+    auto answer = s.send(std::move(request));
+    REQUIRE(answer->endings.size() == 1);
+    auto& end = answer->endings[0];
+    CHECK(end.usage.completion_tokens == answer->tokens.size());
+    CHECK(s.metric("troupe_kv_pages_used") == 0);
+    CHECK(s.num_constraints() == 0);
+    return std::pair{answer->tokens, end.why};
+  };
+  auto rule = spell({5, 900, 7, 8}, eos);
+  CHECK(end_of(make(1, 20, 3, rule)) ==
+        std::pair{std::vector<token_id>{5, 900, 7}, finish_reason::length});
+  auto stopping = make(1, 20, 50, rule);
+  stopping.sampling.stop_token_ids = {5, 7};
+  stopping.sampling.min_tokens = 2;
+  CHECK(end_of(stopping) == std::pair{std::vector<token_id>{5, 900, 7}, finish_reason::stop});
+  CHECK(end_of(make(1, 20, 5, rule)) ==
+        std::pair{std::vector<token_id>{5, 900, 7, 8, eos}, finish_reason::stop});
+}
+
+TEST_CASE("without eos in the vocabulary, the end of the text ends the answer") {
+  auto limits = limits_of(64);
+  limits.eos_token_ids.clear();
+  stage s(limits);
+  auto answer = s.send(make(1, 20, 50, std::make_shared<const four_tokens>()));
+  CHECK(answer->tokens.size() == 4);
+  REQUIRE(answer->endings.size() == 1);
+  CHECK(answer->endings[0].why == finish_reason::stop);
+  CHECK(answer->endings[0].usage.completion_tokens == 4);
+  CHECK(s.metric("troupe_kv_pages_used") == 0);
+  CHECK(s.num_constraints() == 0);
+}
+
+TEST_CASE("forced tokens, chunks and preemption: the same answers") {
+  auto words = make_rule([](const std::vector<token_id>& so_far, token_id token) {
+    auto n = so_far.size();
+    return token != eos && (n % 20 == 0 || token == (so_far[n - 1] * 7 + 1) % 980 + 14);
+  });
+  for (std::uint32_t num_rows : {8U, 9U, 64U}) {
+    for (bool may_force : {true, false}) {
+      CAPTURE(num_rows);
+      CAPTURE(may_force);
+      auto limits = limits_of(15);
+      limits.max_num_batched_tokens = num_rows;
+      stage s(limits);
+      s.desk().may_force = may_force;
+      std::vector<generation_request> requests;
+      std::vector<std::shared_ptr<heard>> answers;
+      for (std::uint64_t i = 1; i <= 6; ++i) {
+        requests.push_back(make(i, 30, 90, i % 3 ? words : nullptr));
+        answers.push_back(std::make_shared<heard>());
+        s.post(requests.back(), answers.back());
+      }
+      s.play();
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        CHECK(answers[i]->tokens == expected_answer(requests[i], eos));
+        REQUIRE(answers[i]->endings.size() == 1);
+        CHECK(answers[i]->endings[0].usage.completion_tokens == 90);
+      }
+      if (num_rows == 64) CHECK(s.metric("vllm:num_preemptions_total") > 0);
+      CHECK(s.metric("troupe_kv_pages_used") == 0);
+    }
+  }
 }
 
 TEST_CASE("a constraint that fails ends its request with the reason and no other") {
@@ -193,12 +342,13 @@ TEST_CASE("a constraint that fails ends its request with the reason and no other
     CHECK(ears.tokens.size() == num_tokens);
     REQUIRE(ears.endings.size() == 1);
     CHECK(ears.endings[0].why == finish_reason::failed);
-    CHECK(ears.endings[0].error.message == "the answer's constraint failed: " + why);
+    CHECK(ears.endings[0].error.code == error_code::constraint_failed);
+    CHECK(ears.endings[0].error.message == "the answer's constraint failed after " + why);
   };
-  check_failed(*broken, 4, "the grammar is broken");
-  check_failed(*empty, 3, "it allows no token after 3 tokens");
-  check_failed(*lying, 1,
-               "it refuses token " + std::to_string(lying->tokens.at(0)) + " after 0 tokens");
+  check_failed(*broken, 4, "4 tokens: the grammar is broken");
+  check_failed(*empty, 3, "3 tokens: it allows no token");
+  check_failed(*lying, 1, "0 tokens: it refuses token " + std::to_string(lying->tokens.at(0)));
+  CHECK(s.metric("troupe_grammar_failures_total") == 3);
   CHECK(fine->tokens == expected_answer(request, eos));
   CHECK(s.metric("troupe_kv_pages_used") == 0);
   CHECK(s.num_constraints() == 0);
@@ -221,7 +371,7 @@ TEST_CASE("a preempted answer goes on where it stood, its mask late or not") {
     while (answers[0]->tokens.size() < 5) REQUIRE(s.director().try_run_once());
     if (is_late)
       for (auto& r : requests) s.make_late(r.id);
-    s.play();
+    s.advance(10ms);
     CHECK(s.metric("vllm:num_preemptions_total") > 0);
     for (auto& r : requests) s.make_timely(r.id);
     s.play();

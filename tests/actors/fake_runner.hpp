@@ -41,7 +41,8 @@ inline std::vector<token_id> expected_answer(const generation_request& request, 
   while (answer.size() < request.sampling.max_tokens) {
     token_mask_ptr mask;
     if (request.constraint)
-      mask = *running_constraints(fake_vocab_size).advance({1}, request.constraint, answer);
+      mask = running_constraints(fake_vocab_size).advance({1}, request.constraint, answer)->mask;
+    if (request.constraint && !mask) break;
     answer.push_back(next_token(tokens, request.sampling.seed, mask));
     tokens.push_back(answer.back());
     if (answer.back() == eos && (request.constraint || !request.sampling.ignore_eos)) break;

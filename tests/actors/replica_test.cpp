@@ -110,14 +110,15 @@ TEST_CASE("a failed executor ends its requests with the reason, and the replica 
 TEST_CASE("constraints bind answers before and after a restart") {
   engine e(1);
   REQUIRE(e.becomes(true));
-  CHECK(e.run(1, spell({5, 6, 7}, 13)).error.message == "executor 0 failed: injected failure");
+  CHECK(e.run(1, follow_the_sum(13)).error.message == "executor 0 failed: injected failure");
   REQUIRE(e.becomes(true));
   auto whole = e.run(2, spell({5, 6, 7}, 13));
   CHECK(whole.why == finish_reason::stop);
   CHECK(whole.usage.completion_tokens == 4);
   auto broken = e.run(3, break_after(2));
   CHECK(broken.why == finish_reason::failed);
-  CHECK(broken.error.message == "the answer's constraint failed: the grammar is broken");
+  CHECK(broken.error.message ==
+        "the answer's constraint failed after 2 tokens: the grammar is broken");
   CHECK(e.run(4).why == finish_reason::length);
   CHECK(e.status().num_restarts == 1);
 }

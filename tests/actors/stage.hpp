@@ -71,6 +71,7 @@ struct grammar_desk {
   // Requests whose masks are late: kept until a message finds the request gone from here.
   std::set<request_id> late;
   std::size_t num_running = 0;  // answers that it keeps the place of
+  bool may_force = true;        // false: forced tokens come one by one
 };
 
 // Works masks out on the scheduler instead of a thread of its own.
@@ -85,14 +86,16 @@ class scheduled_grammarian : public grammarian::base {
               auto promise = make_response_promise<mask_ready>();
               kept_.push_back(
                   {ask.request, promise,
-                   mask_ready{constraints_.advance(ask.request, ask.constraint, ask.more)}});
+                   mask_ready{constraints_.advance(ask.request, ask.constraint, ask.more,
+                                                   desk_->may_force ? ask.max_forced : 0)}});
               answer();
               return promise;
             },
             [this](const forget_constraint& gone) {
               constraints_.forget(gone.request);
               answer();
-            }};
+            },
+            [](const beat&) { return heartbeat{}; }};
   }
 
  private:
@@ -195,6 +198,7 @@ class stage {
   }
   fake_runner& device() { return *device_; }
   std::size_t num_constraints() const { return desk_->num_running; }
+  grammar_desk& desk() { return *desk_; }
 
  private:
   caf::actor_system_config config_ = make_config(caf::atom("testing"));

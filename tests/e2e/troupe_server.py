@@ -84,9 +84,9 @@ class Server:
             if not connection:
                 mine.close()
 
-    def post_all(self, bodies, concurrency):
+    def post_all(self, bodies, concurrency, path="/generate"):
         with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
-            return list(pool.map(self.post, bodies))
+            return list(pool.map(lambda body: self.post(body, path=path), bodies))
 
     def metric(self, name):
         """The sum of a metric's samples."""

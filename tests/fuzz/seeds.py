@@ -81,6 +81,12 @@ TARGETS = {
                {"allOf": [{"required": ["a"]}, {"properties": {"a": {"format": "date"}}}],
                 "if": {"type": "string"}, "then": {"minLength": 2}, "prefixItems": [True],
                 "patternProperties": {"^x": {}}, "enum": [1, "b", None], "const": "b"}],
+    "ebnf": [b'root ::= expr ("=" expr)*  # sums\nexpr ::= term ([-+] term)*\n'
+             b'term ::= num | "(" expr ")"\nnum ::= [0-9]{1,9} ("." [0-9]+)?\n',
+             b'root ::= root "," item | item\nitem ::= \'a\' | "\\x41\\u00e9\\n" | [^a-z\\]]\n',
+             b'root ::= "[" (root ("," root){0,3})? "]" | "x" root | "x" root "y" | ""\n',
+             b'root ::= (a | b)+ .?\na ::= b "c" | "d"\nb ::= a "e" | ( )\n  | "f"{2}\n',
+             b'root ::= (a | "b"){2,}\na ::= root? "x"{3,4} b\nb ::= "" | b b b\n'],
     "tokenize": [{"prompt": "a\u00e9 <|im_end|>", "return_token_strs": True, "model": "demo",
                   "add_special_tokens": True}],
     "detokenize": [{"tokens": [1, 2, 3], "model": "demo"}],

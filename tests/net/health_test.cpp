@@ -56,6 +56,7 @@ class live_house {
     facts.queue = queue;
     facts.observer = observer;
     facts.copy = copy;
+    facts.store = store;
     front = std::make_unique<server>(system, std::move(facts), server_options{.port = 0});
     REQUIRE(front->start());
   }
@@ -65,6 +66,7 @@ class live_house {
     end(copy);
     end(queue);
     end(observer);
+    end(store);
   }
 
   template <class Handle>
@@ -86,6 +88,7 @@ class live_house {
   meter observer = spawn_meter(system, "fake");
   request_queue queue;
   replica copy;
+  grammar_store store = spawn_grammar_store(system, {}, observer);
   std::unique_ptr<server> front;
 
  private:
@@ -117,7 +120,8 @@ TEST_CASE("a house that is well names every part") {
     auto answer = parse(house.get(path));
     CHECK(answer.find("reason") == nullptr);
     auto& parts = at(answer, "parts");
-    for (auto* name : {"queue", "batcher", "page_manager", "replica", "meter"})
+    for (auto* name :
+         {"queue", "batcher", "page_manager", "grammarian", "replica", "meter", "grammar_store"})
       CHECK(*at(at(parts, name), "status").as_string() == "ok");
     auto& executors = *at(parts, "executors").as_array();
     REQUIRE(executors.size() == 1);
@@ -193,11 +197,29 @@ TEST_CASE("an actor that is gone is named") {
 }
 
 TEST_CASE("a server that drains is not ready") {
-  house_state state{.copy = replica_status{.ready = true}, .observer = heartbeat{}};
+  house_state state{
+      .copy = replica_status{.ready = true}, .observer = heartbeat{}, .store = heartbeat{}};
   CHECK(judge_readiness(state).is_well);
   state.is_draining = true;
   CHECK_FALSE(judge_readiness(state).is_well);
   CHECK(judge_life(state).is_well);
+}
+
+TEST_CASE("grammars that nobody compiles make the house not ready") {
+  auto now = steady_time{} + 1h;
+  house_state state{.copy = replica_status{.ready = true},
+                    .observer = heartbeat{},
+                    .store = heartbeat{.num_requests = 3, .since = now - 4s},
+                    .now = now};
+  CHECK(judge_readiness(state).is_well);
+  state.store = heartbeat{.num_requests = 3, .since = now - 6s};
+  CHECK_FALSE(judge_readiness(state).is_well);
+  CHECK(judge_readiness(state).body.find("the grammar_store lets 3 grammars wait") !=
+        std::string::npos);
+  CHECK(judge_life(state).is_well);
+  state.store = failure{.code = error_code::timed_out, .message = "silence"};
+  CHECK_FALSE(judge_readiness(state).is_well);
+  CHECK_FALSE(judge_life(state).is_well);
 }
 
 TEST_CASE("the server tells its limits") {

@@ -236,13 +236,15 @@ struct net_stage::state {
     auto queue = caf::actor_cast<request_queue>(engine);
     auto facts = make_service(queue, observer, copy);
     facts.keeper = keeper;
+    facts.store = store;
     front = std::make_unique<server>(system, std::move(facts), options);
     if (auto started = front->start(); !started) throw std::runtime_error(started.error().message);
   }
   ~state() {
     front->stop();
-    for (auto& actor : {engine, caf::actor_cast<caf::actor>(observer),
-                        caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(keeper)})
+    for (auto& actor :
+         {engine, caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(copy),
+          caf::actor_cast<caf::actor>(keeper), caf::actor_cast<caf::actor>(store)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   }
 
@@ -253,6 +255,7 @@ struct net_stage::state {
   caf::actor engine = caf::actor_cast<caf::actor>(system.spawn<fake_engine>(script));
   replica copy = system.spawn<fake_replica>(script);
   gatekeeper keeper = spawn_gatekeeper(system);
+  grammar_store store = spawn_grammar_store(system, {}, observer);
   std::unique_ptr<server> front;
 };
 

@@ -10,6 +10,7 @@ using kind = plan_expression::kind;
 
 constexpr std::size_t max_parts = 128;          // of a sequence; calls in it cost their square
 constexpr std::uint32_t max_sequence = 8'192;   // concatenation recurses that deep
+constexpr std::ptrdiff_t max_lacking = 512;     // rules in a sequence that may be empty
 constexpr std::uint64_t max_repeated = 16'384;  // languages for all mentions of a regular rule
 
 void collect_rules(const ebnf_expression& e, std::vector<ebnf_index>& out) {
@@ -191,6 +192,11 @@ class ebnf_planner {
       }
     }
     std::reverse(parts.begin(), parts.end());
+    const auto may_lack = [](const plan_expression& part) {
+      return part.nullable && part.what != kind::terminal;
+    };
+    const auto num_lacking = std::count_if(parts.begin(), parts.end(), may_lack);
+    out_.is_too_long = out_.is_too_long || num_lacking > max_lacking;
     return sequence_of(std::move(parts));
   }
 

@@ -34,6 +34,7 @@ struct ebnf_plan {
   std::vector<production> productions;
   std::optional<production_index> root;  // none: `regular` is the whole grammar
   language regular = no_word;
+  bool is_too_long = false;  // a sequence has too many parts that may be empty
 };
 
 ebnf_plan plan_ebnf(language_pool& pool, const ebnf_grammar& source);

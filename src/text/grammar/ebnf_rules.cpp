@@ -146,6 +146,10 @@ class ebnf_builder {
       : pool_(pool), plan_(std::move(plan)), all_(plan_.productions) {}
 
   grammar_outcome<rule_set> build() {
+    if (plan_.is_too_long) {
+      return refuse(error_code::too_large,
+                    "a sequence has more than 512 recursive parts that may be empty");
+    }
     value_rule root;
     root.how = spelling::text;
     if (!plan_.root) {

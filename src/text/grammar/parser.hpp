@@ -132,6 +132,11 @@ class parser {
             bool counted);
   void call(closure& now, const frame_ptr& owner, const production_rule::call& entered,
             language next, bool counted);
+  void wait(closure& now, const frame& owner, const production_rule::call& entered, language next,
+            std::vector<frame_ptr> parents, bool counted);
+  void enter_for(closure& now, const frame& owner, const production_rule::call& entered,
+                 const frame_ptr& returns, bool waits, bool counted) const;
+  language without_end(language a, const production_rule& rule);
   void complete(closure& now, const frame_ptr& owner);
   void finish(closure& now);
   const split_language& split(language a);
@@ -146,6 +151,7 @@ class parser {
   std::map<std::tuple<char, bool, bool>, language> separators_;
   std::unordered_map<language, split_language> splits_;
   std::map<tag_list, tag_ways> ways_;
+  std::map<std::pair<language, language>, language> unended_;
 };
 
 // The blanks that may follow a bracket or a comma.

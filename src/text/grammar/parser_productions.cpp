@@ -5,19 +5,17 @@
 #include "text/grammar/parser.hpp"
 
 #include <algorithm>
+#include <array>
+#include <tuple>
 #include <unordered_set>
 
 namespace troupe::grammar {
 namespace {
 
-constexpr std::size_t max_passed = 16'384;
+constexpr std::size_t max_work = 4'096;  // frames looked at without a byte between
 
-bool has_lower_hash(const frame_ptr& a, const frame_ptr& b) { return a->hash < b->hash; }
-
-void drop_doubles(std::vector<frame_ptr>& frames) {
-  std::sort(frames.begin(), frames.end(), has_lower_hash);
-  const auto same = [](const frame_ptr& a, const frame_ptr& b) { return a->hash == b->hash; };
-  frames.erase(std::unique(frames.begin(), frames.end(), same), frames.end());
+bool is_alike(const frame& a, const frame& b) {
+  return a.rule == b.rule && a.position == b.position && a.count == b.count;
 }
 
 std::vector<frame_ptr> parents_of(const frame& at) {
@@ -26,36 +24,49 @@ std::vector<frame_ptr> parents_of(const frame& at) {
   return out;
 }
 
-void set_parents(frame& at, std::vector<frame_ptr> parents) {
-  drop_doubles(parents);
-  at.parent = std::move(parents.front());
-  parents.erase(parents.begin());
-  at.parents = std::move(parents);
+// Each once, those that are alike next to each other.
+void sort_frames(std::vector<frame_ptr>& frames) {
+  const auto key = [](const frame_ptr& f) {
+    return std::tuple(f->rule, f->position, f->count, f->hash);
+  };
+  std::sort(frames.begin(), frames.end(),
+            [&](const frame_ptr& a, const frame_ptr& b) { return key(a) < key(b); });
+  const auto same = [](const frame_ptr& a, const frame_ptr& b) { return a->hash == b->hash; };
+  frames.erase(std::unique(frames.begin(), frames.end(), same), frames.end());
 }
 
-bool is_alike(const frame& a, const frame& b) {
-  return a.rule == b.rule && a.position == b.position && a.count == b.count;
+void set_parents(frame& at, std::vector<frame_ptr> sorted) {
+  at.parent = std::move(sorted.front());
+  sorted.erase(sorted.begin());
+  at.parents = std::move(sorted);
 }
 
-frame_ptr joined(const frame& a, const frame& b) {
-  std::vector<frame_ptr> parents = parents_of(a);
-  const std::vector<frame_ptr> more = parents_of(b);
-  parents.insert(parents.end(), more.begin(), more.end());
-  frame out = a;
-  out.depth = std::min(a.depth, b.depth);
+// What all of some alike frames return to.
+frame_ptr joined(std::span<const frame_ptr> alike) {
+  if (alike.size() == 1) return alike[0];
+  frame out = *alike[0];
+  std::vector<frame_ptr> parents;
+  for (const frame_ptr& each : alike) {
+    const std::vector<frame_ptr> more = parents_of(*each);
+    parents.insert(parents.end(), more.begin(), more.end());
+    out.depth = std::min(out.depth, each->depth);
+  }
+  sort_frames(parents);
   set_parents(out, std::move(parents));
   return make_frame(std::move(out));
 }
 
-// Adds a frame to those that a rule returns to.
-void add_return(std::vector<frame_ptr>& to, const frame_ptr& more) {
-  for (frame_ptr& old : to) {
-    if (old->hash == more->hash) return;
-    if (old->rule == unbounded || !is_alike(*old, *more)) continue;
-    old = joined(*old, *more);
-    return;
+// Frames that are alike become one; their parents stay as they are.
+std::vector<frame_ptr> join_alike(std::vector<frame_ptr> frames) {
+  sort_frames(frames);
+  std::vector<frame_ptr> out;
+  for (std::size_t i = 0; i < frames.size();) {
+    std::size_t end = i + 1;
+    while (end < frames.size() && is_alike(*frames[i], *frames[end])) ++end;
+    out.push_back(joined(std::span(frames).subspan(i, end - i)));
+    i = end;
   }
-  to.push_back(more);
+  return out;
 }
 
 }  // namespace
@@ -78,9 +89,11 @@ struct parser::closure {
   std::vector<place> open;
   std::map<std::uint64_t, entry> calls;  // by order: those first that the others may begin with
   std::unordered_set<std::uint64_t> passed;
+  std::size_t work = 0;
 
   void go_on(const frame_ptr& owner, language at, bool counted) {
-    if (passed.size() >= max_passed || out.threads.size() >= max_threads) return;
+    ++work;
+    if (work >= max_work || out.threads.size() >= max_threads) return;
     const std::uint64_t key = std::uint64_t{at} << 1U | (counted ? 1U : 0U);
     if (passed.insert(owner->hash ^ (key * 0x9E3779B97F4A7C15ULL)).second) {
       open.push_back({owner, at, counted});
@@ -91,7 +104,7 @@ struct parser::closure {
 thread_set parser::reach(const thread_set& from) {
   thread_set out = from;
   out.may_end = false;
-  closure now{out, {}, {}, {}};
+  closure now{out, {}, {}, {}, 0};
   for (const thread& at : from.threads) {
     const auto& tags = automaton_.at(automaton_.find(at.at)).tags;
     if (tags.empty()) continue;
@@ -111,13 +124,13 @@ void parser::advance_all(const frame_ptr& owner, std::span<const std::uint32_t> 
     for (const std::uint32_t tag : tags) advance(owner, tag, key, out);
     return;
   }
-  closure now{out, {}, {}, {}};
+  closure now{out, {}, {}, {}, 0};
   pass(now, owner, tags, false);
   finish(now);
 }
 
 void parser::enter_production(container_index c, const frame_ptr& parent, thread_set& out) {
-  closure now{out, {}, {}, {}};
+  closure now{out, {}, {}, {}, 0};
   enter_frame(now, c, parent->depth + 1, true, {parent});
   finish(now);
 }
@@ -127,7 +140,7 @@ void parser::enter_frame(closure& now, container_index c, std::uint32_t depth, b
   frame fresh;
   fresh.rule = c;
   fresh.depth = depth;
-  set_parents(fresh, std::move(returns));
+  set_parents(fresh, join_alike(std::move(returns)));
   const language start = std::get<production_rule>(rules_.containers[c].what).start;
   now.go_on(make_frame(std::move(fresh)), start, counted);
 }
@@ -192,41 +205,67 @@ void parser::pass(closure& now, const frame_ptr& owner, std::span<const std::uin
   for (const auto& [entered, next] : ways.calls) call(now, owner, *entered, next, counted);
 }
 
-// A rule that is entered last of all replaces its frame, so that lists do not nest.
+// A rule that is entered last of all replaces its frame, so that lists do not nest. One that may be
+// the last does both, and then no frame that waits can end without a byte of its own.
 void parser::call(closure& now, const frame_ptr& owner, const production_rule::call& entered,
                   language next, bool counted) {
   const production_rule& own = *find_production(*owner);
-  const auto enter_for = [&](const frame_ptr& parent, bool waits) {
-    const std::uint32_t depth = owner->depth + (waits && !counted ? 1 : 0);
-    if (!can_stand(entered.full, depth) && !can_stand(entered.lean, depth)) return;
-    const auto& rule = std::get<production_rule>(rules_.containers[entered.lean].what);
-    closure::entry& entry = now.calls[rule.order];
-    entry.rule = &entered;
-    if (depth <= entry.depth) {
-      entry.counted = waits || counted || (depth == entry.depth && entry.counted);
-      entry.depth = depth;
-    }
-    add_return(entry.returns, parent);
-  };
+  const bool may_be_last = own.max == 1;
+  const language rest = may_be_last ? without_end(next, own) : next;
   std::vector<frame_ptr> parents = parents_of(*owner);
-  const bool is_last = next == own.done && own.max == 1;
-  if (is_last && own.ways->endings.empty()) {
-    for (const frame_ptr& parent : parents) enter_for(parent, false);
-    return;
+  if (rest != next) {
+    std::vector<frame_ptr> waiting;
+    for (const frame_ptr& parent : parents) {
+      const bool alike = parent->rule == owner->rule && parent->position == own.done;
+      if (alike || own.ways->endings.empty()) {
+        enter_for(now, *owner, entered, parent, false, counted);
+      } else {
+        waiting.push_back(parent);
+      }
+    }
+    // Left recursion: to wait twice for the end of the same rule is to wait once.
+    if (!waiting.empty()) wait(now, *owner, entered, own.done, std::move(waiting), counted);
   }
-  // Left recursion: to wait twice for the end of the same rule is to wait once.
-  const auto waits_alike = [&](const frame_ptr& parent) {
-    return is_last && parent->rule == owner->rule && parent->position == next;
-  };
-  for (const frame_ptr& parent : parents) {
-    if (waits_alike(parent)) enter_for(parent, false);
-  }
-  std::erase_if(parents, waits_alike);
-  if (parents.empty()) return;
-  frame waiting = *owner;
+  if (rest != no_word) wait(now, *owner, entered, rest, std::move(parents), counted);
+}
+
+void parser::wait(closure& now, const frame& owner, const production_rule::call& entered,
+                  language next, std::vector<frame_ptr> parents, bool counted) {
+  now.work += parents.size();
+  frame waiting = owner;
   waiting.position = next;
-  set_parents(waiting, std::move(parents));
-  enter_for(make_frame(std::move(waiting)), true);
+  set_parents(waiting, join_alike(std::move(parents)));
+  enter_for(now, owner, entered, make_frame(std::move(waiting)), true, counted);
+}
+
+void parser::enter_for(closure& now, const frame& owner, const production_rule::call& entered,
+                       const frame_ptr& returns, bool waits, bool counted) const {
+  const std::uint32_t depth = owner.depth + (waits && !counted ? 1 : 0);
+  if (!can_stand(entered.full, depth) && !can_stand(entered.lean, depth)) return;
+  const auto& rule = std::get<production_rule>(rules_.containers[entered.lean].what);
+  closure::entry& entry = now.calls[rule.order];
+  entry.rule = &entered;
+  if (depth <= entry.depth) {
+    entry.counted = waits || counted || (depth == entry.depth && entry.counted);
+    entry.depth = depth;
+  }
+  entry.returns.push_back(returns);
+}
+
+// `a` but for the empty word that completes `rule`.
+language parser::without_end(language a, const production_rule& rule) {
+  const auto [at, is_new] = unended_.try_emplace({a, rule.done}, a);
+  if (!is_new) return at->second;
+  const split_language& parts = split(a);
+  const std::size_t goal = label::first_choice + rule.ways->calls.size() + rule.goal;
+  const std::size_t end = rule.ways->endings.empty() ? label::closed : goal;
+  if (std::find(parts.tags.begin(), parts.tags.end(), end) == parts.tags.end()) return a;
+  std::vector<language> others{parts.proper};
+  for (const std::uint32_t tag : parts.tags) {
+    if (tag != end) others.push_back(pool_->tag(tag));
+  }
+  at->second = pool_->any_of(std::move(others));
+  return at->second;
 }
 
 void parser::complete(closure& now, const frame_ptr& owner) {
@@ -269,7 +308,8 @@ void parser::add_alike(thread fresh, thread_set& out) const {
   if (find_production(*fresh.owner) == nullptr) return out.add(std::move(fresh));
   for (thread& old : out.threads) {
     if (old.at != fresh.at || !is_alike(*old.owner, *fresh.owner)) continue;
-    if (old.owner->hash != fresh.owner->hash) old.owner = joined(*old.owner, *fresh.owner);
+    const std::array both{old.owner, fresh.owner};
+    if (old.owner->hash != fresh.owner->hash) old.owner = joined(both);
     return;
   }
   out.add(std::move(fresh));

@@ -99,25 +99,47 @@ schema_node schema_graph::value_of(const std::vector<object_shape::group>& other
   return nothing_node;
 }
 
+// In the order of `a`, then of `b`; members that are only required come last.
+std::vector<object_shape::member> schema_graph::intersect_members(const object_shape& a,
+                                                                  const object_shape& b) {
+  using member = object_shape::member;
+  std::unordered_map<std::string_view, const member*> in_a, in_b;
+  for (const member& each : a.members) in_a.emplace(each.name, &each);
+  for (const member& each : b.members) in_b.emplace(each.name, &each);
+  const auto find = [](const auto& in, const member& wanted) {
+    const auto found = in.find(wanted.name);
+    return found == in.end() ? nullptr : found->second;
+  };
+  std::vector<member> out;
+  out.reserve(a.members.size() + b.members.size());
+  const auto add = [&](const std::string& name, const member* x, const member* y) {
+    const schema_node left = x != nullptr ? x->value : value_of(a.others, name);
+    const schema_node right = y != nullptr ? y->value : value_of(b.others, name);
+    const bool required = (x != nullptr && x->required) || (y != nullptr && y->required);
+    const bool declared = (x != nullptr && x->declared) || (y != nullptr && y->declared);
+    out.push_back({name, both(left, right), required, declared});
+  };
+  for (const member& x : a.members) {
+    if (x.declared) add(x.name, &x, find(in_b, x));
+  }
+  for (const member& y : b.members) {
+    const member* x = find(in_a, y);
+    if (y.declared && (x == nullptr || !x->declared)) add(y.name, x, &y);
+  }
+  for (const member& x : a.members) {
+    const member* y = find(in_b, x);
+    if (!x.declared && (y == nullptr || !y->declared)) add(x.name, &x, y);
+  }
+  for (const member& y : b.members) {
+    if (!y.declared && find(in_a, y) == nullptr) add(y.name, nullptr, &y);
+  }
+  return out;
+}
+
 object_shape schema_graph::intersect(const object_shape& a, const object_shape& b) {
   object_shape out;
   if (!can_afford(1 + 8 * (a.members.size() + b.members.size()))) return out;
-  std::map<std::string_view, const object_shape::member*> in_b;
-  for (const object_shape::member& member : b.members) in_b.emplace(member.name, &member);
-  std::set<std::string_view> in_a;
-  for (const object_shape::member& member : a.members) {
-    in_a.insert(member.name);
-    const auto other = in_b.find(member.name);
-    const bool is_there = other != in_b.end();
-    const schema_node value = is_there ? other->second->value : value_of(b.others, member.name);
-    out.members.push_back({member.name, both(member.value, value),
-                           member.required || (is_there && other->second->required)});
-  }
-  for (const object_shape::member& member : b.members) {
-    if (in_a.contains(member.name)) continue;
-    const schema_node value = value_of(a.others, member.name);
-    out.members.push_back({member.name, both(value, member.value), member.required});
-  }
+  out.members = intersect_members(a, b);
   for (const object_shape::group& x : a.others) {
     for (const object_shape::group& y : b.others) {
       const language names = pool_.both(x.names, y.names);

@@ -154,7 +154,7 @@ void schema_graph::reader::read_members(object_shape& shape) {
         if (!graph_.can_afford(name.size())) return;
         if (pool_.contains(words, decode_utf8(name))) node = graph_.both(node, match);
       }
-      shape.members.push_back({name, node, is_needed.contains(name)});
+      shape.members.push_back({name, node, is_needed.contains(name), true});
       declared.insert(name);
       if (!graph_.index_.asks_evaluated()) continue;
       shape.evaluated = pool_.any_of({shape.evaluated, pool_.code_points(decode_utf8(name))});

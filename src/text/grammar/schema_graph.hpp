@@ -83,6 +83,7 @@ class schema_graph {
   value_set subtract(const value_set& a, const value_set& b, const std::string& where);
   array_shape intersect(const array_shape& a, const array_shape& b);
   object_shape intersect(const object_shape& a, const object_shape& b);
+  std::vector<object_shape::member> intersect_members(const object_shape& a, const object_shape& b);
   std::uint32_t longest_of(const array_shape& shape);
   std::vector<array_shape> subtract(const array_shape& a, const array_shape& b,
                                     const std::string& where);

@@ -323,7 +323,7 @@ value_set schema_graph::reader::constant(const json_value& value) {
     object_shape shape;
     for (const auto& [name, member] : *members) {
       if (!is_short(name, "const")) return out;
-      shape.members.push_back({name, graph_.fixed(constant(member)), true});
+      shape.members.push_back({name, graph_.fixed(constant(member)), true, true});
     }
     shape.others.push_back({graph_.all_strings_, nothing_node});
     out.objects.push_back(std::move(shape));

@@ -28,6 +28,7 @@ struct object_shape {
     std::string name;
     schema_node value = any_node;
     bool required = false;
+    bool declared = false;  // by `properties`: it has its place in the order
     bool operator==(const member&) const = default;
   };
   // Every name that is no member's is in exactly one group.

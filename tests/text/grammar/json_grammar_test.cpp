@@ -145,8 +145,7 @@ TEST_CASE("threads share a compiler and a grammar") {
         grammar.fill(at, mask);
         if (!own || !grammar.accept(at, std::string_view(&byte, 1))) mask.clear();
       }
-      const auto& words = bytes_of(own->constraint);
-      words.fill(words.begin(), mask);
+      bytes_of(own->constraint).fill(bytes_of(own->constraint).begin(), mask);
     });
   }
   for (std::thread& each : threads) each.join();

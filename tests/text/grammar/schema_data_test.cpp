@@ -152,10 +152,11 @@ token_constraint_ptr compile_counted(const json_value& schema, const schema_opti
   return nullptr;
 }
 
-void run_group(const json_value& group, const std::string& name, tally& out) {
+void run_group(const json_value& group, const std::string& name, const schema_options& options,
+               tally& out) {
   const json_value* schema = group.find("schema");
   const json_array* tests = group.find("tests")->as_array();
-  const auto made = compile_counted(*schema, {}, name, out);
+  const auto made = compile_counted(*schema, options, name, out);
   for (const json_value& test : *tests) {
     if (!made) {
       ++out.refused;
@@ -170,10 +171,11 @@ void run_group(const json_value& group, const std::string& name, tally& out) {
   }
 }
 
-void run_suite(const std::string& draft, std::string_view schema_uri) {
+tally run_suite(const std::string& draft, std::string_view schema_uri,
+                const schema_options& options = {}) {
   const auto folder = std::filesystem::path("jsonschema/JSON-Schema-Test-Suite/tests") / draft;
-  if (!has_shared(folder)) return;
   tally all;
+  if (!has_shared(folder)) return all;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(shared_data() / folder)) {
     if (entry.path().extension() == ".json") files.push_back(entry.path());
@@ -191,31 +193,57 @@ void run_suite(const std::string& draft, std::string_view schema_uri) {
         stamped = json_value(
             json_object{{"schema", json_value(members)}, {"tests", *group.find("tests")}});
       }
-      run_group(stamped, file.stem().string() + ": " + string_of(group, "description"), all);
+      run_group(stamped, file.stem().string() + ": " + string_of(group, "description"), options,
+                all);
     }
   }
   all.print(draft);
+  return all;
+}
+
+constexpr const char* uri_2020 = "https://json-schema.org/draft/2020-12/schema";
+constexpr const char* uri_7 = "http://json-schema.org/draft-07/schema#";
+
+void check_suite(const tally& all) {
   CHECK(all.invalid_accepted == 0);
-  CHECK(all.passed * 100 >= 60 * (all.passed + all.refused + all.valid_rejected));
+  CHECK(all.passed * 100 >= 75 * (all.passed + all.refused + all.valid_rejected));
 }
 
-TEST_CASE("the official test suite, 2020-12") {
-  run_suite("draft2020-12", "https://json-schema.org/draft/2020-12/schema");
+TEST_CASE("the official test suite, 2020-12") { check_suite(run_suite("draft2020-12", uri_2020)); }
+
+TEST_CASE("the official test suite, draft 7") { check_suite(run_suite("draft7", uri_7)); }
+
+// What is dropped may only widen what is allowed: no valid text is lost by it.
+TEST_CASE("leniently the suites lose no valid text") {
+  for (const auto& [draft, uri] :
+       {std::pair("draft2020-12", uri_2020), std::pair("draft7", uri_7)}) {
+    const tally strictly = run_suite(draft, uri);
+    const tally leniently = run_suite(draft, uri, {.lenient = true});
+    CHECK(leniently.valid_rejected == strictly.valid_rejected);
+    CHECK(leniently.compiled >= strictly.compiled);
+  }
 }
 
-TEST_CASE("the official test suite, draft 7") {
-  run_suite("draft7", "http://json-schema.org/draft-07/schema#");
+TEST_CASE("leniently schemas of the wild lose no valid text") {
+  if (!has_shared("jsonschema/maskbench_public.jsonl")) return;
+  tally all;
+  for (const json_value& row : read_json_lines("jsonschema/maskbench_public.jsonl")) {
+    if (small_compiler().json_schema(*row.find("schema"))) continue;
+    run_group(row, string_of(row, "file"), {.lenient = true}, all);
+  }
+  all.print("maskbench, leniently");
+  CHECK(all.valid_rejected <= 5);  // for these the writer finds no order of the members
 }
 
 TEST_CASE("schemas of the wild") {
   if (!has_shared("jsonschema/maskbench_public.jsonl")) return;
   tally all;
   for (const json_value& row : read_json_lines("jsonschema/maskbench_public.jsonl")) {
-    run_group(row, string_of(row, "file"), all);
+    run_group(row, string_of(row, "file"), {}, all);
   }
   all.print("maskbench");
   CHECK(all.invalid_accepted == 0);
-  CHECK(all.compiled * 100 >= 80 * all.schemas);
+  CHECK(all.compiled * 100 >= 88 * all.schemas);
 }
 
 TEST_CASE("schemas of other engines' tests") {

@@ -219,6 +219,10 @@ TEST_CASE("members are written in the order in which the document names them") {
                                R"("anyOf":[{"properties":{"x":true}}],"properties":{"p":true},)"
                                R"("oneOf":[{"properties":{"o":true}}]})");
   CHECK(accepts(mixed, R"({"r": 1, "x": 1, "p": 1, "o": 1})"));
+  const auto required = of_schema(R"({"anyOf":[{"required":["c","z"]},{"required":["b"]}],)"
+                                  R"("properties":{"a":true,"b":true,"c":true}})");
+  CHECK(accepts(required, R"({"a": 1, "b": 2})"));
+  CHECK(accepts(required, R"({"a": 1, "c": 2, "z": 3})"));
 }
 
 TEST_CASE("one of two kinds of arrays") {
