@@ -42,6 +42,17 @@ std::optional<tool_tokens> find_tool_tokens(const tokenizer& words, const vocabu
   return tokens;
 }
 
+// The first mask is made right here, before an answer waits for it.
+grammar_outcome<bound_grammar> with_first_mask(std::shared_ptr<const compiled_grammar> made,
+                                               std::vector<grammar_note> warnings,
+                                               const char* keyword) {
+  if (!made->warm()) {
+    return refuse_grammar(error_code::too_large, "", keyword,
+                          "its states take more memory than a grammar may");
+  }
+  return bound_grammar{std::move(made), std::move(warnings)};
+}
+
 }  // namespace
 
 grammar_compiler::grammar_compiler(std::shared_ptr<const tokenizer> words,
@@ -89,9 +100,9 @@ grammar_outcome<bound_grammar> grammar_compiler::json_schema(const troupe::json_
   pool->set_budget(nullptr);
   if (!root) return root.error();
   rules.root = *root;
-  return bound_grammar{
+  return with_first_mask(
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)),
-      std::move(warnings)};
+      std::move(warnings), "");
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::regex(std::string_view pattern) const {
@@ -109,8 +120,9 @@ grammar_outcome<bound_grammar> grammar_compiler::regex(std::string_view pattern)
     return refuse_grammar(error_code::invalid_argument, "", "regex", "matches no text at all");
   }
   rule_set rules = text_rules(*pool, *words);
-  return bound_grammar{
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
+  return with_first_mask(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {},
+      "regex");
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::choice(

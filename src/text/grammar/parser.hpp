@@ -5,16 +5,18 @@
 #include "text/grammar/rules.hpp"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace troupe::grammar {
 
 // The keys of one object that are no declared members.
 struct seen_keys {
-  std::string spelled;  // with its quotes; a key has one spelling
+  std::string spelled;  // with its quotes; a key has one spelling. Empty: not known which key
   std::shared_ptr<const seen_keys> before;
   std::uint32_t size = 1;
   std::uint64_t hash = 0;
@@ -30,7 +32,8 @@ struct frame {
   std::shared_ptr<const seen_keys> seen;
   mutable std::shared_ptr<const frame> parent;
   mutable std::vector<std::shared_ptr<const frame>> parents;  // productions: further ones
-  std::uint64_t hash = 0;
+  std::uint64_t shape = 0;  // a hash of all of it but for `seen`, parents included
+  std::uint64_t hash = 0;   // with `seen`
 
   frame() = default;
   frame(const frame&) = default;
@@ -63,6 +66,9 @@ class parser {
   thread_set start();
   thread_set step(const thread_set& from, char byte);
   bool may_end(const thread_set& at);
+  // The byte without which nothing comes next; none where there is a choice, or where only the keys
+  // that were there leave none.
+  std::optional<char> only_byte(const thread_set& at);
   // A step in its two halves: all places that are reached without a byte, those in a terminal that
   // has begun included, and past a byte from there.
   thread_set reach(const thread_set& from);
@@ -78,10 +84,20 @@ class parser {
   // A key that can only become one that was there already.
   bool is_blocked(const thread& at);
   // How many keys that were there already begin like this one.
-  static std::uint32_t num_alike(const thread& at);
+  std::uint32_t num_alike(const thread& at);
+  // Whether that matters for a key.
+  bool has_seen(const thread& at) {
+    ++num_looks_;
+    return at.owner->seen != nullptr;
+  }
+  // How often the answer could have been another one for other `seen_keys`.
+  std::uint64_t num_looks() const { return num_looks_; }
+  // Whether some object's key that was not known was looked at since the last time.
+  bool has_missed_key() { return std::exchange(has_missed_key_, false); }
 
   byte_automaton& automaton() { return automaton_; }
   language_pool& pool() { return *pool_; }
+  std::size_t num_bytes() const;
   static constexpr std::size_t max_threads = 512;
 
  private:
@@ -103,13 +119,18 @@ class parser {
   void enter(value_index value, const frame_ptr& parent, thread_set& out);
   void resume(const frame_ptr& owner, thread_set& out);
   void add(const frame_ptr& owner, language terminal, spelling how, thread_set& out) const;
+  frame_ptr counted(const frame& from, std::uint32_t position, std::uint32_t min,
+                    std::uint32_t max) const;
+  bool is_seen(const frame& at, std::string_view spelled);
   void after_array(const frame_ptr& owner, const array_rule& rule, std::uint32_t tag,
                    thread_set& out);
   void after_object(const frame_ptr& owner, const object_rule& rule, std::uint32_t tag,
                     std::string_view key, thread_set& out);
   void start_key(const frame_ptr& owner, const object_rule& rule, thread_set& out);
-  key_choice choose_keys(const frame& at, const object_rule& rule) const;
-  bool may_close(const frame& at, const object_rule& rule) const;
+  key_choice choose_keys(const frame& at, const object_rule& rule);
+  static bool may_close(const frame& at, const object_rule& rule);
+  std::uint32_t name_table(container_index index, const object_rule& rule);
+  language key_ending(std::uint32_t choice);
   language key_language(container_index index, const object_rule& rule, key_choice choice);
   language separator(char close, bool may_continue, bool may_close);
   bool can_nest(const frame_ptr& parent, container_index c) const;
@@ -147,7 +168,14 @@ class parser {
   byte_automaton automaton_{*pool_};
   frame_ptr root_;
   language blanks_ = empty_word, colon_ = empty_word;
+  struct brackets {
+    language open = no_word, close = no_word;
+  };
+  brackets array_, object_;
+  std::uint64_t num_looks_ = 0;
+  bool has_missed_key_ = false;
   std::map<std::tuple<container_index, std::uint32_t, std::uint32_t, bool>, language> keys_;
+  std::map<container_index, std::uint32_t> name_tables_;
   std::map<std::tuple<char, bool, bool>, language> separators_;
   std::unordered_map<language, split_language> splits_;
   std::map<tag_list, tag_ways> ways_;

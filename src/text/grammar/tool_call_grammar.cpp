@@ -19,6 +19,7 @@ class tool_call_state : public constraint_state {
   }
   bool accept(token_id token) override { return grammar_->accept(here_, token); }
   void fill_mask(std::span<std::uint32_t> mask) const override { grammar_->fill(here_, mask); }
+  std::vector<token_id> forced_tokens() const override { return grammar_->forced_tokens(here_); }
   bool is_finished() const override { return grammar_->is_finished(here_); }
 
  private:
@@ -90,17 +91,30 @@ bool tool_call_grammar::accept(place& here, token_id token) const {
 }
 
 void tool_call_grammar::fill(const place& here, std::span<std::uint32_t> mask) const {
-  std::fill(mask.begin(), mask.end(), 0);
   if (const compiled_grammar* grammar = grammar_of(here)) {
-    grammar->fill(here.at, mask);
-    if (here.where == phase::inside && grammar->may_end(here.at)) set_bit(mask, tokens_.close);
+    const bool ends = grammar->fill(here.at, mask);
+    if (ends && here.where == phase::inside) set_bit(mask, tokens_.close);
+  } else {
+    std::fill(mask.begin(), mask.end(), 0);
   }
   if (may_open(here)) set_bit(mask, tokens_.open);
   if (here.where == phase::after && how_.is_parallel) {
     for (const token_id token : tokens_.newline) set_bit(mask, token);
   }
-  if (!may_end(here)) return;
-  for (const token_id token : call_->eos()) set_bit(mask, token);
+  call_->allow_eos(mask, may_end(here));
+}
+
+std::vector<token_id> tool_call_grammar::forced_tokens(const place& here) const {
+  if (here.where == phase::inside) return call_->forced_tokens(here.at);
+  if (here.where != phase::opening) return {};
+  std::vector<token_id> tokens{tokens_.open};
+  const std::vector<token_id> head = call_->forced_tokens(call_->begin());
+  tokens.insert(tokens.end(), head.begin(), head.end());
+  return tokens;
+}
+
+std::size_t tool_call_grammar::num_bytes() const {
+  return sizeof(*this) + call_->num_bytes() + (text_ ? text_->num_bytes() : 0);
 }
 
 bool tool_call_grammar::is_finished(const place& here) const {

@@ -43,8 +43,10 @@ class tool_call_grammar : public token_constraint,
                     tool_call_options how);
 
   std::unique_ptr<constraint_state> start() const override;
+  std::size_t num_bytes() const override;
   bool accept(place& here, token_id token) const;
   void fill(const place& here, std::span<std::uint32_t> mask) const;
+  std::vector<token_id> forced_tokens(const place& here) const;
   bool is_finished(const place& here) const;
 
  private:

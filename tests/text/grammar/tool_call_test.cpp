@@ -35,6 +35,7 @@ class answer {
   }
   bool may_end() const { return may(0); }
   bool is_finished() const { return state_->is_finished(); }
+  const constraint_state& state() const { return *state_; }
 
   static const tokenizer& words() {
     static const auto loaded = tokenizer::load(TROUPE_DEMO_MODEL);
@@ -143,6 +144,16 @@ TEST_CASE("a call may be demanded, and of one tool") {
   const tool_choice named{tool_choice::mode::named, "get_weather", false};
   CHECK_FALSE(answer(calls(named)).write("<tool_call>\n{\"name\": \"get_time"));
   CHECK(answer(calls(named)).write("<tool_call>\n{\"name\": \"get_weather"));
+}
+
+TEST_CASE("the head of a call that must come is forced") {
+  answer named(calls({tool_choice::mode::named, "get_weather", false}));
+  const auto ids = named.state().forced_tokens();
+  REQUIRE(ids.size() > 1);
+  CHECK(answer::words().decode(ids, false).starts_with("<tool_call>\n{\"name\": \"get_w"));
+  const auto ahead = named.state().clone();
+  for (const token_id token : ids) CHECK(ahead->accept(token));
+  CHECK(answer(calls()).state().forced_tokens().empty());
 }
 
 TEST_CASE("tools that cannot be called are refused") {
