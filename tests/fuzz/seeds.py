@@ -45,10 +45,17 @@ MESSAGES = {
     "stop_sequences": ["x"], "metadata": {"user_id": "u"}, "top_k": 5, "thinking": None}
 TARGETS = {
     "generate": [OURS, {"prompt": "a", "logprobs": 3, "stream": True}, SGLANG,
-                 {"input_ids": [1, 2], "stream": True, "sampling_params": {"top_p": 0.5}}, TGI],
+                 {"input_ids": [1, 2], "stream": True, "sampling_params": {"top_p": 0.5}}, TGI,
+                 {"prompt": "a", "json_schema": SCHEMA, "strict": True, "lenient": True,
+                  "whitespace": "compact"}, {"prompt": "a", "choice": ["a", "b"]},
+                 {"text": "a", "sampling_params": {"json_schema": "{\"type\": \"null\"}"}},
+                 {"inputs": "a", "parameters": {"grammar": {"type": "regex", "value": "a+"}}}],
     "generate_stream": [{**TGI, "parameters": {"max_new_tokens": 3, "top_n_tokens": 1}}, TGI],
     "completions": [COMPLETIONS, {**COMPLETIONS, **STREAMED},
-                    {"prompt": [[1, 2], [3]], "echo": True, "best_of": 2}],
+                    {"prompt": [[1, 2], [3]], "echo": True, "best_of": 2},
+                    {"prompt": "a", "structured_outputs": {"json": SCHEMA, "lenient": True,
+                                                           "disable_any_whitespace": True}},
+                    {"prompt": "a", "guided_grammar": "root ::= [a-z]+"}],
     "chat": [{**CHAT, **SAMPLING, "n": 2, "logprobs": True, "top_logprobs": 2},
              {**CHAT, **TOOLS, **STREAMED, "return_token_ids": True},
              {**CHAT, "response_format": {"type": "json_schema", "json_schema": {

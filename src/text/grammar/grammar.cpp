@@ -10,6 +10,7 @@
 #include "text/utf8.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace troupe {
 
@@ -26,6 +27,19 @@ rule_set text_rules(language_pool& pool, language words) {
   rules.values.push_back(std::move(root));
   rules.root = 0;
   return rules;
+}
+
+std::optional<tool_tokens> find_tool_tokens(const tokenizer& words, const vocabulary& bytes) {
+  const auto open = words.find_added("<tool_call>");
+  const auto close = words.find_added("</tool_call>");
+  if (!open || !close) return std::nullopt;
+  tool_tokens tokens{*open, *close, {}};
+  for (std::uint32_t i = 0; i < words.vocab_size(); ++i) {
+    if (bytes.bytes(static_cast<token_id>(i)) == "\n") {
+      tokens.newline.push_back(static_cast<token_id>(i));
+    }
+  }
+  return tokens;
 }
 
 // The first mask is made right here, before an answer waits for it.
@@ -159,19 +173,20 @@ grammar_outcome<bound_grammar> grammar_compiler::grammar(std::string_view source
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules)), {}};
 }
 
+// Text that spells no tag.
+std::shared_ptr<const compiled_grammar> grammar_compiler::free_text() const {
+  auto pool = std::make_unique<language_pool>();
+  rule_set rules = text_rules(*pool, text_without_tag(*pool));
+  return std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules));
+}
+
 grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
-    const std::vector<tool_definition>& tools, const tool_choice& wanted) const {
-  const auto open = tokenizer_->find_added("<tool_call>");
-  const auto close = tokenizer_->find_added("</tool_call>");
-  if (!open || !close) {
+    const std::vector<tool_definition>& tools, const tool_choice& wanted,
+    const token_constraint_ptr& instead) const {
+  auto tokens = find_tool_tokens(*tokenizer_, *words_);
+  if (!tokens) {
     return refuse_grammar(error_code::unsupported, "", "tools",
                           "the model's vocabulary has no token <tool_call>");
-  }
-  tool_tokens tokens{*open, *close, {}};
-  for (std::uint32_t i = 0; i < tokenizer_->vocab_size(); ++i) {
-    if (words_->bytes(static_cast<token_id>(i)) == "\n") {
-      tokens.newline.push_back(static_cast<token_id>(i));
-    }
   }
   compile_budget budget;
   auto pool = std::make_unique<language_pool>();
@@ -185,15 +200,17 @@ grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
     return refuse_grammar(budget.code(), "", "tools", "are too large: " + budget.reason());
   }
   auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
-  std::shared_ptr<compiled_grammar> text;
+  tool_call_options how{.is_text_alone = instead != nullptr, .is_parallel = wanted.parallel};
+  std::shared_ptr<const compiled_grammar> text;
   if (wanted.how == tool_choice::mode::automatic) {
-    auto text_pool = std::make_unique<language_pool>();
-    rule_set text_rule = text_rules(*text_pool, text_without_tag(*text_pool));
-    text = std::make_shared<compiled_grammar>(words_, eos_, std::move(text_pool),
-                                              std::move(text_rule));
+    text = instead ? std::dynamic_pointer_cast<const compiled_grammar>(instead) : free_text();
+    if (!text) {
+      return refuse_grammar(error_code::unsupported, "", "tools",
+                            "the text beside calls cannot be calls itself");
+    }
   }
   return bound_grammar{std::make_shared<tool_call_grammar>(std::move(text), std::move(call),
-                                                           std::move(tokens), wanted.parallel),
+                                                           *std::move(tokens), how),
                        std::move(warnings)};
 }
 

@@ -41,8 +41,7 @@ class rule_builder {
   // A pool that is exhausted forgets words, so nothing that it says counts any more.
   std::optional<grammar_refusal> find_failure() const {
     if (graph_.why()) return graph_.why();
-    if (why_) return why_;
-    if (!pool_.is_exhausted() && !budget_.is_spent()) return std::nullopt;
+    if (!pool_.is_exhausted() && !budget_.is_spent()) return why_;
     return refuse_grammar(budget_.code(), "", "", "the schema is too large: " + budget_.reason());
   }
 

@@ -180,6 +180,8 @@ TEST_CASE("long lists of values and names") {
   const cost numbers = cost_of("{\"enum\":[" + numbered("#", 5'000) + "]}");
   CHECK(numbers.refusal == "");
   check_bounded(numbers);
+  const cost too_many = cost_of("{\"enum\":[" + numbered("#", 100'000) + "]}");
+  CHECK(too_many.refusal.find("compiling takes more than") != std::string::npos);
   const cost texts = cost_of("{\"enum\":[" + numbered("\"text #\"", 20'000) + "]}");
   CHECK(texts.refusal == "");
   check_bounded(texts);

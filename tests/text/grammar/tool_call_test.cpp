@@ -75,6 +75,34 @@ TEST_CASE("text, then calls, or text alone") {
   CHECK(text.may_end());
 }
 
+TEST_CASE("an answer of a form, or calls, but never both") {
+  const auto either = [](const char* schema, bool is_parallel) {
+    const tool_choice wanted{tool_choice::mode::automatic, "", is_parallel};
+    return compiled(small_compiler().tool_calls(tools(), wanted, of_schema(schema)));
+  };
+  const auto made = either(R"({"properties":{"a":{"type":"null"}},"required":["a"]})", true);
+  answer text(made);
+  CHECK_FALSE(text.may_end());
+  CHECK_FALSE(text.write("Well"));
+  CHECK(text.write("{\"a\": null"));
+  CHECK_FALSE(text.write(good_call));
+  CHECK(text.write("}"));
+  CHECK(text.may_end());
+  CHECK(text.is_finished());
+  CHECK_FALSE(text.write(good_call));
+  answer call(made);
+  CHECK(call.write(good_call));
+  CHECK(call.may_end());
+  CHECK_FALSE(call.write("{"));
+  CHECK(call.write("\n"));
+  CHECK(call.write(good_call));
+  answer one(either("true", false));
+  CHECK(one.write(good_call));
+  CHECK(one.is_finished());
+  const auto of_calls = small_compiler().tool_calls(tools(), {}, calls());
+  REQUIRE_FALSE(of_calls);
+}
+
 TEST_CASE("text cannot spell a tag") {
   answer text(calls());
   CHECK(text.write("<tool_cal"));
