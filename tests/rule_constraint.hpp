@@ -27,6 +27,7 @@ class rule_state : public constraint_state {
     for (std::size_t i = 0; i < 32 * mask.size(); ++i)
       if (allows_(so_far_, static_cast<token_id>(i))) mask[i / 32] |= 1U << (i % 32);
   }
+  std::vector<token_id> forced_tokens() const override { return {}; }
   bool is_finished() const override { return false; }
 
  private:
@@ -40,6 +41,7 @@ class rule_constraint : public token_constraint {
   std::unique_ptr<constraint_state> start() const override {
     return std::make_unique<rule_state>(allows_);
   }
+  std::size_t num_bytes() const override { return sizeof(*this); }
 
  private:
   token_rule allows_;

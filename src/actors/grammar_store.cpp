@@ -76,7 +76,7 @@ class grammar_store_actor : public grammar_store::base {
       ++news_.num_hits;
       if (!*known) count_refusal(known->error().code);
       observe();
-      return grammar_compiled{*known};
+      return grammar_compiled{std::make_shared<const grammar_outcome<bound_grammar>>(*known)};
     }
     if (!jobs_.contains(source->key())) {
       if (waiting_.size() >= options_.max_waiting) return refuse_for_load();
@@ -165,8 +165,9 @@ class grammar_store_actor : public grammar_store::base {
 
   void finish(std::string_view key, grammar_outcome<bound_grammar> made, steady_time good_until) {
     if (!made) count_refusal(made.error().code, jobs_.find(key)->second.askers.size());
-    cache_.add(std::string(key), made, good_until);
-    end(key, [&](asker& promise) { promise.deliver(grammar_compiled{made}); });
+    auto shared = std::make_shared<const grammar_outcome<bound_grammar>>(std::move(made));
+    cache_.add(std::string(key), *shared, good_until);
+    end(key, [&](asker& promise) { promise.deliver(grammar_compiled{shared}); });
   }
 
   // Tells everybody who waits for it; `key` is of no use then.

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace troupe {
 
@@ -18,7 +19,7 @@ struct compile_grammar {
   grammar_source_ptr source;
 };
 struct grammar_compiled {
-  grammar_outcome<bound_grammar> made = bound_grammar{};
+  std::shared_ptr<const grammar_outcome<bound_grammar>> made;  // shared by all who asked
 };
 
 using grammar_store = caf::typed_actor<

@@ -114,8 +114,7 @@ grammar_outcome<bound_grammar> compile(const grammar_compiler& how, const questi
   }
   const std::string* text = asked.what.as_string();
   if (text == nullptr) return wrong_type(asked.source, "a string", asked.what);
-  if (asked.source == "regex") return how.regex(*text);
-  return wrong("grammar", "is not supported");
+  return asked.source == "regex" ? how.regex(*text) : how.grammar(*text);
 }
 
 // Times in microseconds, the whole answer's.

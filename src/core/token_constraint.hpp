@@ -24,7 +24,7 @@ class constraint_state {
   // The tokens that come next when the text ahead is certain, in the tokenizer's own cut; mostly
   // none, and never eos. A function of this place alone: an answer that takes them (all at once, at
   // every place that has some) depends on no schedule.
-  virtual std::vector<token_id> forced_tokens() const { return {}; }
+  virtual std::vector<token_id> forced_tokens() const = 0;
   // The answer is whole and nothing but eos may follow.
   virtual bool is_finished() const = 0;
 };
@@ -35,7 +35,7 @@ class token_constraint {
   virtual ~token_constraint() = default;
   virtual std::unique_ptr<constraint_state> start() const = 0;
   // What it holds by itself, tables that grow while it is used included.
-  virtual std::size_t num_bytes() const { return 64 << 10; }
+  virtual std::size_t num_bytes() const = 0;
 };
 
 using token_constraint_ptr = std::shared_ptr<const token_constraint>;

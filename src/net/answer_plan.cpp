@@ -25,6 +25,26 @@ std::vector<answer_order> repeat(const answer_order& order, std::size_t num_runs
   return out;
 }
 
+void bind(answer_plan& plan, const bound_grammar& form) {
+  for (auto& order : plan.orders) order.request.constraint = form.constraint;
+  plan.writer->warn(form.warnings);
+}
+
+void answer_writer::append_warnings(json_builder& json) const {
+  if (warnings_.empty()) return;
+  json.key("warnings").begin_array();
+  for (auto& note : warnings_) {
+    json.begin_object().field("pointer", note.pointer).field("keyword", note.keyword);
+    json.field("reason", note.reason).end_object();
+  }
+  json.end_array();
+}
+
+void answer_writer::tell_warnings(json_builder& json) {
+  append_warnings(json);
+  warnings_.clear();
+}
+
 bool is_answer(const answer_end& end) {
   return end.why == finish_reason::stop || end.why == finish_reason::length;
 }

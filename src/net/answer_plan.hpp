@@ -7,13 +7,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/bound_grammar.hpp"
 #include "core/request.hpp"
 #include "net/answer_piece.hpp"
 #include "net/http_message.hpp"
 #include "net/structured.hpp"
 #include "text/detokenizer.hpp"
+#include "text/json_builder.hpp"
 
 namespace troupe {
 
@@ -48,6 +51,18 @@ class answer_writer {
   virtual void fail(event_sink& out, const http_error& why) = 0;
   // Whether the stream of server-sent events ends with "data: [DONE]".
   virtual bool says_done() const { return true; }
+
+  // What of the asked form is not enforced; the answer says so. Before anything is written.
+  void warn(std::vector<grammar_note> notes) { warnings_ = std::move(notes); }
+
+ protected:
+  // "warnings": [{"pointer", "keyword", "reason"}] if there are some.
+  void append_warnings(json_builder& json) const;
+  // The same, but only once: in a stream one event has them.
+  void tell_warnings(json_builder& json);
+
+ private:
+  std::vector<grammar_note> warnings_;
 };
 
 struct answer_plan {
@@ -61,6 +76,9 @@ struct answer_plan {
 // The order for each of `num_runs` answers to one prompt. The first runs with the request's own
 // seed, so that asking for more answers does not change it.
 std::vector<answer_order> repeat(const answer_order& order, std::size_t num_runs);
+
+// Every answer follows the grammar.
+void bind(answer_plan& plan, const bound_grammar& form);
 
 bool is_answer(const answer_end& end);
 // Why an answer failed, as the client sees it. `end` is no answer.

@@ -67,7 +67,6 @@ body_fields::body_fields(const json_value& body, std::string path)
     was_read_.resize(members_->size());
 }
 
-// The field's name from the top of the body.
 std::string body_fields::place(std::string_view name) const {
   return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
 }

@@ -54,12 +54,12 @@ class body_fields {
   void refuse(failure why);
   bool is_fine() const { return !wrong_.has_value(); }
   bool has(std::string_view name) const;
+  // The field's name from the top of the body.
+  std::string place(std::string_view name) const;
   refusal finish();
 
  private:
   void expected(std::string_view name, std::string_view what, const json_value& found);
-
-  std::string place(std::string_view name) const;
 
   std::string path_;
   const json_object* members_ = nullptr;

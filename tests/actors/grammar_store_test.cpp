@@ -81,7 +81,7 @@ struct answer {
 void ask_store(caf::event_based_actor* self, const grammar_store& store, grammar_source_ptr what,
                std::shared_ptr<answer> ears) {
   self->request(store, caf::infinite, compile_grammar{std::move(what)})
-      .then([ears](const grammar_compiled& g) { ears->made = g.made; },
+      .then([ears](const grammar_compiled& g) { ears->made = *g.made; },
             [ears](const caf::error& e) { ears->error = to_failure(e); });
 }
 
@@ -324,12 +324,12 @@ TEST_CASE("while a source hangs, answers go on at their pace and other sources a
   self->receive([](const finished& f) { CHECK(f.usage.completion_tokens == 200); },
                 [](const accepted&) {});
   self->request(store, caf::infinite, compile_grammar{source("fine")})
-      .receive([](const grammar_compiled& g) { CHECK(g.made); },
+      .receive([](const grammar_compiled& g) { CHECK(*g.made); },
                [](const caf::error&) { FAIL("no grammar"); });
   CHECK(hangs);
   hangs = false;
   hangs.notify_all();
-  slow.receive([](const grammar_compiled& g) { CHECK(g.made); },
+  slow.receive([](const grammar_compiled& g) { CHECK(*g.made); },
                [](const caf::error&) { FAIL("no grammar"); });
   for (auto& part : {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
                      caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(store),

@@ -45,10 +45,17 @@ MESSAGES = {
     "stop_sequences": ["x"], "metadata": {"user_id": "u"}, "top_k": 5, "thinking": None}
 TARGETS = {
     "generate": [OURS, {"prompt": "a", "logprobs": 3, "stream": True}, SGLANG,
-                 {"input_ids": [1, 2], "stream": True, "sampling_params": {"top_p": 0.5}}, TGI],
+                 {"input_ids": [1, 2], "stream": True, "sampling_params": {"top_p": 0.5}}, TGI,
+                 {"prompt": "a", "json_schema": SCHEMA, "strict": True, "lenient": True,
+                  "whitespace": "compact"}, {"prompt": "a", "choice": ["a", "b"]},
+                 {"text": "a", "sampling_params": {"json_schema": "{\"type\": \"null\"}"}},
+                 {"inputs": "a", "parameters": {"grammar": {"type": "regex", "value": "a+"}}}],
     "generate_stream": [{**TGI, "parameters": {"max_new_tokens": 3, "top_n_tokens": 1}}, TGI],
     "completions": [COMPLETIONS, {**COMPLETIONS, **STREAMED},
-                    {"prompt": [[1, 2], [3]], "echo": True, "best_of": 2}],
+                    {"prompt": [[1, 2], [3]], "echo": True, "best_of": 2},
+                    {"prompt": "a", "structured_outputs": {"json": SCHEMA, "lenient": True,
+                                                           "disable_any_whitespace": True}},
+                    {"prompt": "a", "guided_grammar": "root ::= [a-z]+"}],
     "chat": [{**CHAT, **SAMPLING, "n": 2, "logprobs": True, "top_logprobs": 2},
              {**CHAT, **TOOLS, **STREAMED, "return_token_ids": True},
              {**CHAT, "response_format": {"type": "json_schema", "json_schema": {
@@ -74,6 +81,12 @@ TARGETS = {
                {"allOf": [{"required": ["a"]}, {"properties": {"a": {"format": "date"}}}],
                 "if": {"type": "string"}, "then": {"minLength": 2}, "prefixItems": [True],
                 "patternProperties": {"^x": {}}, "enum": [1, "b", None], "const": "b"}],
+    "ebnf": [b'root ::= expr ("=" expr)*  # sums\nexpr ::= term ([-+] term)*\n'
+             b'term ::= num | "(" expr ")"\nnum ::= [0-9]{1,9} ("." [0-9]+)?\n',
+             b'root ::= root "," item | item\nitem ::= \'a\' | "\\x41\\u00e9\\n" | [^a-z\\]]\n',
+             b'root ::= "[" (root ("," root){0,3})? "]" | "x" root | "x" root "y" | ""\n',
+             b'root ::= (a | b)+ .?\na ::= b "c" | "d"\nb ::= a "e" | ( )\n  | "f"{2}\n',
+             b'root ::= (a | "b"){2,}\na ::= root? "x"{3,4} b\nb ::= "" | b b b\n'],
     "tokenize": [{"prompt": "a\u00e9 <|im_end|>", "return_token_strs": True, "model": "demo",
                   "add_special_tokens": True}],
     "detokenize": [{"tokens": [1, 2, 3], "model": "demo"}],

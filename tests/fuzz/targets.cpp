@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -178,6 +179,25 @@ void run_schema(std::string_view input) {
   if (is_empty) fail("nothing may begin", input);
 }
 
+// A grammar in EBNF from anybody; an answer that begins can go on or end.
+void run_ebnf(std::string_view input) {
+  auto eos = static_cast<token_id>(facts().words->vocab_size() - 1);  // not text
+  static const grammar_compiler compiler(facts().words, {eos}, facts().words->vocab_size());
+  auto bound = compiler.grammar(input);
+  if (!bound && bound.error().why.reason.empty()) fail("a refusal says nothing", input);
+  if (!bound) return;
+  std::vector<std::uint32_t> mask((facts().words->vocab_size() + 31) / 32);
+  auto state = bound->constraint->start();
+  for (std::size_t step = 0; step < 8; ++step) {
+    state->fill_mask(mask);
+    auto word = std::ranges::find_if(mask, [](auto some) { return some != 0; });
+    if (word == mask.end()) fail("nothing may follow", input);
+    auto first = static_cast<token_id>((word - mask.begin()) * 32 + std::countr_zero(*word));
+    if (!state->accept(first)) fail("a mask allows too much", input);
+    if (first == eos) return;
+  }
+}
+
 }  // namespace
 
 std::span<const fuzz_target> all_fuzz_targets() {
@@ -194,6 +214,7 @@ std::span<const fuzz_target> all_fuzz_targets() {
       fuzz_target{"http", &run_http},
       fuzz_target{"frame", &run_frame},
       fuzz_target{"schema", &run_schema},
+      fuzz_target{"ebnf", &run_ebnf},
   };
   return table;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { backOff, retryAfterMs } from "../../web/chat/back_off.js";
-import { example_schema, prettyJson, readSchema, requestBody }
+import { example_schema, prettyJson, readSchema, requestBody, schemaNotes, schemaRefusal }
   from "../../web/chat/request_body.js";
 import { controls, controlsFor, rangeText, readControl, readStops }
   from "../../web/chat/sampling.js";
@@ -106,6 +106,17 @@ test("JSON mode sends OpenAI's response_format, or says what is wrong", () => {
   assert.match(readSchema("[]").error, /must be a JSON object/);
   assert.equal(prettyJson('{"a":[1]}'), '{\n  "a": [\n    1\n  ]\n}');
   assert.equal(prettyJson('{"a":'), null);
+});
+
+test("what the server says of a schema", () => {
+  const message = "response_format.json_schema cannot be enforced: at /a: b: c";
+  assert.equal(schemaRefusal({ param: "response_format.json_schema", message }),
+               "The schema cannot be enforced: at /a: b: c");
+  for (const param of ["temperature", null, undefined])
+    assert.equal(schemaRefusal({ param, message }), null);
+  assert.deepEqual(schemaNotes([{ pointer: "/a", keyword: "k", reason: "no" },
+                                { pointer: "", keyword: "", reason: "all" }]),
+                   ["Not enforced: /a: k: no", "Not enforced: all"]);
 });
 
 test("the back-off doubles up to its bound", () => {

@@ -11,7 +11,7 @@ export class AnswerRun {
   #is_stopped = false;
   #is_over = false;
 
-  // on: {grown(), ended(error|null)}
+  // on: {grown(), warned(warnings), ended(error|null)}
   constructor(turn, body, line, on) {
     this.#turn = turn;
     this.#on = on;
@@ -35,6 +35,7 @@ export class AnswerRun {
   }
 
   #take(chunk) {
+    if (chunk.warnings && !this.#is_over) this.#on.warned(chunk.warnings);
     const text = chunk.choices?.[0]?.delta?.content;
     if (!text || this.#is_over) return;
     this.#last = performance.now();

@@ -4,7 +4,7 @@ import { AnswerRun } from "./answer_run.js";
 import { Composer } from "./composer.js";
 import { ConversationView } from "./conversation_view.js";
 import { Notice, explain } from "./notice.js";
-import { example_review, requestBody } from "./request_body.js";
+import { example_review, requestBody, schemaRefusal } from "./request_body.js";
 import { Follower } from "./scroll.js";
 import { askServer } from "./server_facts.js";
 import { SettingsPanel } from "./settings_panel.js";
@@ -126,6 +126,7 @@ function send(text) {
 
 function begin(body) {
   notice.hide();
+  composer.checkSchema();
   const turn = { role: "assistant", content: "", state: "running" };
   if (settings.values.json) turn.json = true;
   conversation.turns.push(turn);
@@ -139,6 +140,7 @@ function begin(body) {
   composer.setRunning(true);
   run = new AnswerRun(turn, body, { socket, key: settings.key }, {
     grown: () => (view.grow(), saveSoon()),
+    warned: (warnings) => composer.noteOnSchema(warnings),
     ended: (error) => ended(turn, error),
   });
 }
@@ -150,6 +152,11 @@ function ended(turn, error) {
   view.drawAll();
   at("announcer").textContent = error ? "" : `The answer: ${turn.content.slice(0, spoken_letters)}`;
   if (!error) return;
+  const refusal = settings.values.json ? schemaRefusal(error) : null;
+  if (refusal) {
+    composer.refuseSchema(refusal);
+    return;
+  }
   const { text, after_ms = null, asks_key } = explain(error);
   if (asks_key) notice.show(text, { label: "Enter the key", run: () => settings.open("key") });
   else if (after_ms !== null) notice.show(text, { label: "Try again", run: regenerate, after_ms });

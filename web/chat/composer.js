@@ -1,6 +1,6 @@
 // Where the reader writes: the message field, send and stop, and the panel of the JSON schema.
-import { at } from "/common/dom.js";
-import { example_schema, readSchema } from "./request_body.js";
+import { at, el } from "/common/dom.js";
+import { example_schema, readSchema, schemaNotes } from "./request_body.js";
 import { showError } from "./settings_panel.js";
 
 export class Composer {
@@ -61,8 +61,20 @@ export class Composer {
   // True if there is nothing wrong with it.
   checkSchema() {
     const { error } = this.#settings.values.json ? readSchema(at("schema").value) : {};
-    showError(at("schema"), at("schema-error"), error);
+    this.refuseSchema(error);
+    this.noteOnSchema([]);
     return !error;
+  }
+
+  // What is wrong with it, here or for the server.
+  refuseSchema(error) {
+    showError(at("schema"), at("schema-error"), error);
+  }
+
+  // What the server does not enforce of it.
+  noteOnSchema(warnings) {
+    at("schema-notes").replaceChildren(...schemaNotes(warnings).map((text) => el("li", {}, text)));
+    at("schema-notes").hidden = warnings.length === 0;
   }
 
   #bindSchema() {

@@ -41,6 +41,18 @@ export function readSchema(text) {
   return isObject ? { value } : { error: "The schema must be a JSON object." };
 }
 
+// What a refusal says of the schema; null if it is about something else.
+export function schemaRefusal(error) {
+  if (!error.param?.startsWith("response_format")) return null;
+  return error.message.replace(/^response_format\S*/, "The schema");
+}
+
+// A line for each thing that the server does not enforce.
+export function schemaNotes(warnings) {
+  return warnings.map(({ pointer, keyword, reason }) =>
+    `Not enforced: ${[pointer, keyword, reason].filter((word) => word !== "").join(": ")}`);
+}
+
 // The turns as the model shall see them: an answer without text says nothing.
 function messagesOf(turns, system) {
   const messages = turns.filter((turn) => turn.role === "user" || turn.content !== "")

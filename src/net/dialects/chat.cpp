@@ -5,6 +5,7 @@
 #include "net/dialects/chat_messages.hpp"
 #include "net/dialects/chat_writer.hpp"
 #include "net/dialects/openai_fields.hpp"
+#include "net/dialects/openai_format.hpp"
 #include "net/dialects/openai_tools.hpp"
 #include "net/openai_json.hpp"
 #include "net/sampling_fields.hpp"
@@ -90,10 +91,7 @@ chat_wishes read_wishes(body_fields& fields, const body_context& context) {
   check_model(fields, context.facts);
   read_conversation(fields, w.talk);
   w.tools = read_tools(fields, nesting::nested);
-  w.format = read_format(fields, "response_format", "response_format", nesting::nested);
-  if (w.format && w.tools.are_active())
-    fields.refuse("response_format", "response_format together with tools is not offered",
-                  error_code::unsupported);
+  w.format = read_text_form(fields);
   auto& sampling = w.order.request.sampling;
   sampling = read_sampling(fields, context.facts, context.seed, choose_names(fields));
   sampling.num_logprobs = read_chat_logprobs(fields);
@@ -132,14 +130,15 @@ outcome<answer_plan> read_chat_body(std::string_view body, body_context& context
   w.order.wants_tokens = has_logprobs || w.has_token_ids;
   auto stop_tokens = stop_tokens_of(w.order, context.facts.limits.eos_token_ids);
   answer_plan plan{.orders = repeat(w.order, w.num_runs), .stream = w.stream.is_wanted};
-  plan.structure = w.tools.structure ? std::move(w.tools.structure) : std::move(w.format);
+  bool has_calls = w.tools.are_active();
+  plan.structure = structure_of_answer(std::move(w.tools), std::move(w.format));
   plan.writer = make_chat_writer({.unique = context.unique,
                                   .created = context.created,
                                   .model = context.facts.model_name,
                                   .words = context.facts.words,
                                   .stop_tokens = std::move(stop_tokens),
                                   .num_choices = w.num_runs,
-                                  .has_calls = w.tools.are_active(),
+                                  .has_calls = has_calls,
                                   .has_logprobs = has_logprobs,
                                   .has_token_ids = w.has_token_ids,
                                   .streams_usage = w.stream.has_usage});

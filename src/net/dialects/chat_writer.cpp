@@ -78,10 +78,11 @@ class chat_writer : public answer_writer {
     bool has_begun = false;
   };
 
-  void begin(json_builder& json, std::string_view object) const {
+  void begin(json_builder& json, std::string_view object) {
     json.begin_object().field("id", "chatcmpl-" + facts_.unique).field("object", object);
     json.field("created", facts_.created).field("model", facts_.model);
     json.field("service_tier", "default").field("system_fingerprint", openai_fingerprint);
+    tell_warnings(json);
   }
 
   bool has_token_facts(const answer_piece& piece) const {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "net/best_of.hpp"
+#include "net/dialects/openai_format.hpp"
 #include "net/dialects/prompted.hpp"
 #include "net/openai_json.hpp"
 #include "net/sampling_fields.hpp"
@@ -90,10 +91,11 @@ class completions_writer : public answer_writer {
   }
 
  private:
-  void begin(json_builder& json) const {
+  void begin(json_builder& json) {
     json.begin_object().field("id", "cmpl-" + facts_.id).field("object", "text_completion");
     json.field("created", facts_.created).field("model", facts_.model);
     json.field("system_fingerprint", openai_fingerprint);
+    tell_warnings(json);
   }
 
   void append_choice(json_builder& json, std::size_t index, std::size_t choice,
@@ -153,6 +155,7 @@ class completions_writer : public answer_writer {
 };
 
 struct completions_wishes : prompted_wishes {
+  std::optional<structured_request> format;
   openai_stream stream;
 };
 
@@ -164,7 +167,7 @@ void refuse_suffix(body_fields& fields) {
 }
 
 completions_wishes read_wishes(body_fields& fields, const body_context& context) {
-  completions_wishes w{read_prompted(fields, context), {}};
+  completions_wishes w{read_prompted(fields, context), read_text_form(fields), {}};
   w.stream = read_openai_stream(fields);
   fields.text("user");
   refuse_suffix(fields);
@@ -194,7 +197,7 @@ outcome<answer_plan> read_completions_body(std::string_view body, body_context& 
   // The best of several is known by its logprobs.
   if (w.num_runs > w.num_kept && sampling.num_logprobs < 0) sampling.num_logprobs = 0;
   w.order.wants_tokens = sampling.num_logprobs >= 0 || w.has_token_ids;
-  answer_plan plan{.stream = w.stream.is_wanted};
+  answer_plan plan{.stream = w.stream.is_wanted, .structure = std::move(w.format)};
   for (auto& prompt : w.prompts) {
     auto order = w.order;
     order.request.prompt = encode(prompt, context.facts);

@@ -7,6 +7,7 @@
 #include "net/dialects/sglang.hpp"
 #include "net/dialects/tgi.hpp"
 #include "net/sampling_fields.hpp"
+#include "net/structured_fields.hpp"
 #include "net/token_json.hpp"
 #include "net/usage.hpp"
 #include "text/json.hpp"
@@ -62,6 +63,7 @@ class generate_writer : public answer_writer {
     std::string out;
     json_builder json(out);
     json.begin_object().field("id", facts_.id);
+    tell_warnings(json);
     if (is_single()) {
       append_choice(json, 0, choices[0]);
       append_usage(json, choices[0].end->usage);
@@ -83,6 +85,7 @@ class generate_writer : public answer_writer {
     std::string text;
     json_builder json(text);
     json.begin_object().field("id", facts_.id);
+    tell_warnings(json);
     if (!is_single()) json.field("index", choice);
     append_choice(json, choice, piece);
     if (piece.end) append_usage(json, piece.end->usage);
@@ -113,11 +116,23 @@ class generate_writer : public answer_writer {
 };
 
 struct wishes : prompted_wishes {
+  std::optional<structured_request> form;
   bool stream = false;
 };
 
+std::optional<structured_request> read_form(body_fields& fields) {
+  structure_reader form(fields);
+  form.schema("json_schema");
+  form.any_object("json_object");
+  form.regex("regex");
+  form.choice("choice");
+  form.grammar("grammar");
+  form.options();
+  return form.take();
+}
+
 wishes read_wishes(body_fields& fields, const body_context& context) {
-  wishes w{read_prompted(fields, context)};
+  wishes w{read_prompted(fields, context), read_form(fields)};
   w.stream = fields.flag("stream", false);
   check_prompted(fields, w, w.stream);
   return w;
@@ -130,7 +145,7 @@ answer_plan make_plan(wishes w, bool has_logprobs, const body_context& context) 
                      .num_kept = w.num_kept,
                      .has_logprobs = has_logprobs,
                      .has_token_ids = w.has_token_ids};
-  answer_plan plan{.stream = w.stream};
+  answer_plan plan{.stream = w.stream, .structure = std::move(w.form)};
   for (auto& prompt : w.prompts) {
     w.order.request.prompt = encode(prompt, context.facts);
     for (auto& order : repeat(w.order, w.num_runs)) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "net/dialects/openai_tools.hpp"
+#include "net/structured_fields.hpp"
 
 namespace troupe {
 namespace {
@@ -158,12 +159,7 @@ json_array read_turns(body_fields& fields) {
   return out;
 }
 
-struct named_tools {
-  std::vector<structured_tool> facts;
-  json_value shown;  // null: none
-};
-
-void read_tool(const json_value& item, const std::string& path, named_tools& out, json_array& shown,
+void read_tool(const json_value& item, const std::string& path, tool_wishes& out, json_array& shown,
                body_fields& fields) {
   body_fields tool(item, path);
   auto type = tool.text("type");
@@ -178,18 +174,21 @@ void read_tool(const json_value& item, const std::string& path, named_tools& out
   if (schema == nullptr || schema->as_object() == nullptr)
     tool.refuse("input_schema", path + ".input_schema must be an object, a JSON Schema");
   auto description = tool.text("description");
-  bool is_strict = tool.flag("strict", false);
+  structured_tool facts{.is_strict = tool.flag("strict", false),
+                        .is_lenient = tool.flag("lenient", false)};
   if (auto checked = tool.finish(); !checked) return fields.refuse(checked.error());
   json_object function{{"name", *name}};
   if (description) function.emplace_back("description", *std::move(description));
   function.emplace_back("parameters", *schema);
   shown.emplace_back(
       json_object{{"type", std::string("function")}, {"function", std::move(function)}});
-  out.facts.push_back({.name = *name, .parameters = *schema, .is_strict = is_strict});
+  facts.name = *name;
+  facts.parameters = *schema;
+  out.tools.push_back(std::move(facts));
 }
 
-named_tools read_tools_of(body_fields& fields) {
-  named_tools out;
+tool_wishes read_tools_of(body_fields& fields) {
+  tool_wishes out;
   auto* value = fields.raw("tools");
   if (value == nullptr) return out;
   auto* list = value->as_array();
@@ -206,26 +205,51 @@ named_tools read_tools_of(body_fields& fields) {
 }
 
 // {"type": "auto" | "any" | "tool" | "none", "name", "disable_parallel_tool_use"}
-void read_choice(body_fields& fields, named_tools tools, anthropic_conversation& out) {
-  out.talk.tools = std::move(tools.shown);
-  std::string type = "auto";
-  if (auto* value = fields.raw("tool_choice")) {
-    body_fields choice(*value, "tool_choice");
-    type = choice.text("type").value_or("");
-    auto name = choice.text("name");
-    out.may_repeat = !choice.flag("disable_parallel_tool_use", false);
-    if (type != "auto" && type != "any" && type != "tool" && type != "none")
-      choice.refuse("type", "tool_choice.type must be auto, any, tool or none");
-    if (type == "tool") std::erase_if(tools.facts, [&](auto& tool) { return tool.name != name; });
-    if ((type == "tool" || type == "any") && tools.facts.empty())
-      choice.refuse("name", "tool_choice names a tool that is not among tools");
-    if (auto checked = choice.finish(); !checked) fields.refuse(checked.error());
+void read_choice(body_fields& fields, tool_wishes& wishes) {
+  auto* value = fields.raw("tool_choice");
+  if (value == nullptr) return;
+  body_fields choice(*value, "tool_choice");
+  auto type = choice.text("type").value_or("");
+  auto name = choice.text("name");
+  wishes.may_repeat = !choice.flag("disable_parallel_tool_use", false);
+  if (type != "auto" && type != "any" && type != "tool" && type != "none")
+    choice.refuse("type", "tool_choice.type must be auto, any, tool or none");
+  wishes.is_named = type == "tool";
+  wishes.must_call = wishes.is_named || type == "any";
+  if (wishes.is_named) std::erase_if(wishes.tools, [&](auto& tool) { return tool.name != name; });
+  if (wishes.must_call && wishes.tools.empty())
+    choice.refuse("name", "tool_choice names a tool that is not among tools");
+  if (type == "none") wishes.shown = json_value();
+  if (auto checked = choice.finish(); !checked) fields.refuse(checked.error());
+}
+
+// {"type": "json_schema", "schema"}
+std::optional<structured_request> read_output_format(body_fields& fields, std::string_view name) {
+  auto* value = fields.raw(name);
+  if (value == nullptr) return std::nullopt;
+  body_fields format(*value, fields.place(name));
+  structure_reader form(format);
+  if (format.text("type") != "json_schema")
+    format.refuse("type", format.place("type") + " must be json_schema");
+  form.schema("schema");
+  if (!form.has_any())
+    format.refuse("schema", format.place("schema") + " is missing, expected a JSON Schema");
+  form.options();
+  if (auto checked = format.finish(); !checked) fields.refuse(checked.error());
+  return form.take();
+}
+
+// output_config, and the name that its format had before.
+std::optional<structured_request> read_output(body_fields& fields) {
+  structure_reader form(fields);
+  form.add(read_output_format(fields, "output_format"));
+  if (auto* value = fields.raw("output_config")) {
+    body_fields config(*value, "output_config");
+    form.add(read_output_format(config, "format"));
+    config.text("effort");  // the model does not reason apart
+    if (auto checked = config.finish(); !checked) fields.refuse(checked.error());
   }
-  if (type == "none") out.talk.tools = json_value();
-  bool must_call = type == "any" || type == "tool";
-  out.may_repeat = out.may_repeat && type != "tool";
-  out.structure = structure_of_calls(std::move(tools.facts), must_call, out.may_repeat);
-  if (type == "none") out.structure.reset();
+  return form.take();
 }
 
 }  // namespace
@@ -233,7 +257,11 @@ void read_choice(body_fields& fields, named_tools tools, anthropic_conversation&
 anthropic_conversation read_anthropic_conversation(body_fields& fields) {
   anthropic_conversation out;
   out.talk.messages = read_turns(fields);
-  read_choice(fields, read_tools_of(fields), out);
+  auto tools = read_tools_of(fields);
+  read_choice(fields, tools);
+  out.talk.tools = tools.shown;
+  out.may_repeat = tools.may_repeat && !tools.is_named;
+  out.structure = structure_of_answer(std::move(tools), read_output(fields));
   if (!fields.is_fine()) return out;
   auto& last = out.talk.messages.back();
   bool is_begun = *last.find("role")->as_string() == "assistant";

@@ -77,6 +77,7 @@ class messages_writer : public answer_writer {
   void append_head(json_builder& json) const {
     json.field("id", "msg_" + facts_.unique).field("type", "message").field("role", "assistant");
     json.field("model", facts_.model);
+    append_warnings(json);
   }
 
   std::string use_id(std::uint32_t call_idx) const {

@@ -1,13 +1,9 @@
-// What OpenAI's APIs have in common: fields that change nothing here, fields that are not offered,
-// and the form of an answer.
+// What OpenAI's APIs have in common: fields that change nothing here, fields that are not offered.
 #pragma once
 #include <initializer_list>
-#include <optional>
-#include <string>
 #include <string_view>
 
 #include "net/body_fields.hpp"
-#include "net/structured.hpp"
 
 namespace troupe {
 
@@ -32,9 +28,5 @@ void accept_only_word(body_fields& fields, std::string_view name, std::string_vi
 // Where the name and the schema stand: chat completions put them into an object of their own
 // ("function", "json_schema"), responses do not.
 enum class nesting : bool { flat, nested };
-
-// {"type": "text" | "json_object" | "json_schema", ...}: nothing for text and for an absent field.
-std::optional<structured_request> read_format(body_fields& fields, std::string_view name,
-                                              const std::string& path, nesting form);
 
 }  // namespace troupe

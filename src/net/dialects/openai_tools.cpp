@@ -29,6 +29,7 @@ one_tool read_function(const json_value& value, body_fields& function, const std
     function.refuse("name", path + ".name must be 1 to 64 letters, digits, '_', '-' or '.'");
   function.text("description");
   tool.facts.is_strict = function.flag("strict", false);
+  tool.facts.is_lenient = function.flag("lenient", false);
   if (auto* parameters = function.raw("parameters")) {
     if (parameters->as_object() == nullptr)
       function.refuse("parameters", path + ".parameters must be an object, a JSON Schema");
@@ -104,17 +105,15 @@ tool_choice read_choice(body_fields& fields, nesting form) {
   return {};
 }
 
-std::optional<structured_request> make_structure(std::vector<structured_tool> tools,
-                                                 const tool_choice& choice, bool may_repeat,
-                                                 body_fields& fields) {
-  bool is_named = choice.kind == choice_kind::named;
-  if (is_named) {
-    std::erase_if(tools, [&](auto& tool) { return tool.name != choice.name; });
-    if (tools.empty())
-      fields.refuse("tool_choice", "tool_choice names a function that no tool has");
-  }
-  bool must_call = is_named || choice.kind == choice_kind::required;
-  return structure_of_calls(std::move(tools), must_call, may_repeat && !is_named);
+void choose_tools(tool_wishes& wishes, const tool_choice& choice, body_fields& fields) {
+  wishes.is_named = choice.kind == choice_kind::named;
+  wishes.must_call = wishes.is_named || choice.kind == choice_kind::required;
+  if (wishes.tools.empty() && wishes.must_call)
+    fields.refuse("tool_choice", "tool_choice asks for a call, but there are no tools");
+  if (!wishes.is_named) return;
+  std::erase_if(wishes.tools, [&](auto& tool) { return tool.name != choice.name; });
+  if (wishes.tools.empty())
+    fields.refuse("tool_choice", "tool_choice names a function that no tool has");
 }
 
 }  // namespace
@@ -127,15 +126,19 @@ bool is_tool_name(std::string_view name) {
   return !name.empty() && name.size() <= max_name_bytes && std::ranges::all_of(name, is_fine);
 }
 
-std::optional<structured_request> structure_of_calls(std::vector<structured_tool> tools,
-                                                     bool must_call, bool may_repeat) {
-  bool is_any_strict = std::ranges::any_of(tools, &structured_tool::is_strict);
-  if (!must_call && !is_any_strict) return std::nullopt;
-  return structured_request{.kind = structure_kind::tool_calls,
-                            .tools = std::move(tools),
-                            .must_call = must_call,
-                            .may_repeat = may_repeat,
-                            .field = must_call ? "tool_choice" : "tools"};
+std::optional<structured_request> structure_of_answer(tool_wishes tools,
+                                                      std::optional<structured_request> form) {
+  if (!tools.are_active()) return form;
+  bool is_any_strict = std::ranges::any_of(tools.tools, &structured_tool::is_strict);
+  if (!tools.must_call && !is_any_strict && !form) return std::nullopt;
+  structured_request ask{.kind = structure_kind::tool_calls,
+                         .tools = std::move(tools.tools),
+                         .must_call = tools.must_call,
+                         .may_repeat = tools.may_repeat && !tools.is_named,
+                         .field = tools.must_call ? "tool_choice" : "tools"};
+  if (form && !tools.must_call)
+    ask.instead = std::make_shared<const structured_request>(*std::move(form));
+  return ask;
 }
 
 tool_wishes read_tools(body_fields& fields, nesting form) {
@@ -144,22 +147,18 @@ tool_wishes read_tools(body_fields& fields, nesting form) {
   auto* list = value == nullptr ? nullptr : value->as_array();
   if (value != nullptr && (list == nullptr || list->size() > max_tools))
     fields.refuse("tools", "tools must be a list of at most 128 tools");
-  std::vector<structured_tool> tools;
   json_array shown;
   for (std::size_t i = 0; list != nullptr && i < list->size() && fields.is_fine(); ++i) {
     auto tool = read_tool((*list)[i], "tools[" + std::to_string(i) + "]", form, fields);
-    tools.push_back(std::move(tool.facts));
+    wishes.tools.push_back(std::move(tool.facts));
     shown.push_back(std::move(tool.shown));
   }
   wishes.may_repeat = fields.flag("parallel_tool_calls", true);
   if (auto* given = fields.raw("tool_choice")) wishes.choice = *given;
   auto choice = read_choice(fields, form);
-  bool must_call = choice.kind == choice_kind::required || choice.kind == choice_kind::named;
-  if (tools.empty() && must_call)
-    fields.refuse("tool_choice", "tool_choice asks for a call, but there are no tools");
-  if (tools.empty() || choice.kind == choice_kind::none) return wishes;
-  wishes.structure = make_structure(std::move(tools), choice, wishes.may_repeat, fields);
-  wishes.shown = std::move(shown);
+  choose_tools(wishes, choice, fields);
+  bool are_told = !wishes.tools.empty() && choice.kind != choice_kind::none;
+  if (are_told) wishes.shown = std::move(shown);
   return wishes;
 }
 

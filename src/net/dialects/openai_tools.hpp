@@ -18,17 +18,20 @@ struct tool_wishes {
   json_value shown;        // as the template shows them; null: the model is told of none
   bool may_repeat = true;  // parallel_tool_calls
   json_value choice = {};  // tool_choice as it was given; null if it was not
-  std::optional<structured_request> structure;  // what must be enforced
+  std::vector<structured_tool> tools;  // that may be called
+  bool must_call = false;              // the answer is calls only
+  bool is_named = false;               // one call of the one tool
 
   // The answer is looked through for calls.
   bool are_active() const { return !shown.is_null(); }
 };
 
-// What must be enforced of the calls, if anything: a call at all, or the schemas of strict tools.
-std::optional<structured_request> structure_of_calls(std::vector<structured_tool> tools,
-                                                     bool must_call, bool may_repeat);
-
 // tools, tool_choice and parallel_tool_calls. With tool_choice none the model is told of no tools.
 tool_wishes read_tools(body_fields& fields, nesting form);
+
+// What must be enforced of an answer, if anything: a call at all, the schemas of strict tools, or
+// that what is no call has the `form`. Where a call must come, no text does.
+std::optional<structured_request> structure_of_answer(tool_wishes tools,
+                                                      std::optional<structured_request> form);
 
 }  // namespace troupe

@@ -5,6 +5,7 @@
 #include "net/dialects/chat.hpp"
 #include "net/dialects/chat_messages.hpp"
 #include "net/dialects/openai_fields.hpp"
+#include "net/dialects/openai_format.hpp"
 #include "net/dialects/openai_tools.hpp"
 #include "net/dialects/responses_input.hpp"
 #include "net/dialects/responses_writer.hpp"
@@ -53,7 +54,7 @@ void read_text_field(body_fields& fields, responses_wishes& w) {
   if (value == nullptr) return;
   body_fields text(*value, "text");
   if (auto* format = text.raw("format")) w.echo.text_format = *format;
-  w.format = read_format(text, "format", "text.format", nesting::flat);
+  w.format = read_format(text, "format", nesting::flat);
   accept_only_word(text, "verbosity", "medium", "the model knows no other");
   if (auto checked = text.finish(); !checked) fields.refuse(checked.error());
 }
@@ -133,9 +134,6 @@ responses_wishes read_wishes(body_fields& fields, const body_context& context) {
   w.echo.store = fields.flag("store", true);
   read_tool_fields(fields, w);
   read_text_field(fields, w);
-  if (w.format && w.tools.are_active())
-    fields.refuse("text", "text.format together with tools is not offered",
-                  error_code::unsupported);
   read_include(fields, w);
   read_sampling_fields(fields, context, w);
   w.stream = read_openai_stream(fields).is_wanted;
@@ -169,7 +167,8 @@ outcome<answer_plan> read_responses_body(std::string_view body, body_context& co
   auto settled = settle(request, context.facts, rest_of_context, names);
   if (!settled) return settled.error();
   answer_plan plan{.stream = w.stream};
-  plan.structure = w.tools.structure ? std::move(w.tools.structure) : std::move(w.format);
+  bool has_calls = w.tools.are_active();
+  plan.structure = structure_of_answer(std::move(w.tools), std::move(w.format));
   auto stop_tokens = stop_tokens_of(w.order, context.facts.limits.eos_token_ids);
   plan.orders.push_back(std::move(w.order));
   bool is_stored = w.echo.store;
@@ -178,7 +177,7 @@ outcome<answer_plan> read_responses_body(std::string_view body, body_context& co
                                        .words = context.facts.words,
                                        .stop_tokens = std::move(stop_tokens),
                                        .echo = std::move(w.echo),
-                                       .has_calls = w.tools.are_active(),
+                                       .has_calls = has_calls,
                                        .has_logprobs = w.has_logprobs,
                                        .input = std::move(w.input),
                                        .owner = context.owner,

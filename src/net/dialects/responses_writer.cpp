@@ -225,6 +225,7 @@ class responses_writer : public answer_writer {
     json.field("truncation", "disabled").key("usage");
     append_usage(json);
     json.field_or_null("user", pointer(echo.user)).field("metadata", echo.metadata);
+    append_warnings(json);
     json.end_object();
     return text;
   }

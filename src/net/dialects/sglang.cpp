@@ -4,6 +4,7 @@
 
 #include "net/prompt_field.hpp"
 #include "net/sampling_fields.hpp"
+#include "net/structured_fields.hpp"
 #include "net/token_json.hpp"
 #include "text/json_builder.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr sampling_names names{.max_tokens = "max_new_tokens", .min_tokens = "min_new_tokens"};
 constexpr std::uint32_t default_max_new_tokens = 128;
+constexpr std::string_view any_json_word = "$$ANY$$";  // instead of a schema
 
 struct sglang_facts {
   std::string id;
@@ -69,6 +71,7 @@ class sglang_writer : public answer_writer {
     json.field("completion_tokens", all.tokens.size());
     if (facts_.has_logprobs) append_logprobs(json, all.tokens);
     json.end_object();
+    if (all.end) append_warnings(json);
   }
 
   void append_reason(json_builder& json, std::size_t choice,
@@ -118,8 +121,29 @@ class sglang_writer : public answer_writer {
 
 struct sampled_order {
   answer_order order;
+  std::optional<structured_request> form;
   std::size_t num_runs = 1;
 };
+
+std::optional<structured_request> read_form(body_fields& fields) {
+  structure_reader form(fields);
+  auto* schema = fields.raw("json_schema");
+  bool is_any =
+      schema != nullptr && schema->as_string() != nullptr && *schema->as_string() == any_json_word;
+  if (is_any)
+    form.add(
+        structured_request{.kind = structure_kind::any_json, .field = fields.place("json_schema")});
+  else
+    form.schema("json_schema", true);
+  form.regex("regex");
+  form.grammar("ebnf");
+  form.lenient();
+  form.whitespace();
+  if (fields.raw("structural_tag") != nullptr)
+    fields.refuse("structural_tag", fields.place("structural_tag") + " is not offered",
+                  error_code::unsupported);
+  return form.take();
+}
 
 // The fields of one "sampling_params".
 outcome<sampled_order> read_params(const json_value& params, const std::string& path,
@@ -132,6 +156,7 @@ outcome<sampled_order> read_params(const json_value& params, const std::string& 
       {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}));
   order.request.sampling = read_sampling(fields, context.facts, seed, names);
   order.text = read_text_options(fields);
+  out.form = read_form(fields);
   // SGLang's word for the same.
   if (fields.flag("no_stop_trim", false)) order.text.include_stop_str_in_output = true;
   fields.flag("spaces_between_special_tokens", true);  // Qwen2.5's never have any
@@ -160,6 +185,21 @@ outcome<std::vector<sampled_order>> read_all_params(const json_value* params,
     out.push_back(*std::move(one));
   }
   return out;
+}
+
+// One call has one grammar.
+refusal check_forms(const std::vector<sampled_order>& orders) {
+  auto key = [](const sampled_order& one) { return one.form ? canonical_key(*one.form) : ""; };
+  for (std::size_t i = 1; i < orders.size(); ++i)
+    if (key(orders[i]) != key(orders[0])) {
+      auto path = "sampling_params[" + std::to_string(i) + "]";
+      return failure{.code = error_code::unsupported,
+                     .message = path +
+                                " asks for another form than sampling_params[0], expected "
+                                "one form for all prompts of a call",
+                     .field = path};
+    }
+  return nothing{};
 }
 
 struct sglang_wishes {
@@ -207,14 +247,15 @@ outcome<answer_plan> read_sglang(const json_value& body, const body_context& con
   if (auto checked = fields.finish(); !checked) return checked.error();
   auto params = read_all_params(w.params, w.prompts.size(), context);
   if (!params) return params.error();
+  if (auto checked = check_forms(*params); !checked) return checked.error();
   sglang_facts facts{.id = w.id,
                      .words = context.facts.words,
                      .is_list = w.is_list,
                      .has_logprobs = w.has_logprobs,
                      .has_token_text = w.has_token_text};
-  answer_plan plan{.stream = w.stream};
+  answer_plan plan{.stream = w.stream, .structure = params->front().form};
   for (std::size_t i = 0; i < w.prompts.size(); ++i) {
-    auto& [order, num_runs] = (*params)[i];
+    auto& [order, form, num_runs] = (*params)[i];
     order.wants_tokens = true;
     if (w.has_logprobs) order.request.sampling.num_logprobs = w.num_likely;
     order.request.prompt = encode(w.prompts[i], context.facts);

@@ -5,6 +5,7 @@
 #include "net/best_of.hpp"
 #include "net/prompt_field.hpp"
 #include "net/sampling_fields.hpp"
+#include "net/structured_fields.hpp"
 #include "net/token_json.hpp"
 #include "text/json_builder.hpp"
 
@@ -46,6 +47,7 @@ class tgi_writer : public answer_writer {
       if (choices.size() > 1) append_others(json, best[0], choices);
       json.end_object();
     }
+    append_warnings(json);
     json.end_object();
     return out += "\n";
   }
@@ -142,6 +144,7 @@ class tgi_writer : public answer_writer {
       json.field("generated_tokens", end->usage.completion_tokens);
       append_seed(json, 0);
       json.field("input_length", facts_.num_prompt_tokens).end_object();
+      append_warnings(json);
     }
     json.end_object();
     out.event("", text);
@@ -156,6 +159,7 @@ class tgi_writer : public answer_writer {
 struct tgi_wishes {
   given_prompt prompt;
   answer_order order;
+  std::optional<structured_request> form;
   std::size_t num_runs = 1;
   std::size_t max_prompt_tokens = 0;  // of the prompt's end; 0: all
   bool returns_full_text = false;
@@ -179,6 +183,42 @@ void read_stops(body_fields& fields, detokenizer_options& text) {
   text.stop = fields.texts(key, max_stops, max_stop_bytes);
 }
 
+// {"name", "schema"}
+void read_named_schema(structure_reader& out, body_fields& grammar, const json_value& value) {
+  body_fields named(value, grammar.place("value"));
+  named.text("name");
+  structure_reader form(named);
+  form.schema("schema", true);
+  if (!form.has_any())
+    named.refuse("schema", named.place("schema") + " is missing, expected a JSON Schema");
+  if (auto checked = named.finish(); !checked) grammar.refuse(checked.error());
+  out.add(form.take());
+}
+
+// {"type": "json" | "regex" | "json_schema", "value"}
+std::optional<structured_request> read_grammar(body_fields& fields) {
+  auto* value = fields.raw("grammar");
+  if (value == nullptr) return std::nullopt;
+  body_fields grammar(*value, fields.place("grammar"));
+  structure_reader form(grammar);
+  auto type = grammar.text("type").value_or("");
+  auto* what = grammar.raw("value");
+  if (what == nullptr)
+    grammar.refuse("value", grammar.place("value") + " is missing");
+  else if (type == "json" || type == "json_object")
+    form.schema("value", true);
+  else if (type == "regex")
+    form.regex("value");
+  else if (type == "json_schema")
+    read_named_schema(form, grammar, *what);
+  else
+    grammar.refuse("type", grammar.place("type") + " must be json, regex or json_schema");
+  form.lenient();
+  form.whitespace();
+  if (auto checked = grammar.finish(); !checked) fields.refuse(checked.error());
+  return form.take();
+}
+
 void read_parameters(const json_value& value, const body_context& context, tgi_wishes& w,
                      body_fields& outer) {
   body_fields fields(value, "parameters");
@@ -188,6 +228,7 @@ void read_parameters(const json_value& value, const body_context& context, tgi_w
   auto& sampling = w.order.request.sampling;
   if (fields.has("typical_p")) refuse_unless_off(fields, "typical_p");
   read_stops(fields, w.order.text);
+  w.form = read_grammar(fields);
   sampling = read_sampling(fields, facts, context.seed, names);
   choose_sampling(fields, sampling);
   w.num_runs = static_cast<std::size_t>(fields.integer("best_of", 1, {1, max_runs}));
@@ -218,7 +259,8 @@ outcome<answer_plan> make_plan(tgi_wishes w, bool stream, const body_context& co
                   .is_greedy = order.request.sampling.temperature == 0,
                   .has_details = w.has_details,
                   .has_top_tokens = order.request.sampling.num_logprobs > 0};
-  answer_plan plan{.orders = repeat(order, w.num_runs), .stream = stream};
+  answer_plan plan{
+      .orders = repeat(order, w.num_runs), .stream = stream, .structure = std::move(w.form)};
   for (auto& run : plan.orders) facts.seeds.push_back(run.request.sampling.seed);
   plan.writer = std::make_unique<tgi_writer>(std::move(facts));
   return plan;

@@ -44,6 +44,8 @@ byte_automaton::index byte_automaton::find(const byte_state& state) {
   if (fresh) {
     states_.push_back(state);
     rows_.emplace_back();
+    constexpr std::size_t index_bytes = 48;
+    num_bytes_ += 2 * sizeof(byte_state) + sizeof(rows_[0]) + index_bytes;
   }
   return at->second;
 }
@@ -52,27 +54,59 @@ void byte_automaton::clear() {
   index_.clear();
   states_.clear();
   rows_.clear();
-  num_rows_ = 0;
+  classes_.clear();
+  num_bytes_ = 0;
 }
 
 void byte_automaton::fill(index i) {
   const byte_state from = state(i);
-  auto out = std::make_unique<row>();
-  out->next.fill(dead);
+  wide_row wide;
+  wide.fill(dead);
   switch (from.where) {
-    case phase::content: fill_content(from, *out); break;
-    case phase::markup: fill_markup(from, *out); break;
+    case phase::content: fill_content(from, wide); break;
+    case phase::markup: fill_markup(from, wide); break;
     case phase::partial:
-    case phase::settled: fill_partial(from, *out); break;
-    case phase::escape: fill_escape(from, *out); break;
-    default: fill_hex(from, *out); break;
+    case phase::settled: fill_partial(from, wide); break;
+    case phase::escape: fill_escape(from, wide); break;
+    default: fill_hex(from, wide); break;
   }
+  auto out = std::make_unique<row>();
+  fold(wide, *out);
   const bool is_border =
       from.where == phase::markup || (from.where == phase::content && from.how == spelling::text);
   if (is_border) pool_.collect_tags(from.at, out->tags);
   std::sort(out->tags.begin(), out->tags.end());
+  num_bytes_ += sizeof(row) + sizeof(index) * out->targets.size() + 4 * out->tags.size();
   rows_[static_cast<std::size_t>(i)] = std::move(out);
-  ++num_rows_;
+}
+
+void byte_automaton::fold(const wide_row& wide, row& out) {
+  byte_classes classes{};
+  out.targets.push_back(dead);
+  std::uint64_t hash = 0;
+  std::uint8_t before = 0;  // the class of the last byte: runs are the rule
+  for (std::size_t byte = 0; byte < wide.size(); ++byte) {
+    const index to = wide[byte];
+    if (to != out.targets[before]) {
+      const auto known = std::find(out.targets.begin(), out.targets.end(), to);
+      before = static_cast<std::uint8_t>(known - out.targets.begin());
+      if (known == out.targets.end()) out.targets.push_back(to);
+      hash = (hash ^ (byte << 8U | before)) * 0x9E3779B97F4A7C15ULL;
+      hash ^= hash >> 29U;
+    }
+    classes[byte] = before;
+    if (before == 0) continue;
+    out.only = out.only == no_byte ? static_cast<std::int16_t>(byte) : many_bytes;
+  }
+  out.targets.shrink_to_fit();
+  auto& alike = classes_[hash];
+  for (const auto& known : alike) {
+    if (*known == classes) out.classes = known.get();
+  }
+  if (out.classes != nullptr) return;
+  alike.push_back(std::make_unique<const byte_classes>(classes));
+  out.classes = alike.back().get();
+  num_bytes_ += sizeof(byte_classes) + 64;
 }
 
 byte_automaton::index byte_automaton::after(const byte_state& from, language next) {
@@ -85,38 +119,50 @@ byte_automaton::index byte_automaton::after(const byte_state& from, language nex
   return find(to);
 }
 
-void byte_automaton::fill_content(const byte_state& from, row& out) {
+void byte_automaton::fill_content(const byte_state& from, wide_row& out) {
   const bool json = from.how != spelling::text;
   for (const arc step : pool_.arcs(from.at)) {
     if (step.low >= 0x80) break;
     const index next = after(from, step.next);
     const symbol low = std::max<symbol>(step.low, json ? 0x20 : 0);
     for (symbol c = low; c <= std::min<symbol>(step.high, 0x7F); ++c) {
-      if (!json || (c != '"' && c != '\\')) out.next[c] = next;
+      if (!json || (c != '"' && c != '\\')) out[c] = next;
     }
   }
-  for (std::uint32_t lead = 0xC2; lead <= 0xF4; ++lead) {
-    const auto missing = static_cast<std::uint8_t>(lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3);
-    out.next[lead] = enter_partial(from, lead & (0x3FU >> missing), missing);
-  }
+  fill_leads(from, out);
   if (!json) return;
   const language closed = pool_.next(from.at, outside('"'));
   if (pool_.is_live(closed)) {
     byte_state to = from;
     to.at = closed;
     to.where = phase::markup;
-    out.next[byte_of('"')] = find(to);
+    out[byte_of('"')] = find(to);
   }
   byte_state to = from;
   to.where = phase::escape;
   const index escaped = find(to);
-  const row& choices = at(escaped);
-  const bool some = std::any_of(choices.next.begin(), choices.next.end(),
-                                [](index next) { return next != dead; });
-  if (some) out.next[byte_of('\\')] = escaped;
+  if (at(escaped).only != no_byte) out[byte_of('\\')] = escaped;
 }
 
-void byte_automaton::fill_markup(const byte_state& from, row& out) {
+void byte_automaton::fill_leads(const byte_state& from, wide_row& out) {
+  const std::vector<arc>& steps = pool_.arcs(from.at);
+  const bool are_alike = std::any_of(steps.begin(), steps.end(), [](const arc& step) {
+    return step.low <= 0x80 && step.high >= last_code_point;
+  });
+  std::array<index, 4> alike{dead, dead, dead, dead};  // by missing
+  for (std::uint32_t lead = 0xC2; lead <= 0xF4; ++lead) {
+    const auto missing = static_cast<std::uint8_t>(lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3);
+    const bool is_special = lead == 0xE0 || lead == 0xED || lead == 0xF0 || lead == 0xF4;
+    if (are_alike && !is_special && alike[missing] != dead) {
+      out[lead] = alike[missing];
+      continue;
+    }
+    out[lead] = enter_partial(from, lead & (0x3FU >> missing), missing);
+    if (!is_special) alike[missing] = out[lead];
+  }
+}
+
+void byte_automaton::fill_markup(const byte_state& from, wide_row& out) {
   for (const arc step : pool_.arcs(from.at)) {
     if (step.high <= last_code_point || !pool_.is_live(step.next)) continue;
     byte_state to = from;
@@ -125,7 +171,7 @@ void byte_automaton::fill_markup(const byte_state& from, row& out) {
     to.where = phase::content;
     for (symbol s = std::max(step.low, outside('\0')); s <= step.high; ++s) {
       const symbol byte = s - outside('\0');
-      out.next[byte] = byte == byte_of('"') ? find(to) : plain;
+      out[byte] = byte == byte_of('"') ? find(to) : plain;
     }
   }
 }
@@ -167,13 +213,13 @@ byte_automaton::index byte_automaton::enter_partial(const byte_state& from, std:
   return find(to);
 }
 
-void byte_automaton::fill_partial(const byte_state& from, row& out) {
+void byte_automaton::fill_partial(const byte_state& from, wide_row& out) {
   const auto left = static_cast<std::uint8_t>(from.missing - 1);
   for (std::uint32_t byte = 0x80; byte <= 0xBF; ++byte) {
     if (from.where == phase::settled) {
       byte_state to = from;
       to.missing = left;
-      out.next[byte] = left == 0 ? after(from, from.at) : find(to);
+      out[byte] = left == 0 ? after(from, from.at) : find(to);
       continue;
     }
     const std::uint32_t low = from.low << 6U | (byte & 0x3FU);
@@ -183,9 +229,9 @@ void byte_automaton::fill_partial(const byte_state& from, row& out) {
     if (from.low == 0 && last < least) continue;
     if (first > last_code_point || (first >= 0xD800 && last <= 0xDFFF)) continue;
     if (left == 0) {
-      out.next[byte] = after(from, pool_.next(from.at, low));
+      out[byte] = after(from, pool_.next(from.at, low));
     } else {
-      out.next[byte] = enter_partial(from, low, left);
+      out[byte] = enter_partial(from, low, left);
     }
   }
 }
@@ -195,25 +241,25 @@ bool byte_automaton::may_spell(spelling how, symbol c, bool as_hex) const {
   return how == spelling::json || c != '/';
 }
 
-void byte_automaton::fill_escape(const byte_state& from, row& out) {
+void byte_automaton::fill_escape(const byte_state& from, wide_row& out) {
   for (const short_escape& each : short_escapes) {
     if (!may_spell(from.how, each.means, false)) continue;
-    out.next[byte_of(each.letter)] = after(from, pool_.next(from.at, each.means));
+    out[byte_of(each.letter)] = after(from, pool_.next(from.at, each.means));
   }
   for (symbol c = 0; c < 0x20; ++c) {
     if (!may_spell(from.how, c, true) || !can_write(from, c)) continue;
     byte_state to = from;
     to.where = phase::hex_0;
-    out.next[byte_of('u')] = find(to);
+    out[byte_of('u')] = find(to);
     break;
   }
 }
 
-void byte_automaton::fill_hex(const byte_state& from, row& out) {
+void byte_automaton::fill_hex(const byte_state& from, wide_row& out) {
   byte_state to = from;
   if (from.where == phase::hex_0 || from.where == phase::hex_1) {
     to.where = from.where == phase::hex_0 ? phase::hex_1 : phase::hex_2;
-    out.next[byte_of('0')] = find(to);
+    out[byte_of('0')] = find(to);
     return;
   }
   constexpr std::string_view digits = "0123456789abcdef";
@@ -222,12 +268,12 @@ void byte_automaton::fill_hex(const byte_state& from, row& out) {
     if (from.where == phase::hex_2) {
       to.where = phase::hex_3;
       to.low = c >> 4U;
-      out.next[byte_of(digits[c >> 4U])] = find(to);
+      out[byte_of(digits[c >> 4U])] = find(to);
     } else if (c >> 4U == from.low) {
       const index next = after(from, pool_.next(from.at, c));
-      out.next[byte_of(digits[c & 15U])] = next;
+      out[byte_of(digits[c & 15U])] = next;
       if (from.how == spelling::json && (c & 15U) > 9) {
-        out.next[byte_of(digits[c & 15U]) - 0x20] = next;
+        out[byte_of(digits[c & 15U]) - 0x20] = next;
       }
     }
   }

@@ -50,10 +50,17 @@ class byte_automaton {
  public:
   using index = std::int32_t;  // of a tabled state
   static constexpr index dead = -1;
+  // Which bytes lead to the same place; shared by many rows. Class 0 leads nowhere.
+  using byte_classes = std::array<std::uint8_t, 256>;
   struct row {
-    std::array<index, 256> next;
+    const byte_classes* classes = nullptr;
+    std::vector<index> targets;       // [classes]
     std::vector<std::uint32_t> tags;  // of the words that end here
+    std::int16_t only = no_byte;      // the byte that alone leads anywhere
+
+    index next(std::uint8_t byte) const { return targets[(*classes)[byte]]; }
   };
+  static constexpr std::int16_t no_byte = -1, many_bytes = -2;
 
   explicit byte_automaton(language_pool& pool) : pool_(pool) {}
 
@@ -64,7 +71,7 @@ class byte_automaton {
     if (!rows_[static_cast<std::size_t>(i)]) fill(i);  // moves rows_
     return *rows_[static_cast<std::size_t>(i)];
   }
-  std::size_t num_rows() const { return num_rows_; }
+  std::size_t num_bytes() const { return num_bytes_; }
   void clear();  // forgets the tables; states that are held elsewhere stay true
 
  private:
@@ -72,12 +79,15 @@ class byte_automaton {
     std::size_t operator()(const byte_state& s) const { return s.hash(); }
   };
 
+  using wide_row = std::array<index, 256>;
   void fill(index i);
-  void fill_content(const byte_state& from, row& out);
-  void fill_markup(const byte_state& from, row& out);
-  void fill_partial(const byte_state& from, row& out);
-  void fill_escape(const byte_state& from, row& out);
-  void fill_hex(const byte_state& from, row& out);
+  void fold(const wide_row& wide, row& out);
+  void fill_content(const byte_state& from, wide_row& out);
+  void fill_leads(const byte_state& from, wide_row& out);
+  void fill_markup(const byte_state& from, wide_row& out);
+  void fill_partial(const byte_state& from, wide_row& out);
+  void fill_escape(const byte_state& from, wide_row& out);
+  void fill_hex(const byte_state& from, wide_row& out);
   index after(const byte_state& from, language next);
   index enter_partial(const byte_state& from, std::uint32_t low, std::uint8_t missing);
   bool may_spell(spelling how, symbol control, bool as_hex) const;
@@ -86,8 +96,9 @@ class byte_automaton {
   language_pool& pool_;
   std::unordered_map<byte_state, index, hasher> index_;
   std::vector<byte_state> states_;
-  std::vector<std::unique_ptr<row>> rows_;
-  std::size_t num_rows_ = 0;
+  std::vector<std::unique_ptr<const row>> rows_;
+  std::unordered_map<std::uint64_t, std::vector<std::unique_ptr<const byte_classes>>> classes_;
+  std::size_t num_bytes_ = 0;
 };
 
 }  // namespace troupe::grammar

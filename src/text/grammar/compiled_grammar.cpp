@@ -1,7 +1,10 @@
 #include "text/grammar/compiled_grammar.hpp"
 
+#include "text/utf8.hpp"
+
 #include <algorithm>
-#include <array>
+#include <optional>
+#include <stdexcept>
 
 namespace troupe::grammar {
 namespace {
@@ -27,10 +30,12 @@ class grammar_state : public constraint_state {
   }
 
   void fill_mask(std::span<std::uint32_t> mask) const override {
-    std::fill(mask.begin(), mask.end(), 0);
-    if (!has_ended_) grammar_->fill(at_, mask);
-    if (!has_ended_ && !grammar_->may_end(at_)) return;
-    for (const token_id token : grammar_->eos()) set_bit(mask, token);
+    if (has_ended_) std::fill(mask.begin(), mask.end(), 0);
+    grammar_->allow_eos(mask, has_ended_ || grammar_->fill(at_, mask));
+  }
+
+  std::vector<token_id> forced_tokens() const override {
+    return has_ended_ ? std::vector<token_id>() : grammar_->forced_tokens(at_);
   }
 
   bool is_finished() const override {
@@ -43,6 +48,14 @@ class grammar_state : public constraint_state {
   bool has_ended_ = false;
 };
 
+// The length of the text without a character that is cut at its end.
+std::size_t whole_characters(std::string_view text) {
+  std::size_t begin = text.size();
+  while (begin > 0 && is_utf8_continuation(text[begin - 1])) --begin;
+  if (begin > 0 && !is_utf8(text.substr(begin - 1))) return begin - 1;
+  return text.size();
+}
+
 }  // namespace
 
 compiled_grammar::compiled_grammar(std::shared_ptr<const vocabulary> words,
@@ -52,6 +65,19 @@ compiled_grammar::compiled_grammar(std::shared_ptr<const vocabulary> words,
 
 std::unique_ptr<constraint_state> compiled_grammar::start() const {
   return std::make_unique<grammar_state>(shared_from_this(), begin());
+}
+
+bool compiled_grammar::warm() const {
+  const std::lock_guard guard(lock_);
+  mask_words mask(words_->num_mask_words());
+  masks_.fill(machine_.start(), mask);
+  return !machine_.pool().is_exhausted();
+}
+
+void compiled_grammar::check() const {
+  if (machine_.pool().is_exhausted()) {
+    throw std::length_error("the states of its grammar take more memory than a grammar may");
+  }
 }
 
 thread_set compiled_grammar::begin() const {
@@ -64,6 +90,7 @@ bool compiled_grammar::accept(thread_set& at, std::string_view bytes) const {
   thread_set next = at;
   for (const char byte : bytes) {
     next = machine_.step(next, byte);
+    check();
     if (next.threads.empty()) return false;
   }
   at = std::move(next);
@@ -87,32 +114,74 @@ bool compiled_grammar::may_go_on(const thread_set& at) const {
   return has_next(at);
 }
 
-void compiled_grammar::fill(const thread_set& at, std::span<std::uint32_t> mask) const {
+bool compiled_grammar::fill(const thread_set& at, std::span<std::uint32_t> mask) const {
+  const std::size_t width = words_->num_mask_words();
+  std::fill(mask.begin() + static_cast<std::ptrdiff_t>(width), mask.end(), 0);
   const std::lock_guard guard(lock_);
-  masks_.fill(at, mask.first(words_->num_mask_words()));
+  const bool ends = masks_.fill(at, mask.first(width));
+  check();
+  return ends;
+}
+
+// Eos ends the answer even if it is spelled like text.
+void compiled_grammar::allow_eos(std::span<std::uint32_t> mask, bool is_allowed) const {
+  for (const token_id token : eos_) {
+    if (is_allowed) {
+      set_bit(mask, token);
+    } else {
+      clear_bit(mask, token);
+    }
+  }
+}
+
+// Moves `at` along the only way there is.
+std::string compiled_grammar::force(thread_set& at) const {
+  constexpr std::size_t max_bytes = 1'024;
+  std::string out;
+  while (out.size() < max_bytes) {
+    const std::optional<char> only = machine_.only_byte(at);
+    if (!only) break;
+    thread_set next = machine_.step(at, *only);
+    if (next.threads.empty()) break;
+    check();
+    at = std::move(next);
+    out += *only;
+  }
+  return out;
 }
 
 std::string compiled_grammar::forced_bytes(const thread_set& at) const {
   const std::lock_guard guard(lock_);
-  constexpr std::size_t max_bytes = 1'024;
-  std::string out;
   thread_set here = at;
-  while (out.size() < max_bytes && !machine_.may_end(here)) {
-    thread_set only;
-    char forced = 0;
-    int choices = 0;
-    for (int byte = 0; byte < 256 && choices < 2; ++byte) {
-      thread_set next = machine_.step(here, static_cast<char>(byte));
-      if (next.threads.empty()) continue;
-      ++choices;
-      forced = static_cast<char>(byte);
-      only = std::move(next);
-    }
-    if (choices != 1) break;
-    out += forced;
-    here = std::move(only);
+  return force(here);
+}
+
+std::vector<token_id> compiled_grammar::forced_tokens(const thread_set& at) const {
+  std::string text;
+  bool is_last = false;
+  {
+    const std::lock_guard guard(lock_);
+    if (!machine_.only_byte(at)) return {};  // as nearly everywhere
+    thread_set here = at;
+    text = force(here);
+    is_last = machine_.may_end(here) && !has_next(here);
   }
-  return out;
+  const std::size_t whole = whole_characters(text);
+  std::vector<token_id> tokens = words_->encode(std::string_view(text).substr(0, whole));
+  if (!tokens.empty() && !(is_last && whole == text.size())) tokens.pop_back();
+  // A text within a character or out of normal form has no tokens that spell it.
+  std::size_t length = 0;
+  for (const token_id token : tokens) {
+    const std::string_view bytes = words_->bytes(token);
+    if (bytes.empty() || !std::string_view(text).substr(length).starts_with(bytes)) return {};
+    length += bytes.size();
+  }
+  return tokens;
+}
+
+std::size_t compiled_grammar::num_bytes() const {
+  const std::lock_guard guard(lock_);
+  return sizeof(*this) + machine_.num_bytes() + masks_.num_bytes();
 }
 
 }  // namespace troupe::grammar

@@ -21,20 +21,31 @@ class compiled_grammar : public token_constraint,
                    std::unique_ptr<language_pool> pool, rule_set rules);
 
   std::unique_ptr<constraint_state> start() const override;
+  std::size_t num_bytes() const override;
 
-  // The parts that states are made of.
+  // Makes the first mask; false when not even that fits into the memory that a grammar may take.
+  bool warm() const;
+
+  // The parts that states are made of. They throw std::length_error when the grammar's states
+  // outgrow its memory: nothing is certain then.
   thread_set begin() const;
   bool accept(thread_set& at, std::string_view bytes) const;  // unchanged when it is false
   bool may_end(const thread_set& at) const;
   bool may_go_on(const thread_set& at) const;
-  void fill(const thread_set& at, std::span<std::uint32_t> mask) const;
+  // Writes the whole mask, and says whether the text may end here.
+  bool fill(const thread_set& at, std::span<std::uint32_t> mask) const;
+  void allow_eos(std::span<std::uint32_t> mask, bool is_allowed) const;
   // The bytes that must come next, as far as they are certain.
   std::string forced_bytes(const thread_set& at) const;
+  // Their tokens, but for the last one where it could have become a longer token with what follows.
+  std::vector<token_id> forced_tokens(const thread_set& at) const;
   const vocabulary& words() const { return *words_; }
   const std::vector<token_id>& eos() const { return eos_; }
 
  private:
   bool has_next(const thread_set& at) const;
+  void check() const;
+  std::string force(thread_set& at) const;
 
   std::shared_ptr<const vocabulary> words_;
   std::vector<token_id> eos_;

@@ -1,6 +1,7 @@
 #include "text/grammar/grammar.hpp"
 
 #include "text/grammar/compiled_grammar.hpp"
+#include "text/grammar/ebnf_rules.hpp"
 #include "text/grammar/json_rules.hpp"
 #include "text/grammar/regex.hpp"
 #include "text/grammar/schema_graph.hpp"
@@ -9,6 +10,7 @@
 #include "text/utf8.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace troupe {
 
@@ -25,6 +27,30 @@ rule_set text_rules(language_pool& pool, language words) {
   rules.values.push_back(std::move(root));
   rules.root = 0;
   return rules;
+}
+
+std::optional<tool_tokens> find_tool_tokens(const tokenizer& words, const vocabulary& bytes) {
+  const auto open = words.find_added("<tool_call>");
+  const auto close = words.find_added("</tool_call>");
+  if (!open || !close) return std::nullopt;
+  tool_tokens tokens{*open, *close, {}};
+  for (std::uint32_t i = 0; i < words.vocab_size(); ++i) {
+    if (bytes.bytes(static_cast<token_id>(i)) == "\n") {
+      tokens.newline.push_back(static_cast<token_id>(i));
+    }
+  }
+  return tokens;
+}
+
+// The first mask is made right here, before an answer waits for it.
+grammar_outcome<bound_grammar> with_first_mask(std::shared_ptr<const compiled_grammar> made,
+                                               std::vector<grammar_note> warnings,
+                                               const char* keyword) {
+  if (!made->warm()) {
+    return refuse_grammar(error_code::too_large, "", keyword,
+                          "its states take more memory than a grammar may");
+  }
+  return bound_grammar{std::move(made), std::move(warnings)};
 }
 
 }  // namespace
@@ -74,9 +100,9 @@ grammar_outcome<bound_grammar> grammar_compiler::json_schema(const troupe::json_
   pool->set_budget(nullptr);
   if (!root) return root.error();
   rules.root = *root;
-  return bound_grammar{
+  return with_first_mask(
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)),
-      std::move(warnings)};
+      std::move(warnings), "");
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::regex(std::string_view pattern) const {
@@ -94,8 +120,9 @@ grammar_outcome<bound_grammar> grammar_compiler::regex(std::string_view pattern)
     return refuse_grammar(error_code::invalid_argument, "", "regex", "matches no text at all");
   }
   rule_set rules = text_rules(*pool, *words);
-  return bound_grammar{
-      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
+  return with_first_mask(
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {},
+      "regex");
 }
 
 grammar_outcome<bound_grammar> grammar_compiler::choice(
@@ -104,6 +131,7 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
     return refuse_grammar(error_code::invalid_argument, "", "choice",
                           "is empty, expected at least one text");
   }
+  compile_budget budget;
   auto pool = std::make_unique<language_pool>();
   constexpr std::size_t max_choice_bytes = 1U << 20U;
   std::size_t num_bytes = 0;
@@ -123,24 +151,42 @@ grammar_outcome<bound_grammar> grammar_compiler::choice(
   if (num_bytes > max_choice_bytes) {
     return refuse_grammar(error_code::too_large, "", "choice", "is larger than 1 MiB");
   }
+  pool->set_budget(&budget);
   rule_set rules = text_rules(*pool, pool->words(words));
+  pool->set_budget(nullptr);
+  if (pool->is_exhausted()) {
+    return refuse_grammar(budget.code(), "", "choice", "is too large: " + budget.reason());
+  }
   return bound_grammar{
       std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules)), {}};
 }
 
+grammar_outcome<bound_grammar> grammar_compiler::grammar(std::string_view source) const {
+  compile_budget budget;
+  auto pool = std::make_unique<language_pool>();
+  pool->set_budget(&budget);
+  auto rules = ebnf_rules(*pool, source);
+  pool->set_budget(nullptr);
+  if (budget.is_spent()) return refuse_grammar(budget.code(), "", "grammar", budget.reason());
+  if (!rules) return rules.error();
+  return bound_grammar{
+      std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules)), {}};
+}
+
+// Text that spells no tag.
+std::shared_ptr<const compiled_grammar> grammar_compiler::free_text() const {
+  auto pool = std::make_unique<language_pool>();
+  rule_set rules = text_rules(*pool, text_without_tag(*pool));
+  return std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), std::move(rules));
+}
+
 grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
-    const std::vector<tool_definition>& tools, const tool_choice& wanted) const {
-  const auto open = tokenizer_->find_added("<tool_call>");
-  const auto close = tokenizer_->find_added("</tool_call>");
-  if (!open || !close) {
+    const std::vector<tool_definition>& tools, const tool_choice& wanted,
+    const token_constraint_ptr& instead) const {
+  auto tokens = find_tool_tokens(*tokenizer_, *words_);
+  if (!tokens) {
     return refuse_grammar(error_code::unsupported, "", "tools",
                           "the model's vocabulary has no token <tool_call>");
-  }
-  tool_tokens tokens{*open, *close, {}};
-  for (std::uint32_t i = 0; i < tokenizer_->vocab_size(); ++i) {
-    if (words_->bytes(static_cast<token_id>(i)) == "\n") {
-      tokens.newline.push_back(static_cast<token_id>(i));
-    }
   }
   compile_budget budget;
   auto pool = std::make_unique<language_pool>();
@@ -150,16 +196,21 @@ grammar_outcome<bound_grammar> grammar_compiler::tool_calls(
   auto rules = call_rules(*pool, tools, is_named ? wanted.name : std::string(), budget, warnings);
   pool->set_budget(nullptr);
   if (!rules) return rules.error();
+  if (pool->is_exhausted()) {
+    return refuse_grammar(budget.code(), "", "tools", "are too large: " + budget.reason());
+  }
   auto call = std::make_shared<compiled_grammar>(words_, eos_, std::move(pool), *std::move(rules));
-  std::shared_ptr<compiled_grammar> text;
+  tool_call_options how{.is_text_alone = instead != nullptr, .is_parallel = wanted.parallel};
+  std::shared_ptr<const compiled_grammar> text;
   if (wanted.how == tool_choice::mode::automatic) {
-    auto text_pool = std::make_unique<language_pool>();
-    rule_set text_rule = text_rules(*text_pool, text_without_tag(*text_pool));
-    text = std::make_shared<compiled_grammar>(words_, eos_, std::move(text_pool),
-                                              std::move(text_rule));
+    text = instead ? std::dynamic_pointer_cast<const compiled_grammar>(instead) : free_text();
+    if (!text) {
+      return refuse_grammar(error_code::unsupported, "", "tools",
+                            "the text beside calls cannot be calls itself");
+    }
   }
   return bound_grammar{std::make_shared<tool_call_grammar>(std::move(text), std::move(call),
-                                                           std::move(tokens), wanted.parallel),
+                                                           *std::move(tokens), how),
                        std::move(warnings)};
 }
 

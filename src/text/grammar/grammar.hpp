@@ -1,5 +1,5 @@
-// Grammars for answers: JSON, a JSON schema, a regular expression, a list of texts. Compiling looks
-// at no token; masks are made when an answer gets there. What cannot be enforced exactly is
+// Grammars for answers: JSON, a JSON schema, a regular expression, a list of texts, EBNF. Compiling
+// looks at no token; masks are made when an answer gets there. What cannot be enforced exactly is
 // refused.
 #pragma once
 #include "core/bound_grammar.hpp"
@@ -15,8 +15,9 @@
 namespace troupe {
 
 namespace grammar {
+class compiled_grammar;
 class vocabulary;
-}
+}  // namespace grammar
 
 struct schema_options {
   // Blanks between the parts of a value: none, one space or one indented line (`bounded`), none at
@@ -31,12 +32,13 @@ struct schema_options {
 struct tool_definition {
   std::string name;
   json_value parameters;  // a JSON schema
-  bool strict = false;    // as in schema_options
+  bool strict = false;    // these as in schema_options
+  bool lenient = false;
 };
 
 struct tool_choice {
   enum class mode : std::uint8_t {
-    automatic,  // text, calls, or both
+    automatic,  // text, calls, or text before calls
     required,   // at least one call, no text
     named,      // calls of one tool, no text
   };
@@ -60,11 +62,17 @@ class grammar_compiler {
   // The whole answer matches, from its first character to its last.
   grammar_outcome<bound_grammar> regex(std::string_view pattern) const;
   grammar_outcome<bound_grammar> choice(const std::vector<std::string>& texts) const;
+  // A grammar in the EBNF of llama.cpp (GBNF) and XGrammar: docs/grammars.md.
+  grammar_outcome<bound_grammar> grammar(std::string_view source) const;
   // Calls are written between the tokens <tool_call> and </tool_call>, which the vocabulary needs.
+  // With `instead`, a constraint made here, an automatic choice is between such a text and calls.
   grammar_outcome<bound_grammar> tool_calls(const std::vector<tool_definition>& tools,
-                                            const tool_choice& wanted = {}) const;
+                                            const tool_choice& wanted = {},
+                                            const token_constraint_ptr& instead = nullptr) const;
 
  private:
+  std::shared_ptr<const grammar::compiled_grammar> free_text() const;
+
   std::shared_ptr<const tokenizer> tokenizer_;
   std::shared_ptr<const grammar::vocabulary> words_;
   std::vector<token_id> eos_;

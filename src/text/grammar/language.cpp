@@ -9,6 +9,7 @@ namespace troupe::grammar {
 namespace {
 
 constexpr std::size_t max_languages = 400'000;
+constexpr std::size_t max_bytes = 17U << 20U;
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
@@ -67,6 +68,9 @@ std::uint64_t language_pool::find_fingerprint(const node& fresh) const {
       return mix(out, sum);
     }
     case kind::negated: return mix(out, fingerprint(fresh.a));
+    case kind::names:
+      out = mix(mix(mix(out, names_[fresh.a].fingerprint), fresh.b), fresh.c);
+      return mix(mix(mix(out, fresh.d), fresh.parts[0]), fresh.parts[1]);
     case kind::repeat: return mix(mix(mix(out, fingerprint(fresh.a)), fresh.b), fresh.c);
     default: return mix(mix(mix(mix(out, fresh.a), fresh.b), fresh.c), fresh.d);
   }
@@ -85,7 +89,7 @@ language language_pool::intern(node fresh) {
       return at;
     }
   }
-  if (nodes_.size() >= max_languages) exhausted_ = true;
+  if (nodes_.size() >= max_languages || num_bytes_ > max_bytes) exhausted_ = true;
   if (!can_afford(1 + fresh.parts.size())) return no_word;
   if (budget_ != nullptr) budget_->hold(sizeof fresh + sizeof(language) * fresh.parts.size());
   const auto id = static_cast<language>(nodes_.size());
@@ -93,6 +97,8 @@ language language_pool::intern(node fresh) {
   if (id == no_word) fresh.alive = life::dead;
   if (id != no_word && fresh.plain) fresh.alive = life::live;
   if (found != index_.end()) fresh.same = found->second;
+  constexpr std::size_t index_bytes = 32;
+  num_bytes_ += sizeof(node) + index_bytes + sizeof(language) * fresh.parts.size();
   nodes_.push_back(std::move(fresh));
   if (id != no_word) index_[hash] = id;
   return id;
@@ -107,6 +113,7 @@ language language_pool::set(symbol_set ranges) {
   fresh.what = kind::set;
   fresh.a = static_cast<std::uint32_t>(sets_.size());
   sets_.push_back(ranges);
+  num_bytes_ += 2 * sizeof(symbol_range) * ranges.size() + 128;  // once more in the index
   const language id = intern(std::move(fresh));
   if (id != no_word) set_index_.emplace(std::move(ranges), id);
   return id;
@@ -383,6 +390,11 @@ void language_pool::collect_tags(language a, std::vector<std::uint32_t>& out) co
   }
   if (here.what == kind::any) {
     for (const language part : here.parts) collect_tags(part, out);
+  }
+  for (std::uint32_t i = here.b; here.what == kind::names && i < here.c; ++i) {
+    const name_table::entry& entry = names_[here.a].sorted[i];
+    const bool counts = entry.number >= here.parts[0] && entry.number < here.parts[1];
+    if (counts && entry.word.size() == here.d) collect_tags(entry.ending, out);
   }
 }
 

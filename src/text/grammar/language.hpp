@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -63,6 +64,10 @@ class language_pool {
   language bytes_outside(std::string_view word);
   // Words with what follows each; shares common beginnings. Sorts its argument.
   language words(std::vector<std::pair<std::u32string, language>>& list);
+  // The same for many words of which now these, now those count: first a table of them all, then
+  // the words from number `first` up to `last` of it. The words must outlive the pool.
+  std::uint32_t add_names(const std::vector<std::pair<std::u32string_view, language>>& list);
+  language names(std::uint32_t table, std::uint32_t first, std::uint32_t last);
   // Decimal digits (outside strings) whose value is a multiple of `numerator` / 10^`decimals`.
   language multiples(std::uint32_t numerator, std::uint32_t decimals);
   // Any text of `min` to `max` code points.
@@ -77,6 +82,12 @@ class language_pool {
   std::uint64_t fingerprint(language a) const { return nodes_[a].fingerprint; }
   // Every text of code points is the beginning of a word, as far as that is plain to see.
   bool is_open(language a) const;
+  // A language that nobody who reads at most `length` symbols can tell from this one: long counts
+  // are none. Many languages share one.
+  language clipped(language a, std::uint32_t length);
+  // How many symbols of `all` come at most before something outside of strings must, when nothing
+  // but their number is asked for; none for other languages.
+  std::optional<std::uint32_t> run_of(const symbol_set& all, language a);
   // How many words it holds, but at most `limit`.
   std::uint64_t count_words(language a, std::uint64_t limit);
   // The same for what may come before the next symbol outside of strings.
@@ -90,6 +101,8 @@ class language_pool {
   // More languages than allowed were made; every one made since is no_word.
   bool is_exhausted() const { return exhausted_; }
   std::size_t size() const { return nodes_.size(); }
+  std::size_t num_bytes() const { return num_bytes_; }
+  void forget_arcs();  // they are found again when they are asked for
 
  private:
   enum class kind : std::uint8_t {
@@ -103,7 +116,8 @@ class language_pool {
     negated,
     repeat,
     tag,
-    modulo
+    modulo,
+    names  // of table a, the sorted words b to c without their first d symbols
   };
   enum class life : std::uint8_t { unknown, live, dead };
   struct node {
@@ -115,11 +129,24 @@ class language_pool {
     std::uint32_t a = 0, b = 0, c = 0, d = 0;
     std::uint64_t fingerprint = 0;
     language same = no_word;      // another node of the same hash
-    std::vector<language> parts;  // of any and both
+    std::vector<language> parts;  // of any and both; of names the first number and the last
     std::unique_ptr<const std::vector<arc>> arcs;
   };
 
+  struct name_table {
+    struct entry {
+      std::u32string_view word;
+      language ending = no_word;
+      std::uint32_t number = 0;
+    };
+    std::vector<entry> sorted;
+    bool plain = true, finite = true;
+    std::uint64_t fingerprint = 0;
+  };
+
   language intern(node fresh);
+  language make_names(node range, std::uint32_t first, std::uint32_t last);
+  std::vector<arc> name_arcs(const node& here);
   std::uint64_t find_fingerprint(const node& fresh) const;
   language make_both(std::vector<language> parts);
   bool join_repeats(std::vector<language>& parts, bool intersect);
@@ -137,6 +164,7 @@ class language_pool {
 
   std::deque<node> nodes_;
   std::vector<symbol_set> sets_;
+  std::deque<name_table> names_;
   std::unordered_map<std::uint64_t, language> index_;  // by hash; node::same goes on from there
   std::map<symbol_set, language> set_index_;
   bool can_afford(std::uint64_t steps) {
@@ -145,6 +173,7 @@ class language_pool {
   }
 
   compile_budget* budget_ = nullptr;
+  std::size_t num_bytes_ = 0;
   bool exhausted_ = false;
 };
 

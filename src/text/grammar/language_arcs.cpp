@@ -26,9 +26,17 @@ const std::vector<arc>& language_pool::arcs(language a) {
     auto found = std::make_unique<const std::vector<arc>>(find_arcs(a));
     can_afford(1 + found->size());
     if (budget_ != nullptr) budget_->hold(sizeof(arc) * found->size());
+    num_bytes_ += sizeof(*found) + sizeof(arc) * found->size();
     nodes_[a].arcs = std::move(found);
   }
   return *nodes_[a].arcs;
+}
+
+void language_pool::forget_arcs() {
+  for (node& each : nodes_) {
+    if (each.arcs) num_bytes_ -= sizeof(*each.arcs) + sizeof(arc) * each.arcs->size();
+    each.arcs.reset();
+  }
 }
 
 std::vector<arc> language_pool::find_arcs(language a) {
@@ -64,6 +72,7 @@ std::vector<arc> language_pool::find_arcs(language a) {
     case kind::both: return both_arcs(here.parts);
     case kind::negated: return negated_arcs(here.a);
     case kind::modulo: return modulo_arcs(here);
+    case kind::names: return name_arcs(here);
   }
   return out;
 }
@@ -245,6 +254,29 @@ bool language_pool::list_words(language a, std::size_t limit, std::vector<std::u
 bool language_pool::contains(language a, std::u32string_view word) {
   for (const char32_t c : word) a = next(a, c);
   return nodes_[a].nullable;
+}
+
+language language_pool::clipped(language a, std::uint32_t length) {
+  const node& here = nodes_[a];
+  if (here.what == kind::concat) {
+    const language head = clipped(here.a, length);
+    return head == here.a ? a : concat(head, here.b);
+  }
+  if (here.what != kind::repeat || nodes_[here.a].what != kind::set || here.c <= length) return a;
+  return repeat(here.a, std::min(here.b, length + 1), unbounded);
+}
+
+std::optional<std::uint32_t> language_pool::run_of(const symbol_set& all, language a) {
+  const node& here = nodes_[a];
+  if (here.what != kind::concat || nodes_[here.a].what != kind::repeat) return std::nullopt;
+  const node& head = nodes_[here.a];
+  if (nodes_[head.a].what != kind::set || !nodes_[here.b].plain) return std::nullopt;
+  symbol_set both = sets_[nodes_[head.a].a];
+  both.insert(both.end(), all.begin(), all.end());
+  if (normalised(std::move(both)) != sets_[nodes_[head.a].a]) return std::nullopt;
+  const std::vector<arc>& later = arcs(here.b);
+  if (!later.empty() && later.front().low <= last_code_point) return std::nullopt;
+  return head.c;
 }
 
 }  // namespace troupe::grammar

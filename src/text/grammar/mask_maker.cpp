@@ -7,61 +7,107 @@ namespace {
 
 using phase = byte_state::phase;
 
-constexpr std::size_t many_tokens = 1'024;  // from here on a bitmap is faster than a list
-constexpr std::size_t max_cached_bytes = 16U << 20U;
-constexpr std::size_t max_rows = 32'768;  // 1 KB each
-constexpr std::size_t max_level = 4'096;  // states looked at to find how much slack there is
+constexpr std::size_t max_bytes = 19U << 20U;  // of all of a grammar; one mask may add to that
 
-// The characters of safe tokens.
-constexpr std::array<symbol_range, 3> safe_characters{
-    {{0x20, 0x21}, {0x23, 0x5B}, {0x5D, last_code_point}}};
-
-std::uint64_t hash_of(const thread& at) {
-  const std::uint64_t h = (at.at.hash() ^ (at.owner->hash << 1U)) * 0x9E3779B97F4A7C15ULL;
-  return h ^ (h >> 30U);
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+  hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
+  return hash ^ (hash >> 29U);
 }
 
-void add_words(std::span<std::uint32_t> mask, const mask_words& more) {
-  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] |= more[i];
+std::uint64_t hash_of(const thread& at, std::uint64_t frame::*part) {
+  return mix(mix(at.at.hash(), (*at.owner).*part), at.in_key ? 1 : 2);
+}
+
+std::uint64_t hash_of(const thread_set& at, std::uint64_t frame::*part) {
+  std::uint64_t out = 0xABCDEF;
+  for (const thread& each : at.threads) out = mix(out, hash_of(each, part));
+  return part == &frame::shape ? out : ~out;
 }
 
 }  // namespace
 
-void mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
+bool mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
   forget_when_large();
+  const bool is_alike = std::any_of(at.threads.begin(), at.threads.end(), [&](const thread& each) {
+    return machine_.num_alike(each) > 0;
+  });
+  const std::uint64_t shape = hash_of(at, &frame::shape);
+  const std::uint64_t hash = hash_of(at, &frame::hash);
+  const whole_mask* known = is_alike ? nullptr : find_whole(shape, hash);
+  if (known != nullptr) {
+    std::copy(known->bits.begin(), known->bits.end(), mask.begin());
+    return known->may_end;
+  }
+  is_written_ = needs_key_ = false;
+  const std::uint64_t looks = machine_.num_looks();
+  const bool may_end = machine_.may_end(at);
   for (const thread& each : at.threads) add(each, mask);
+  if (!is_written_) std::fill(mask.begin(), mask.end(), 0);
+  if (is_alike || needs_key_) return may_end;
+  const std::uint64_t key = looks == machine_.num_looks() ? shape : hash;
+  if (met_.insert(key).second) {
+    num_bytes_ += 32;
+    return may_end;
+  }
+  whole_.insert_or_assign(key, whole_mask{mask_words(mask.begin(), mask.end()), may_end});
+  num_bytes_ += 64 + 4 * mask.size();
+  return may_end;
+}
+
+const mask_maker::whole_mask* mask_maker::find_whole(std::uint64_t shape,
+                                                     std::uint64_t hash) const {
+  auto found = whole_.find(shape);
+  if (found == whole_.end()) found = whole_.find(hash);
+  return found == whole_.end() ? nullptr : &found->second;
 }
 
 void mask_maker::add(const thread& at, std::span<std::uint32_t> mask) {
-  if (parser::num_alike(at) == 0) return fill_thread(at, mask);
+  if (machine_.num_alike(at) == 0) return add_thread(at, mask);
   mask_words own(mask.size());
-  fill_thread(at, own);
+  const bool was_written = std::exchange(is_written_, false);
+  add_thread(at, own);
   take_blocked(at, own);
-  add_words(mask, own);
+  is_written_ = true;
+  if (!was_written) {
+    std::copy(own.begin(), own.end(), mask.begin());
+    return;
+  }
+  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] |= own[i];
 }
 
 void mask_maker::forget_when_large() {
-  if (num_bytes_ < max_cached_bytes && machine_.automaton().num_rows() < max_rows) return;
+  if (machine_.pool().num_bytes() + machine_.automaton().num_bytes() + num_bytes_ < max_bytes) {
+    return;
+  }
   terminals_.clear();
-  threads_.clear();
-  machine_.automaton().clear();
+  beyond_.clear();
+  whole_.clear();
+  met_.clear();
   num_bytes_ = 0;
+  machine_.automaton().clear();
+  machine_.pool().forget_arcs();
 }
 
-void mask_maker::fill_thread(const thread& at, std::span<std::uint32_t> mask) {
-  const terminal_mask_ptr found = find_terminal(at.at);
-  const terminal_mask& terminal = *found;
-  if (terminal.slice != nullptr) add_words(mask, *terminal.slice);
-  if (!terminal.bits.empty()) add_words(mask, terminal.bits);
-  for (const token_id token : terminal.tokens) set_bit(mask, token);
-  const thread_mask& own = find_thread(at, terminal);
-  for (const token_id token : own.tokens) set_bit(mask, token);
-  for (const thread& next : own.beyond.threads) add(next, mask);
+void mask_maker::add_thread(const thread& at, std::span<std::uint32_t> mask) {
+  const terminal_mask_ptr terminal = find_terminal(at.at);
+  if (is_written_) {
+    terminal->add_to(mask);
+  } else {
+    terminal->write_to(mask);
+  }
+  is_written_ = true;
+  if (terminal->shares_exits) add_beyond(at, *terminal->base, mask);
+  add_beyond(at, *terminal, mask);
+  auto& automaton = machine_.automaton();
+  thread_set next;
+  machine_.advance_all(at.owner, automaton.at(automaton.find(at.at)).tags, at.key, next);
+  for (const thread& each : next.threads) add(each, mask);
 }
 
 // Takes out the tokens after which a key could only be one that the object has.
 void mask_maker::take_blocked(const thread& at, std::span<std::uint32_t> mask) {
   const vocabulary_trie& trie = words_->all();
+  auto& automaton = machine_.automaton();
   for (auto seen = at.owner->seen.get(); seen != nullptr; seen = seen->before.get()) {
     if (!seen->spelled.starts_with(at.key)) continue;
     thread moved = at;
@@ -70,225 +116,124 @@ void mask_maker::take_blocked(const thread& at, std::span<std::uint32_t> mask) {
       const auto byte = static_cast<std::uint8_t>(seen->spelled[i]);
       node = trie.child(node, byte);
       if (node == 0) break;
-      auto& automaton = machine_.automaton();
-      const auto next = automaton.at(automaton.find(moved.at)).next[byte];
+      const index next = automaton.at(automaton.find(moved.at)).next(byte);
       if (next == byte_automaton::dead) break;
       moved.at = automaton.state(next);
       moved.key += seen->spelled[i];
       if (!machine_.is_blocked(moved)) continue;
-      for (const token_id token : trie.tokens_below(node)) {
-        mask[static_cast<std::uint32_t>(token) / 32] &=
-            ~(1U << (static_cast<std::uint32_t>(token) % 32));
-      }
+      for (const token_id token : trie.tokens_below(trie.at(node))) clear_bit(mask, token);
       break;
     }
   }
 }
 
-terminal_mask_ptr mask_maker::find_terminal(const byte_state& at) {
-  terminal_mask_ptr& place = terminals_[at];
-  if (place) return place;
-  const terminal_mask_cache::key key{machine_.pool().fingerprint(at.at), at.place()};
-  place = words_->known_masks().find(key);
-  if (!place) {
-    place = std::make_shared<const terminal_mask>(make_terminal(at));
-    words_->known_masks().add(key, place);
-  }
-  num_bytes_ += place->num_bytes();
-  return place;
+// What tokens find beyond the terminal.
+void mask_maker::add_beyond(const thread& at, const terminal_mask& terminal,
+                            std::span<std::uint32_t> mask) {
+  if (terminal.exits.empty()) return;
+  const std::uint64_t shape = mix(mix(terminal.id, at.owner->shape), at.in_key ? 1 : 2);
+  const std::uint64_t hash = ~mix(mix(terminal.id, at.owner->hash), at.in_key ? 1 : 2);
+  auto found = beyond_.find(shape);
+  if (found == beyond_.end()) found = beyond_.find(hash);
+  if (found != beyond_.end()) return found->second.add_to(mask);
+  const std::uint64_t looks = machine_.num_looks();
+  std::vector<token_id> tokens;
+  const bool by_key = walk_exits(at, terminal, tokens);
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  const token_set fresh(std::move(tokens), mask.size());
+  fresh.add_to(mask);
+  needs_key_ = needs_key_ || by_key;
+  if (by_key) return;
+  num_bytes_ += 64 + fresh.num_bytes();
+  beyond_.emplace(looks == machine_.num_looks() ? shape : hash, fresh);
 }
 
-terminal_mask mask_maker::make_terminal(const byte_state& at) {
-  terminal_mask out;
-  const slack room = find_slack(at);
-  const bool is_long = room.characters >= vocabulary::max_slice;
-  if (room.exact || is_long) {
-    const bool endless = room.characters == unbounded;
-    out.slice =
-        &words_->safe_slice(endless ? unbounded : std::min(room.characters, vocabulary::max_slice));
-    walk_terminal(words_->unsafe(), at, out);
-    if (!endless && !(room.exact && room.characters == vocabulary::max_slice)) {
-      if (is_long) add_long_tokens(at, out);
+// Whether the bytes of the key in work made a difference. They can only where a token ends that key
+// and goes on to another one of the same object; so the rest is found without them.
+bool mask_maker::walk_exits(const thread& at, const terminal_mask& terminal,
+                            std::vector<token_id>& out) {
+  bool by_key = false;
+  thread_set next;
+  std::uint32_t tag = 0;  // that led to `next`
+  for (std::size_t i = 0; i < terminal.exits.size(); ++i) {
+    const terminal_mask::exit& way = terminal.exits[i];
+    if (i == 0 || way.tag != tag) {
+      tag = way.tag;
+      next = {};
+      machine_.advance(at.owner, tag, {}, next);
     }
-  } else {
-    walk_terminal(words_->all(), at, out);
-  }
-  if (out.tokens.size() >= many_tokens) {
-    out.bits.assign(words_->num_mask_words(), 0);
-    for (const token_id token : out.tokens) set_bit(out.bits, token);
-    out.tokens = {};
-  }
-  out.tokens.shrink_to_fit();
-  return out;
-}
-
-void mask_maker::walk_terminal(const vocabulary_trie& trie, const byte_state& at,
-                               terminal_mask& out) {
-  auto& automaton = machine_.automaton();
-  const auto& nodes = trie.nodes();
-  std::vector<std::pair<std::uint32_t, const byte_automaton::row*>> open;  // node's end, row there
-  const byte_automaton::row* row = &automaton.at(automaton.find(at));
-  std::string path;
-  for (std::uint32_t i = 1; i < nodes.size();) {
-    while (!open.empty() && open.back().first <= i) {
-      row = open.back().second;
-      open.pop_back();
-      path.pop_back();
-    }
-    const vocabulary_trie::node& node = nodes[i];
-    const auto next = row->next[node.byte];
-    if (next == byte_automaton::dead) {
-      i = node.end;
+    if (machine_.find_production(*at.owner) != nullptr) {
+      walk_together(*way.trie, way.node, next, out);
       continue;
     }
-    const auto tokens = trie.tokens_at(node);
-    out.tokens.insert(out.tokens.end(), tokens.begin(), tokens.end());
-    if (node.end == i + 1) {  // a leaf: whatever follows is not its business
-      ++i;
-      continue;
+    if (terminal.joined) {
+      for (const thread& each : next.threads) walk_thread(*terminal.joined, 0, each, out);
+      break;
     }
-    const byte_automaton::row& below = automaton.at(next);
-    open.emplace_back(node.end, row);
-    path += static_cast<char>(node.byte);
-    for (const std::uint32_t tag : below.tags) {
-      out.exits.push_back({&trie, i, tag, at.how == spelling::canonical ? path : std::string()});
-    }
-    row = &below;
-    ++i;
-  }
-}
-
-void mask_maker::add_long_tokens(const byte_state& at, terminal_mask& out) {
-  auto& automaton = machine_.automaton();
-  for (const token_id token : words_->long_tokens()) {
-    auto here = automaton.find(at);
-    for (const char byte : words_->bytes(token)) {
-      here = automaton.at(here).next[static_cast<unsigned char>(byte)];
-      if (here == byte_automaton::dead) break;
-    }
-    if (here != byte_automaton::dead) out.tokens.push_back(token);
-  }
-}
-
-const mask_maker::thread_mask& mask_maker::find_thread(const thread& at,
-                                                       const terminal_mask& terminal) {
-  static const thread_mask none;
-  auto& automaton = machine_.automaton();
-  const auto tags = automaton.at(automaton.find(at.at)).tags;
-  if (terminal.exits.empty() && tags.empty()) return none;
-  const std::uint64_t hash = hash_of(at);
-  // A key's own bytes are not part of its hash; where they matter nothing is remembered.
-  const bool keep = !at.in_key;
-  if (keep) {
-    const auto found = threads_.find(hash);
-    if (found != threads_.end()) return found->second;
-  }
-  thread_mask fresh;
-  for (const std::uint32_t tag : tags) machine_.advance(at.owner, tag, at.key, fresh.beyond);
-  std::unordered_map<std::uint32_t, thread_set> by_tag;
-  for (const terminal_mask::exit& way : terminal.exits) {
+    const std::size_t size = out.size();
+    (void)machine_.has_missed_key();
+    for (const thread& each : next.threads) walk_thread(*way.trie, way.node, each, out);
+    if (!at.in_key || !machine_.has_missed_key()) continue;
+    by_key = true;
+    out.resize(size);
     thread_set own;
-    thread_set* next = &own;
-    if (at.in_key) {
-      machine_.advance(at.owner, way.tag, at.key + way.key, own);
-    } else {
-      const auto [known, is_new] = by_tag.try_emplace(way.tag);
-      if (is_new) machine_.advance(at.owner, way.tag, {}, known->second);
-      next = &known->second;
-    }
-    for (const thread& each : next->threads) walk_thread(*way.trie, way.node, each, fresh.tokens);
+    machine_.advance(at.owner, way.tag, at.key + way.key, own);
+    for (const thread& each : own.threads) walk_thread(*way.trie, way.node, each, out);
   }
-  std::sort(fresh.tokens.begin(), fresh.tokens.end());
-  fresh.tokens.erase(std::unique(fresh.tokens.begin(), fresh.tokens.end()), fresh.tokens.end());
-  fresh.tokens.shrink_to_fit();
-  num_bytes_ += 256 + 4 * fresh.tokens.size() + sizeof(thread) * fresh.beyond.threads.size();
-  thread_mask& place = threads_[hash];
-  place = std::move(fresh);
-  return place;
+  return by_key;
 }
 
 // The tokens below a node that `at`, which stands there, may take.
-void mask_maker::walk_thread(const vocabulary_trie& trie, std::uint32_t start, const thread& at,
+void mask_maker::walk_thread(const vocabulary_trie& trie, std::uint32_t node, const thread& at,
                              std::vector<token_id>& out) {
+  thread_walk walk{.trie = trie,
+                   .owner = at.owner,
+                   .in_key = at.in_key,
+                   .may_block = at.in_key && machine_.has_seen(at),
+                   .key = at.key,
+                   .out = out};
+  walk_thread(walk, node, machine_.automaton().find(at.at));
+}
+
+void mask_maker::walk_thread(thread_walk& walk, std::uint32_t start, index at) {
   auto& automaton = machine_.automaton();
-  const auto& nodes = trie.nodes();
-  std::vector<std::pair<std::uint32_t, const byte_automaton::row*>> open;
-  const byte_automaton::row* row = &automaton.at(automaton.find(at.at));
-  std::string path = at.key;
-  for (std::uint32_t i = start + 1; i < nodes[start].end;) {
-    while (!open.empty() && open.back().first <= i) {
-      row = open.back().second;
-      open.pop_back();
-      path.pop_back();
-    }
-    const vocabulary_trie::node& node = nodes[i];
-    const auto next = row->next[node.byte];
-    path += static_cast<char>(node.byte);
-    thread moved;
-    bool blocked = next == byte_automaton::dead;
-    if (!blocked && at.in_key && at.owner->seen) {
-      moved = {at.owner, automaton.state(next), path, true};
-      blocked = machine_.is_blocked(moved);
-    }
-    if (blocked) {
-      path.pop_back();
-      i = node.end;
-      continue;
-    }
-    const auto tokens = trie.tokens_at(node);
-    out.insert(out.end(), tokens.begin(), tokens.end());
-    const byte_automaton::row& below = automaton.at(next);
-    open.emplace_back(node.end, row);
-    if (node.end > i + 1) {
-      for (const std::uint32_t tag : below.tags) {
-        thread_set after;
-        machine_.advance(at.owner, tag, at.in_key ? path : std::string(), after);
-        for (const thread& each : after.threads) walk_thread(trie, i, each, out);
+  const byte_automaton::row& here = automaton.at(at);
+  const vocabulary_trie::node& from = walk.trie.at(start);
+  for (std::uint32_t i = from.children; i < from.children + from.num_children; ++i) {
+    const index next = here.next(walk.trie.byte(i));
+    if (next == byte_automaton::dead) continue;
+    if (walk.in_key) walk.key += static_cast<char>(walk.trie.byte(i));
+    const bool is_blocked =
+        walk.may_block && machine_.is_blocked({walk.owner, automaton.state(next), walk.key, true});
+    if (!is_blocked) {
+      const vocabulary_trie::node& node = walk.trie.at(i);
+      const auto tokens = walk.trie.tokens_at(node);
+      walk.out.insert(walk.out.end(), tokens.begin(), tokens.end());
+      if (node.num_children > 0) {
+        for (const std::uint32_t tag : automaton.at(next).tags) {
+          thread_set after;
+          machine_.advance(walk.owner, tag, walk.key, after);
+          for (const thread& each : after.threads) walk_thread(walk.trie, i, each, walk.out);
+        }
+        walk_thread(walk, i, next);
       }
     }
-    row = &below;
-    ++i;
+    if (walk.in_key) walk.key.pop_back();
   }
 }
 
-// Level by level: as long as every harmless character is possible, any token of so many fits.
-mask_maker::slack mask_maker::find_slack(const byte_state& at) {
-  if (at.where != phase::content || at.how == spelling::text) return {};
-  language_pool& pool = machine_.pool();
-  if (pool.is_open(at.at) || endless_.contains(at.at)) return {unbounded, true};
-  std::vector<language> known{at.at};  // by level
-  std::unordered_map<language, std::size_t> places{{at.at, 0}};
-  std::size_t level_begin = 0;
-  bool loops = false;
-  for (std::uint32_t length = 0;; ++length) {
-    const std::size_t level_end = known.size();
-    bool all_dead = true, all_whole = true;
-    for (std::size_t i = level_begin; i < level_end; ++i) {
-      for (const symbol_range& range : safe_characters) {
-        symbol covered = range.low;
-        for (const arc& step : pool.arcs(known[i])) {
-          if (step.high < range.low || step.low > range.high || !pool.is_live(step.next)) continue;
-          all_dead = false;
-          if (step.low <= covered) covered = step.high + 1;
-          if (endless_.contains(step.next)) {
-            loops = true;
-            continue;
-          }
-          const auto [place, is_new] = places.emplace(step.next, known.size());
-          if (is_new) known.push_back(step.next);
-          loops = loops || place->second < level_end;
-        }
-        all_whole = all_whole && covered > range.high;
-      }
-    }
-    if (all_dead) return {length, !loops};
-    if (!all_whole) return {length, false};
-    if (known.size() == level_end) {
-      endless_.insert(known.begin(), known.end());
-      return {unbounded, true};
-    }
-    if (length >= vocabulary::max_slice || known.size() > max_level) return {length, false};
-    level_begin = level_end;
+// The same for threads that may become each other, or many: in an ambiguous grammar. They have
+// reached all that they can without a byte.
+void mask_maker::walk_together(const vocabulary_trie& trie, std::uint32_t start,
+                               const thread_set& at, std::vector<token_id>& out) {
+  const vocabulary_trie::node& from = trie.at(start);
+  for (std::uint32_t i = from.children; i < from.children + from.num_children; ++i) {
+    const thread_set moved = machine_.take(at, static_cast<char>(trie.byte(i)));
+    if (moved.threads.empty()) continue;
+    const auto tokens = trie.tokens_at(trie.at(i));
+    out.insert(out.end(), tokens.begin(), tokens.end());
+    if (trie.at(i).num_children > 0) walk_together(trie, i, machine_.reach(moved), out);
   }
 }
 

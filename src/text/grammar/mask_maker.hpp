@@ -1,5 +1,6 @@
 // Which tokens may come next: the vocabulary's trie walked with the automaton of a terminal, once
-// per place in it, and where tokens reach past the terminal, with the parser.
+// per place in it, and where tokens reach past the terminal, with the parser. Everything found is
+// kept; what is true whatever the grammar around a terminal is kept for all grammars.
 #pragma once
 #include "text/grammar/parser.hpp"
 #include "text/grammar/vocabulary.hpp"
@@ -18,31 +19,64 @@ class mask_maker {
   mask_maker(std::shared_ptr<const vocabulary> words, parser& machine)
       : words_(std::move(words)), machine_(machine) {}
 
-  // Adds the tokens that any of the threads may take.
-  void fill(const thread_set& at, std::span<std::uint32_t> mask);
+  // Writes the tokens that any of the threads may take, and says whether the text may end here.
+  bool fill(const thread_set& at, std::span<std::uint32_t> mask);
+  std::size_t num_bytes() const { return num_bytes_; }
 
  private:
-  // What a whole thread adds: tokens that reach past its terminal, other threads at this place.
-  struct thread_mask {
-    std::vector<token_id> tokens;
-    thread_set beyond;
+  using index = byte_automaton::index;
+  struct whole_mask {
+    mask_words bits;
+    bool may_end = false;
   };
   struct slack {
     std::uint32_t characters = 0;  // so many harmless characters always fit
     bool exact = false;            // and never one more
   };
+  // A walk through a trie: what it finds, and the bytes on the way where they are a key's.
+  struct terminal_walk {
+    const vocabulary_trie& trie;
+    bool has_path = false;
+    std::string path;
+    std::uint32_t depth = 0;
+    std::vector<token_id> tokens;
+    std::vector<terminal_mask::exit> exits;
+    std::vector<token_id> removed;                     // these two only beside a base
+    std::vector<std::pair<std::uint32_t, bool>> cuts;  // exits at a node or, if so, below it
+  };
 
+  struct thread_walk {
+    const vocabulary_trie& trie;
+    const frame_ptr& owner;
+    bool in_key = false, may_block = false;
+    std::string key;
+    std::vector<token_id>& out;
+  };
+
+  const whole_mask* find_whole(std::uint64_t shape, std::uint64_t hash) const;
   void add(const thread& at, std::span<std::uint32_t> mask);
-  void fill_thread(const thread& at, std::span<std::uint32_t> mask);
+  void add_thread(const thread& at, std::span<std::uint32_t> mask);
   void take_blocked(const thread& at, std::span<std::uint32_t> mask);
   terminal_mask_ptr find_terminal(const byte_state& at);
-  const thread_mask& find_thread(const thread& at, const terminal_mask& terminal);
   terminal_mask make_terminal(const byte_state& at);
-  void walk_terminal(const vocabulary_trie& trie, const byte_state& at, terminal_mask& out);
-  void add_long_tokens(const byte_state& at, terminal_mask& out);
+  terminal_mask_ptr find_base(const byte_state& at);
+  void join_exits(terminal_mask& out) const;
+  terminal_mask vary(const byte_state& at, terminal_mask_ptr base);
+  void compare(terminal_walk& walk, std::uint32_t node, index own, index other);
+  void walk_below(terminal_walk& walk, std::uint32_t node, index at);
+  void take_node(terminal_walk& walk, std::uint32_t node, index at);
+  void add_exits(terminal_walk& walk, std::uint32_t node, index at);
+  void add_sliced(const byte_state& at, std::uint32_t num_characters, terminal_mask& out,
+                  std::vector<token_id>& tokens);
+  void add_beyond(const thread& at, const terminal_mask& terminal, std::span<std::uint32_t> mask);
+  bool walk_exits(const thread& at, const terminal_mask& terminal, std::vector<token_id>& out);
   void walk_thread(const vocabulary_trie& trie, std::uint32_t node, const thread& at,
                    std::vector<token_id>& out);
+  void walk_thread(thread_walk& walk, std::uint32_t node, index at);
+  void walk_together(const vocabulary_trie& trie, std::uint32_t node, const thread_set& at,
+                     std::vector<token_id>& out);
   slack find_slack(const byte_state& at);
+  slack search_slack(language from);
   void forget_when_large();
 
   struct hasher {
@@ -52,7 +86,13 @@ class mask_maker {
   parser& machine_;
   std::unordered_map<byte_state, terminal_mask_ptr, hasher> terminals_;
   std::unordered_set<language> endless_;  // contents that any harmless character keeps alive
-  std::unordered_map<std::uint64_t, thread_mask> threads_;
+  // What threads add past their terminals, and whole masks: by shape where no object's keys
+  // matter, else by hash.
+  std::unordered_map<std::uint64_t, token_set> beyond_;
+  std::unordered_map<std::uint64_t, whole_mask> whole_;
+  std::unordered_set<std::uint64_t> met_;  // masks that were made once: the next time they are kept
+  bool needs_key_ = false;                 // the mask in work depends on the bytes of a key
+  bool is_written_ = false;                // something of it is there; before, it may hold anything
   std::size_t num_bytes_ = 0;
 };
 

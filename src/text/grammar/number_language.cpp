@@ -1,5 +1,7 @@
 #include "text/grammar/number_language.hpp"
 
+#include <algorithm>
+
 namespace troupe::grammar {
 namespace {
 
@@ -47,6 +49,17 @@ language number_languages::integers(std::uint32_t max_whole) {
 language number_languages::plain(std::uint32_t max_whole, std::uint32_t max_fraction) {
   const language magnitude = pool_.concat(whole(1, max_whole), fraction(max_fraction));
   return signed_pair(magnitude, magnitude);
+}
+
+language number_languages::of_digits(std::uint32_t max_whole, std::uint32_t max_fraction,
+                                     std::uint32_t max_digits) {
+  const language any = pool_.set({{0, last_symbol}});
+  const language small = pool_.concat(word("0"), fraction(std::min(max_fraction, max_digits)));
+  const language large = pool_.both(
+      pool_.concat({digit('1'), pool_.repeat(digit(), 0, max_whole - 1), fraction(max_fraction)}),
+      pool_.repeat(any, 0, max_digits + 1));
+  const language magnitude = pool_.any_of({small, large});
+  return pool_.any_of({integers(max_whole), signed_pair(magnitude, magnitude)});
 }
 
 // Digit strings of the same length that are above (or below) `digits`, then anything; or equal to

@@ -20,6 +20,9 @@ class number_languages {
   // No exponents from here on: a bound in digits cannot see them.
   language integers(std::uint32_t max_whole = 20);
   language plain(std::uint32_t max_whole = 20, std::uint32_t max_fraction = 20);
+  // Integers as above; with a point at most `max_digits` in all. Readers take such numbers for
+  // doubles, which hold 15 digits: with more, a bound that is kept here is broken there.
+  language of_digits(std::uint32_t max_whole, std::uint32_t max_fraction, std::uint32_t max_digits);
   language at_least(const number_bound& bound);
   language at_most(const number_bound& bound);
   language equal(const decimal& value);

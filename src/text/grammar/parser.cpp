@@ -10,18 +10,6 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   return hash ^ (hash >> 31U);
 }
 
-frame_ptr make_frame(frame f) {
-  std::uint64_t hash = mix(f.parent ? f.parent->hash : 0x1234567, f.rule);
-  hash = mix(mix(hash, f.position), f.count);
-  f.hash = mix(hash, f.seen ? f.seen->hash : 0);
-  return std::make_shared<const frame>(std::move(f));
-}
-
-frame_ptr counted(const frame& from, std::uint32_t position) {
-  frame next = from;
-  next.position = position;
-  ++next.count;
-  return make_frame(std::move(next));
 }
 
 std::shared_ptr<const seen_keys> remember(const std::shared_ptr<const seen_keys>& before,
@@ -37,14 +25,33 @@ std::shared_ptr<const seen_keys> remember(const std::shared_ptr<const seen_keys>
   return std::make_shared<const seen_keys>(std::move(fresh));
 }
 
-bool is_seen(const seen_keys* seen, std::string_view spelled) {
-  for (; seen != nullptr; seen = seen->before.get()) {
-    if (seen->spelled == spelled) return true;
+}  // namespace
+
+frame::~frame() {
+  std::vector<frame_ptr> open;
+  const auto give = [&open](const frame& of) {
+    if (of.parent && of.parent.use_count() == 1) open.push_back(std::move(of.parent));
+    for (frame_ptr& further : of.parents) open.push_back(std::move(further));
+    of.parents.clear();
+  };
+  give(*this);
+  while (!open.empty()) {
+    const frame_ptr last = std::move(open.back());
+    open.pop_back();
+    if (last.use_count() == 1) give(*last);
   }
-  return false;
 }
 
-}  // namespace
+frame_ptr make_frame(frame f) {
+  const auto hash = [&f](std::uint64_t frame::*part) {
+    std::uint64_t out = mix(f.parent ? (*f.parent).*part : 0x1234567, f.rule);
+    for (const frame_ptr& further : f.parents) out = mix(out, (*further).*part);
+    return mix(mix(mix(out, f.position), f.count), f.depth);
+  };
+  f.shape = hash(&frame::shape);
+  f.hash = mix(hash(&frame::hash), f.seen ? f.seen->hash : 0);
+  return std::make_shared<const frame>(std::move(f));
+}
 
 void thread_set::add(thread fresh) {
   const auto same = [&](const thread& old) {
@@ -75,6 +82,12 @@ parser::parser(std::unique_ptr<language_pool> pool, rule_set rules)
       rules_.blanks == whitespace::bounded ? pool_->optional(space) : blanks_;
   colon_ = pool_->concat(pool_->one(outside(':')), after_colon);
   if (rules_.blanks == whitespace::any) colon_ = pool_->concat(blanks_, colon_);
+  const auto make_brackets = [&](char open, char close) {
+    return brackets{pool_->concat({pool_->one(outside(open)), blanks_, pool_->tag(label::opened)}),
+                    pool_->concat(pool_->one(outside(close)), pool_->tag(label::closed))};
+  };
+  array_ = make_brackets('[', ']');
+  object_ = make_brackets('{', '}');
 }
 
 void parser::add(const frame_ptr& owner, language terminal, spelling how, thread_set& out) const {
@@ -98,6 +111,10 @@ void parser::enter(value_index value, const frame_ptr& parent, thread_set& out) 
   for (const container_index c : rule.containers) {
     if (!can_nest(parent, c)) continue;
     const auto& what = rules_.containers[c].what;
+    if (std::holds_alternative<production_rule>(what)) {
+      enter_production(c, parent, out);
+      continue;
+    }
     frame fresh;
     fresh.rule = c;
     fresh.parent = parent;
@@ -107,10 +124,8 @@ void parser::enter(value_index value, const frame_ptr& parent, thread_set& out) 
       add(opened, framed->heads, spelling::canonical, out);
       continue;
     }
-    const char bracket = std::holds_alternative<array_rule>(what) ? '[' : '{';
-    const language open =
-        pool_->concat({pool_->one(outside(bracket)), blanks_, pool_->tag(label::opened)});
-    add(opened, open, spelling::json, out);
+    const brackets& own = std::holds_alternative<array_rule>(what) ? array_ : object_;
+    add(opened, own.open, spelling::json, out);
   }
 }
 
@@ -135,6 +150,7 @@ void parser::resume(const frame_ptr& owner, thread_set& out) {
 void parser::advance(const frame_ptr& owner, std::uint32_t tag, std::string_view key,
                      thread_set& out) {
   if (tag == label::value) return resume(owner, out);
+  if (find_production(*owner) != nullptr) return advance_all(owner, {&tag, 1}, key, out);
   if (tag == label::closed) return resume(owner->parent, out);
   const auto& what = rules_.containers[owner->rule].what;
   if (const auto* array = std::get_if<array_rule>(&what)) {
@@ -148,45 +164,54 @@ void parser::advance(const frame_ptr& owner, std::uint32_t tag, std::string_view
 
 void parser::after_array(const frame_ptr& owner, const array_rule& rule, std::uint32_t tag,
                          thread_set& out) {
-  if (tag == label::opened && rule.min == 0) {
-    add(owner, pool_->concat(pool_->one(outside(']')), pool_->tag(label::closed)), spelling::json,
-        out);
-  }
+  if (tag == label::opened && rule.min == 0) add(owner, array_.close, spelling::json, out);
   const value_index item = rule.item(owner->count);
-  if (item != no_value && owner->count < rule.max) enter(item, counted(*owner, 0), out);
+  if (item != no_value && owner->count < rule.max) {
+    const auto enough = std::max(rule.min, static_cast<std::uint32_t>(rule.prefix.size()));
+    enter(item, counted(*owner, 0, enough, rule.max), out);
+  }
 }
 
 void parser::after_object(const frame_ptr& owner, const object_rule& rule, std::uint32_t tag,
                           std::string_view key, thread_set& out) {
   if (tag == label::opened || tag == label::next) {
     if (tag == label::opened && may_close(*owner, rule)) {
-      add(owner, pool_->concat(pool_->one(outside('}')), pool_->tag(label::closed)), spelling::json,
-          out);
+      add(owner, object_.close, spelling::json, out);
     }
     return start_key(owner, rule, out);
   }
   const std::uint32_t choice = tag - label::first_choice;
   const auto num_members = static_cast<std::uint32_t>(rule.members.size());
   if (choice < num_members) {
-    return enter(rule.members[choice].value, counted(*owner, choice + 1), out);
+    const frame_ptr next = counted(*owner, choice + 1, rule.min, rule.max);
+    return enter(rule.members[choice].value, next, out);
   }
   std::string spelled(key.substr(0, key.rfind('"') + 1));
-  if (is_seen(owner->seen.get(), spelled)) return;
-  frame next = *owner;
-  next.position = num_members;
-  ++next.count;
+  if (!spelled.empty() && is_seen(*owner, spelled)) return;
+  frame next = *counted(*owner, num_members, rule.min, rule.max);
   next.seen = remember(owner->seen, std::move(spelled));
   enter(rule.others[choice - num_members].value, make_frame(std::move(next)), out);
 }
 
-bool parser::may_close(const frame& at, const object_rule& rule) const {
+// One more item or member. What is beyond all bounds need not be counted, so that the places in a
+// long list are the same.
+frame_ptr parser::counted(const frame& from, std::uint32_t position, std::uint32_t min,
+                          std::uint32_t max) const {
+  frame next = from;
+  next.position = position;
+  if (max != unbounded || next.count < min) ++next.count;
+  return make_frame(std::move(next));
+}
+
+bool parser::may_close(const frame& at, const object_rule& rule) {
   return rule.num_required[at.position] == 0 && at.count >= rule.min;
 }
 
-parser::key_choice parser::choose_keys(const frame& at, const object_rule& rule) const {
+parser::key_choice parser::choose_keys(const frame& at, const object_rule& rule) {
   const auto num_members = static_cast<std::uint32_t>(rule.members.size());
   const std::uint32_t required = rule.num_required[at.position];
   const std::uint64_t room = rule.max == unbounded ? unbounded : rule.max - at.count;
+  if (rule.num_names != unbounded) ++num_looks_;
   const std::uint64_t unused = rule.num_names - (at.seen ? at.seen->size : 0);
   key_choice out;
   out.first = at.position;
@@ -201,22 +226,32 @@ parser::key_choice parser::choose_keys(const frame& at, const object_rule& rule)
   return out;
 }
 
+// What follows a key and its quote.
+language parser::key_ending(std::uint32_t choice) {
+  return pool_->concat(
+      {pool_->one(outside('"')), colon_, pool_->tag(label::first_choice + choice)});
+}
+
+std::uint32_t parser::name_table(container_index index, const object_rule& rule) {
+  const auto [at, fresh] = name_tables_.try_emplace(index);
+  if (!fresh) return at->second;
+  std::vector<std::pair<std::u32string_view, language>> names;
+  for (std::uint32_t i = 0; i < rule.members.size(); ++i) {
+    names.emplace_back(rule.members[i].name, key_ending(i));
+  }
+  return at->second = pool_->add_names(names);
+}
+
 language parser::key_language(container_index index, const object_rule& rule, key_choice choice) {
   const auto [at, fresh] = keys_.try_emplace({index, choice.first, choice.last, choice.others});
   if (!fresh) return at->second;
-  const auto ending = [&](std::uint32_t choice_index) {
-    return pool_->concat(
-        {pool_->one(outside('"')), colon_, pool_->tag(label::first_choice + choice_index)});
-  };
   std::vector<language> parts;
-  std::vector<std::pair<std::u32string, language>> names;
-  for (std::uint32_t i = choice.first; i < choice.last; ++i) {
-    names.emplace_back(rule.members[i].name, ending(i));
+  if (choice.first < choice.last) {
+    parts.push_back(pool_->names(name_table(index, rule), choice.first, choice.last));
   }
-  if (!names.empty()) parts.push_back(pool_->words(names));
   const auto num_members = static_cast<std::uint32_t>(rule.members.size());
   for (std::uint32_t g = 0; choice.others && g < rule.others.size(); ++g) {
-    parts.push_back(pool_->concat(rule.others[g].names, ending(num_members + g)));
+    parts.push_back(pool_->concat(rule.others[g].names, key_ending(num_members + g)));
   }
   at->second = pool_->concat(pool_->one(outside('"')), pool_->any_of(std::move(parts)));
   return at->second;
@@ -249,53 +284,88 @@ language parser::separator(char close, bool may_continue, bool may_end) {
 std::uint32_t parser::num_alike(const thread& at) {
   std::uint32_t count = 0;
   if (!at.in_key) return 0;
+  ++num_looks_;
   for (auto seen = at.owner->seen.get(); seen != nullptr; seen = seen->before.get()) {
     if (seen->spelled.starts_with(at.key)) ++count;
   }
   return count;
 }
 
+bool parser::is_seen(const frame& at, std::string_view spelled) {
+  ++num_looks_;
+  for (auto seen = at.seen.get(); seen != nullptr; seen = seen->before.get()) {
+    if (seen->spelled.empty()) has_missed_key_ = true;
+    if (seen->spelled == spelled) return true;
+  }
+  return false;
+}
+
 bool parser::is_blocked(const thread& at) {
-  if (!at.in_key || !at.owner->seen) return false;
+  if (!at.in_key) return false;
   if (at.at.where == byte_state::phase::markup && at.key.size() > 1) {
-    return is_seen(at.owner->seen.get(), std::string_view(at.key).substr(0, at.key.rfind('"') + 1));
+    return is_seen(*at.owner, std::string_view(at.key).substr(0, at.key.rfind('"') + 1));
   }
   if (at.at.where != byte_state::phase::content) return false;
   const std::uint32_t alike = num_alike(at);
-  return alike > 0 && pool_->count_contents(at.at.at, alike + 1) <= alike;
+  const seen_keys* last = at.owner->seen.get();
+  const bool is_unknown = last != nullptr && last->spelled.empty();
+  if (alike == 0 && !is_unknown) return false;
+  const std::uint64_t left = pool_->count_contents(at.at.at, alike + 2);
+  if (is_unknown && left == alike + 1) has_missed_key_ = true;
+  return left <= alike;
 }
 
-thread_set parser::step(const thread_set& from, char byte) {
+thread_set parser::step(const thread_set& from, char byte) { return take(reach(from), byte); }
+
+thread_set parser::take(const thread_set& from, char byte) {
   thread_set out;
-  const auto take = [&](const thread& at, const byte_automaton::row& row) {
-    const auto next = row.next[static_cast<unsigned char>(byte)];
-    if (next == byte_automaton::dead) return;
+  for (const thread& at : from.threads) {
+    const auto next = automaton_.at(automaton_.find(at.at)).next(static_cast<std::uint8_t>(byte));
+    if (next == byte_automaton::dead) continue;
     thread moved{at.owner, automaton_.state(next), {}, at.in_key};
     if (at.in_key) moved.key = at.key + byte;
-    if (!is_blocked(moved)) out.add(std::move(moved));
-  };
-  for (const thread& at : from.threads) {
-    const auto& row = automaton_.at(automaton_.find(at.at));
-    take(at, row);
-    for (const std::uint32_t tag : row.tags) {
-      thread_set continued;
-      advance(at.owner, tag, at.key, continued);
-      for (const thread& next : continued.threads) {
-        take(next, automaton_.at(automaton_.find(next.at)));
-      }
-    }
+    if (!is_blocked(moved)) add_alike(std::move(moved), out);
   }
   return out;
 }
 
-bool parser::may_end(const thread_set& at) {
-  thread_set out;
-  for (const thread& each : at.threads) {
-    for (const std::uint32_t tag : automaton_.at(automaton_.find(each.at)).tags) {
-      advance(each.owner, tag, each.key, out);
+bool parser::may_end(const thread_set& at) { return reach(at).may_end; }
+
+std::optional<char> parser::only_byte(const thread_set& at) {
+  std::int16_t only = byte_automaton::no_byte;
+  const auto add_rows = [&](const thread_set& more) {
+    for (const thread& each : more.threads) {
+      const std::int16_t byte = automaton_.at(automaton_.find(each.at)).only;
+      if (byte == byte_automaton::no_byte || byte == only) continue;
+      only = only == byte_automaton::no_byte ? byte : byte_automaton::many_bytes;
+    }
+  };
+  add_rows(at);
+  if (only == byte_automaton::many_bytes) return std::nullopt;
+  const thread_set all = reach(at);
+  add_rows(all);
+  if (only < 0 || all.may_end) return std::nullopt;
+  return static_cast<char>(only);
+}
+
+std::size_t parser::num_bytes() const {
+  constexpr std::size_t map_node = 96;
+  std::size_t out = pool_->num_bytes() + automaton_.num_bytes();
+  out += map_node * (keys_.size() + separators_.size());
+  out += sizeof(value_rule) * rules_.values.size();
+  for (const value_rule& each : rules_.values) {
+    out += sizeof(container_index) * each.containers.size();
+  }
+  for (const container_rule& each : rules_.containers) {
+    out += sizeof(each);
+    if (const auto* array = std::get_if<array_rule>(&each.what)) {
+      out += sizeof(value_index) * array->prefix.size();
+    } else if (const auto* object = std::get_if<object_rule>(&each.what)) {
+      for (const auto& member : object->members) out += sizeof(member) + 4 * member.name.size();
+      out += sizeof(object_rule::group) * object->others.size() + 4 * object->num_required.size();
     }
   }
-  return out.may_end;
+  return out;
 }
 
 }  // namespace troupe::grammar

@@ -245,8 +245,7 @@ class regex_parser {
     }
     if (c == 'x' || c == 'u') return hex_escape(c == 'x' ? 2 : 4);
     if (c == '0' && (peek() < '0' || peek() > '9')) return symbol_set{{0, 0}};
-    const bool is_word =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    const bool is_word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     if (is_word) return refuse("has the unknown escape \\" + std::string(1, static_cast<char>(c)));
     return symbol_set{{c, c}};
   }

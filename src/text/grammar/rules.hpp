@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <tuple>
 #include <variant>
 #include <vector>
@@ -64,8 +65,34 @@ struct framed_rule {
   language tail = no_word;  // ends with label::closed
 };
 
+// A rule of a grammar that mentions other such rules. Its languages are of text up to the next rule
+// that is entered, or up to its end. None of its texts is empty: whoever mentions a rule that
+// allows the empty text may go on without it.
+struct production_rule {
+  struct call {
+    container_index full = 0;  // the rule that is entered
+    container_index lean = 0;  // the same without what nests deeper than it must
+    language next = no_word;   // what follows it
+  };
+  // Left recursion: a text that is complete may be the beginning of a longer one.
+  struct ending {
+    std::vector<language> onward;
+  };
+  struct table {                  // shared by rules that begin with each other
+    std::vector<call> calls;      // label::first_choice + i
+    std::vector<ending> endings;  // label::first_choice + number of calls + i
+  };
+  std::shared_ptr<const table> ways;
+  language start = no_word;
+  language done = no_word;         // nothing but the tag after which the rule is complete
+  std::uint32_t goal = 0;          // the ending that completes it
+  std::uint32_t min = 1, max = 1;  // so often, one after the other
+  // One of its own, above those of all rules whose texts may begin with one of it.
+  std::uint64_t order = 0;
+};
+
 struct container_rule {
-  std::variant<array_rule, object_rule, framed_rule> what;
+  std::variant<array_rule, object_rule, framed_rule, production_rule> what;
   std::uint32_t height = 1;  // the least nesting of any instance, itself included
 };
 

@@ -138,7 +138,7 @@ std::vector<object_shape::member> schema_graph::intersect_members(const object_s
 
 object_shape schema_graph::intersect(const object_shape& a, const object_shape& b) {
   object_shape out;
-  if (!can_afford(1 + 8 * (a.members.size() + b.members.size()))) return out;
+  if (!can_afford(1 + 2 * (a.members.size() + b.members.size()))) return out;
   out.members = intersect_members(a, b);
   for (const object_shape::group& x : a.others) {
     for (const object_shape::group& y : b.others) {

@@ -283,10 +283,16 @@ bool schema_graph::shape_productive(const object_shape& shape, bool& is_provisio
   for (const object_shape::member& member : shape.members) {
     if (!member.required && ask_productive(member.value, is_provisional)) ++names;
   }
+  if (names >= shape.min) return true;
+  std::vector<std::pair<std::u32string, language>> list;
+  for (const object_shape::member& member : shape.members) {
+    list.emplace_back(decode_utf8(member.name), empty_word);
+  }
+  const language declared = list.empty() ? no_word : pool_.words(list);
   for (const object_shape::group& group : shape.others) {
     if (names >= shape.min) break;
     if (ask_productive(group.value, is_provisional)) {
-      names += pool_.count_words(group.names, shape.min);
+      names += pool_.count_words(pool_.minus(group.names, declared), shape.min);
     }
   }
   return names >= shape.min;

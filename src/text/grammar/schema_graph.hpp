@@ -41,9 +41,11 @@ class schema_graph {
   std::vector<grammar_note> warnings() const;
   std::string pointer(schema_node n) const;
   language_pool& pool() { return pool_; }
-  // How many digits the bounds of the schema have before and after the point.
+  // How many digits its numbers may have before the point, after it, and together; at least as many
+  // as those that the schema names.
   std::uint32_t whole_digits() const { return whole_digits_; }
   std::uint32_t fraction_digits() const { return fraction_digits_; }
+  std::uint32_t all_digits() const { return all_digits_; }
   language all_numbers() const { return all_numbers_; }
   language all_strings() const { return all_strings_; }
 
@@ -103,7 +105,7 @@ class schema_graph {
   schema_options options_;
   compile_budget& budget_;
   language all_numbers_, all_strings_;
-  std::uint32_t whole_digits_ = 20, fraction_digits_ = 20;
+  std::uint32_t whole_digits_ = 20, fraction_digits_ = 20, all_digits_ = 15;
   std::deque<node> nodes_;
   std::unordered_map<const json_value*, schema_node> by_schema_;
   std::map<std::vector<schema_node>, schema_node> by_parts_;

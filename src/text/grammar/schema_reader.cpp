@@ -48,10 +48,11 @@ std::optional<decimal> schema_graph::reader::number(const json_value& value, con
     fail(keyword, "the number has more than 300 digits", error_code::too_large);
     return std::nullopt;
   }
-  graph_.whole_digits_ = std::max<std::uint32_t>(
-      graph_.whole_digits_, static_cast<std::uint32_t>(out->whole().size()) + 1);
-  graph_.fraction_digits_ = std::max<std::uint32_t>(
-      graph_.fraction_digits_, static_cast<std::uint32_t>(out->fraction().size()) + 1);
+  const auto whole = static_cast<std::uint32_t>(out->whole().size());
+  const auto fraction = static_cast<std::uint32_t>(out->fraction().size());
+  graph_.whole_digits_ = std::max(graph_.whole_digits_, whole + 1);
+  graph_.fraction_digits_ = std::max(graph_.fraction_digits_, fraction + 1);
+  if (fraction > 0) graph_.all_digits_ = std::max(graph_.all_digits_, whole + fraction + 1);
   return out;
 }
 

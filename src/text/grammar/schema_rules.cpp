@@ -41,8 +41,7 @@ class rule_builder {
   // A pool that is exhausted forgets words, so nothing that it says counts any more.
   std::optional<grammar_refusal> find_failure() const {
     if (graph_.why()) return graph_.why();
-    if (why_) return why_;
-    if (!pool_.is_exhausted() && !budget_.is_spent()) return std::nullopt;
+    if (!pool_.is_exhausted() && !budget_.is_spent()) return why_;
     return refuse_grammar(budget_.code(), "", "", "the schema is too large: " + budget_.reason());
   }
 
@@ -85,8 +84,8 @@ class rule_builder {
     if (set.numbers == graph_.all_numbers() && set.number_style == all_words) {
       parts.push_back(number_languages(pool_).any());
     } else if (pool_.is_live(set.numbers)) {
-      const language size =
-          number_languages(pool_).plain(graph_.whole_digits(), graph_.fraction_digits());
+      const language size = number_languages(pool_).of_digits(
+          graph_.whole_digits(), graph_.fraction_digits(), graph_.all_digits());
       const language spelled = pool_.both(pool_.both(set.numbers, set.number_style), size);
       if (!pool_.is_live(spelled)) {
         why_ = refuse_grammar(error_code::too_large, graph_.pointer(n), "",

@@ -19,6 +19,7 @@ class tool_call_state : public constraint_state {
   }
   bool accept(token_id token) override { return grammar_->accept(here_, token); }
   void fill_mask(std::span<std::uint32_t> mask) const override { grammar_->fill(here_, mask); }
+  std::vector<token_id> forced_tokens() const override { return grammar_->forced_tokens(here_); }
   bool is_finished() const override { return grammar_->is_finished(here_); }
 
  private:
@@ -30,14 +31,11 @@ class tool_call_state : public constraint_state {
 
 tool_call_grammar::tool_call_grammar(std::shared_ptr<const compiled_grammar> text,
                                      std::shared_ptr<const compiled_grammar> call,
-                                     tool_tokens tokens, bool is_parallel)
-    : text_(std::move(text)),
-      call_(std::move(call)),
-      tokens_(std::move(tokens)),
-      is_parallel_(is_parallel) {}
+                                     tool_tokens tokens, tool_call_options how)
+    : text_(std::move(text)), call_(std::move(call)), tokens_(std::move(tokens)), how_(how) {}
 
 std::unique_ptr<constraint_state> tool_call_grammar::start() const {
-  place here{text_ ? phase::text : phase::opening, {}};
+  place here{text_ ? phase::either : phase::opening, {}};
   if (text_) here.at = text_->begin();
   return std::make_unique<tool_call_state>(shared_from_this(), std::move(here));
 }
@@ -48,13 +46,18 @@ bool tool_call_grammar::is_eos(token_id token) const {
 }
 
 const compiled_grammar* tool_call_grammar::grammar_of(const place& here) const {
-  if (here.where == phase::text) return text_.get();
+  if (here.where == phase::either || here.where == phase::text) return text_.get();
   return here.where == phase::inside ? call_.get() : nullptr;
 }
 
 bool tool_call_grammar::may_end(const place& here) const {
-  if (here.where == phase::text) return text_->may_end(here.at);
+  if (here.where == phase::either || here.where == phase::text) return text_->may_end(here.at);
   return here.where == phase::after || here.where == phase::ended;
+}
+
+bool tool_call_grammar::may_open(const place& here) const {
+  if (here.where == phase::either || here.where == phase::opening) return true;
+  return here.where == phase::text && !how_.is_text_alone && text_->may_end(here.at);
 }
 
 bool tool_call_grammar::accept(place& here, token_id token) const {
@@ -64,8 +67,7 @@ bool tool_call_grammar::accept(place& here, token_id token) const {
     return true;
   }
   if (token == tokens_.open) {
-    const bool fits =
-        here.where == phase::opening || (here.where == phase::text && text_->may_end(here.at));
+    const bool fits = may_open(here);
     if (fits) here = {phase::inside, call_->begin()};
     return fits;
   }
@@ -77,33 +79,49 @@ bool tool_call_grammar::accept(place& here, token_id token) const {
   if (here.where == phase::after) {
     const auto& newline = tokens_.newline;
     const bool fits =
-        is_parallel_ && std::find(newline.begin(), newline.end(), token) != newline.end();
+        how_.is_parallel && std::find(newline.begin(), newline.end(), token) != newline.end();
     if (fits) here.where = phase::opening;
     return fits;
   }
   const compiled_grammar* grammar = grammar_of(here);
   const std::string_view bytes = call_->words().bytes(token);
-  return grammar != nullptr && !bytes.empty() && grammar->accept(here.at, bytes);
+  if (grammar == nullptr || bytes.empty() || !grammar->accept(here.at, bytes)) return false;
+  if (here.where == phase::either) here.where = phase::text;
+  return true;
 }
 
 void tool_call_grammar::fill(const place& here, std::span<std::uint32_t> mask) const {
-  std::fill(mask.begin(), mask.end(), 0);
   if (const compiled_grammar* grammar = grammar_of(here)) {
-    grammar->fill(here.at, mask);
-    if (grammar->may_end(here.at)) {
-      set_bit(mask, here.where == phase::text ? tokens_.open : tokens_.close);
-    }
+    const bool ends = grammar->fill(here.at, mask);
+    if (ends && here.where == phase::inside) set_bit(mask, tokens_.close);
+  } else {
+    std::fill(mask.begin(), mask.end(), 0);
   }
-  if (here.where == phase::opening) set_bit(mask, tokens_.open);
-  if (here.where == phase::after && is_parallel_) {
+  if (may_open(here)) set_bit(mask, tokens_.open);
+  if (here.where == phase::after && how_.is_parallel) {
     for (const token_id token : tokens_.newline) set_bit(mask, token);
   }
-  if (!may_end(here)) return;
-  for (const token_id token : call_->eos()) set_bit(mask, token);
+  call_->allow_eos(mask, may_end(here));
+}
+
+std::vector<token_id> tool_call_grammar::forced_tokens(const place& here) const {
+  if (here.where == phase::inside) return call_->forced_tokens(here.at);
+  if (here.where != phase::opening) return {};
+  std::vector<token_id> tokens{tokens_.open};
+  const std::vector<token_id> head = call_->forced_tokens(call_->begin());
+  tokens.insert(tokens.end(), head.begin(), head.end());
+  return tokens;
+}
+
+std::size_t tool_call_grammar::num_bytes() const {
+  return sizeof(*this) + call_->num_bytes() + (text_ ? text_->num_bytes() : 0);
 }
 
 bool tool_call_grammar::is_finished(const place& here) const {
-  return here.where == phase::ended || (here.where == phase::after && !is_parallel_);
+  if (here.where == phase::text && how_.is_text_alone) {
+    return text_->may_end(here.at) && !text_->may_go_on(here.at);
+  }
+  return here.where == phase::ended || (here.where == phase::after && !how_.is_parallel);
 }
 
 grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool_definition>& tools,
@@ -118,8 +136,8 @@ grammar_outcome<rule_set> call_rules(language_pool& pool, const std::vector<tool
   for (const tool_definition& tool : tools) {
     if (!only.empty() && tool.name != only) continue;
     std::vector<grammar_note> notes;
-    const auto root =
-        add_schema(pool, rules, tool.parameters, {.strict = tool.strict}, budget, notes);
+    const schema_options options{.strict = tool.strict, .lenient = tool.lenient};
+    const auto root = add_schema(pool, rules, tool.parameters, options, budget, notes);
     if (!root) {
       const grammar_refusal& cause = root.error();
       return refuse_grammar(cause.code, "", "tools", "tool " + tool.name + ": " + cause.message());

@@ -21,43 +21,106 @@ std::uint32_t num_characters(std::string_view text) {
 
 }  // namespace
 
+token_set::token_set(std::vector<token_id> tokens, std::size_t num_mask_words) {
+  constexpr std::size_t many = 1'024;  // from here on a bitmap is faster than a list
+  if (tokens.size() < many) {
+    tokens.shrink_to_fit();
+    tokens_ = std::move(tokens);
+    return;
+  }
+  bits_.assign(num_mask_words, 0);
+  for (const token_id token : tokens) set_bit(bits_, token);
+}
+
+void token_set::add_to(std::span<std::uint32_t> mask) const {
+  for (const token_id token : tokens_) set_bit(mask, token);
+  for (std::size_t i = 0; i < bits_.size(); ++i) mask[i] |= bits_[i];
+}
+
+void token_set::write_to(std::span<std::uint32_t> mask) const {
+  if (bits_.empty()) {
+    std::fill(mask.begin(), mask.end(), 0);
+  } else {
+    std::copy(bits_.begin(), bits_.end(), mask.begin());
+  }
+  for (const token_id token : tokens_) set_bit(mask, token);
+}
+
+void token_set::join(const mask_words& more) {
+  mask_words all = more;
+  add_to(all);
+  bits_ = std::move(all);
+  tokens_ = {};
+}
+
+void terminal_mask::write_to(std::span<std::uint32_t> mask) const {
+  if (base) {
+    base->write_to(mask);
+    for (const token_id token : removed) clear_bit(mask, token);
+    return tokens.add_to(mask);
+  }
+  if (slice == nullptr) return tokens.write_to(mask);
+  std::copy(slice->begin(), slice->end(), mask.begin());
+  tokens.add_to(mask);
+}
+
+void terminal_mask::add_to(std::span<std::uint32_t> mask) const {
+  for (std::size_t i = 0; slice != nullptr && i < slice->size(); ++i) mask[i] |= (*slice)[i];
+  if (base) {
+    std::vector<token_id> kept;  // somebody else's tokens
+    for (const token_id token : removed) {
+      if (has_bit(mask, token)) kept.push_back(token);
+    }
+    base->add_to(mask);
+    for (const token_id token : removed) clear_bit(mask, token);
+    for (const token_id token : kept) set_bit(mask, token);
+  }
+  tokens.add_to(mask);
+}
+
 vocabulary_trie::vocabulary_trie(std::vector<entry> entries) {
   std::sort(entries.begin(), entries.end());
-  std::vector<std::uint32_t> path{0};  // the nodes on the way to the last entry
+  for (const entry& each : entries) tokens_.push_back(each.second);
   nodes_.emplace_back();
-  std::string_view before;
-  for (const auto& [bytes, token] : entries) {
-    const auto differs = std::mismatch(before.begin(), before.end(), bytes.begin(), bytes.end());
-    const auto common = static_cast<std::size_t>(differs.first - before.begin());
-    for (; path.size() > common + 1; path.pop_back()) {
-      nodes_[path.back()].end = static_cast<std::uint32_t>(nodes_.size());
+  bytes_.push_back(0);
+  nodes_[0].end = static_cast<std::uint32_t>(entries.size());
+  std::vector<std::pair<std::uint32_t, std::size_t>> open{{0, 0}};  // node and depth
+  while (!open.empty()) {
+    const auto [n, depth] = open.back();
+    open.pop_back();
+    add_children(n, depth, entries);
+    for (std::uint32_t i = nodes_[n].num_children; i > 0; --i) {
+      open.emplace_back(nodes_[n].children + i - 1, depth + 1);
     }
-    for (std::size_t i = common; i < bytes.size(); ++i) {
-      path.push_back(static_cast<std::uint32_t>(nodes_.size()));
-      node& fresh = nodes_.emplace_back();
-      fresh.byte = static_cast<std::uint8_t>(bytes[i]);
-      fresh.first = static_cast<std::uint32_t>(tokens_.size());
-    }
-    ++nodes_[path.back()].num_tokens;
-    tokens_.push_back(token);
-    before = bytes;
-  }
-  for (const std::uint32_t open : path) {
-    nodes_[open].end = static_cast<std::uint32_t>(nodes_.size());
   }
 }
 
-std::span<const token_id> vocabulary_trie::tokens_below(std::uint32_t n) const {
+void vocabulary_trie::add_children(std::uint32_t n, std::size_t depth,
+                                   const std::vector<entry>& entries) {
   const std::uint32_t end = nodes_[n].end;
-  const std::size_t last = end < nodes_.size() ? nodes_[end].first : tokens_.size();
-  return {tokens_.data() + nodes_[n].first, last - nodes_[n].first};
+  std::uint32_t at = nodes_[n].first;
+  while (at < end && entries[at].first.size() == depth) ++at;
+  nodes_[n].num_tokens = static_cast<std::uint16_t>(at - nodes_[n].first);
+  nodes_[n].children = static_cast<std::uint32_t>(nodes_.size());
+  while (at < end) {
+    node child;
+    child.first = at;
+    const char byte = entries[at].first[depth];
+    while (at < end && entries[at].first[depth] == byte) ++at;
+    child.end = at;
+    nodes_.push_back(child);
+    bytes_.push_back(static_cast<std::uint8_t>(byte));
+    ++nodes_[n].num_children;
+  }
 }
 
 std::uint32_t vocabulary_trie::child(std::uint32_t n, std::uint8_t byte) const {
-  for (std::uint32_t at = n + 1; at < nodes_[n].end; at = nodes_[at].end) {
-    if (nodes_[at].byte == byte) return at;
-  }
-  return 0;
+  const node& here = nodes_[n];
+  const auto first = bytes_.begin() + here.children;
+  const auto last = first + here.num_children;
+  const auto found = std::lower_bound(first, last, byte);
+  if (found == last || *found != byte) return 0;
+  return static_cast<std::uint32_t>(found - bytes_.begin());
 }
 
 vocabulary::vocabulary(std::shared_ptr<const tokenizer> words, std::uint32_t vocab_size)
@@ -86,16 +149,33 @@ vocabulary::entries vocabulary::list(bool only_unsafe) const {
 
 void vocabulary::slice() {
   slices_.assign(max_slice + 2, mask_words(num_mask_words()));
+  std::vector<std::pair<std::uint32_t, token_id>> long_ones;
+  std::array<entries, levels.size()> longer;
   for (std::uint32_t i = 0; i < words_->vocab_size(); ++i) {
     const auto token = static_cast<token_id>(i);
     const std::string_view text = bytes(token);
+    max_token_bytes_ = std::max(max_token_bytes_, static_cast<std::uint32_t>(text.size()));
     if (text.empty() || !is_safe(text)) continue;
     const std::uint32_t length = num_characters(text);
-    if (length > max_slice) long_.push_back(token);
+    if (length > max_slice) long_ones.emplace_back(length, token);
+    for (std::size_t level = 0; level < levels.size(); ++level) {
+      if (length > levels[level]) longer[level].emplace_back(text, token);
+    }
     for (std::uint32_t at = std::min(length, max_slice + 1); at < slices_.size(); ++at) {
       set_bit(slices_[at], token);
     }
   }
+  for (entries& each : longer) longer_.emplace_back(std::move(each));
+  std::sort(long_ones.begin(), long_ones.end());
+  for (const auto& [length, token] : long_ones) {
+    lengths_.push_back(length);
+    long_.push_back(token);
+  }
+}
+
+std::span<const token_id> vocabulary::long_tokens(std::uint32_t num_characters) const {
+  const auto end = std::upper_bound(lengths_.begin(), lengths_.end(), num_characters);
+  return {long_.data(), static_cast<std::size_t>(end - lengths_.begin())};
 }
 
 const mask_words& vocabulary::safe_slice(std::uint32_t num_characters) const {

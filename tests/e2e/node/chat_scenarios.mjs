@@ -101,6 +101,26 @@ async function asksForJson({ page, url }) {
                JSON.stringify(JSON.parse(text), null, 2));
 }
 
+async function tellsOfTheSchema({ page, url }) {
+  const answers = [
+    { error: { status: 400, param: "response_format.json_schema",
+               message: "response_format.json_schema cannot be enforced: at /if: if: <b>no</b>" } },
+    { pieces: ["{}"], warnings: [{ pointer: "/x-a", keyword: "x-a", reason: "is unknown" }] },
+  ];
+  await mockSocket(page, () => answers.shift());
+  await page.goto(url);
+  await page.getByRole("button", { name: "JSON schema" }).click();
+  await ask(page, "A review");
+  const refusal = page.locator("#schema-error");
+  await refusal.getByText("The schema cannot be enforced: at /if: if: <b>no</b>").waitFor();
+  assert.equal(await page.locator("#schema").getAttribute("aria-invalid"), "true");
+  await ask(page, "Again");
+  await page.locator("#schema-notes").getByText("Not enforced: /x-a: x-a: is unknown").waitFor();
+  assert.equal(await refusal.textContent(), "");
+  await page.getByRole("button", { name: "Example" }).click();
+  assert.ok(await page.locator("#schema-notes").isHidden(), "notes of another schema stay");
+}
+
 async function keepsMarkupText({ page, url }) {
   const attack = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>' +
     '[x](javascript:window.hit=1)\n\n```"><img onerror=x>\n<b>code</b>\n```\n';
@@ -311,6 +331,7 @@ export const chatScenarios = [
   ["a reload restores the conversations", restores],
   ["the last question can be edited, the last answer made again", editsAndRegenerates],
   ["JSON mode sends a schema and shows the answer pretty", asksForJson],
+  ["what the server says of a schema stands beside it", tellsOfTheSchema],
   ["markup in an answer stays text", keepsMarkupText],
   ["a full queue is explained and tried again", explainsOverload],
   ["Retry-After is counted down", countsDown],

@@ -8,8 +8,9 @@ const chunk = (content, finish_reason = null) => ({
   choices: [{ index: 0, delta: content === null ? {} : { content }, finish_reason }],
 });
 
-// answer(body, seen) gives {pieces, pace_ms, gate, error, drops}: pieces come at their pace, those
-// from gate.at on when the promise gate.opens is kept. The returned object collects the frames.
+// answer(body, seen) gives {pieces, warnings, pace_ms, gate, error, drops}: pieces come at their
+// pace, those from gate.at on when the promise gate.opens is kept. The returned object collects the
+// frames.
 export async function mockSocket(page, answer) {
   const seen = { frames: [] };
   await page.routeWebSocket("**/ws", (socket) => {
@@ -32,7 +33,8 @@ async function run(socket, { id }, cancelled, script) {
   for (const piece of script.pieces) {
     if (script.gate?.at === num_tokens) await script.gate.opens;
     if (cancelled.has(id)) break;
-    send({ type: "tokens", data: chunk(piece) });
+    const warnings = num_tokens === 0 && script.warnings ? { warnings: script.warnings } : {};
+    send({ type: "tokens", data: { ...chunk(piece), ...warnings } });
     ++num_tokens;
     if (script.pace_ms) await pause(script.pace_ms);
   }

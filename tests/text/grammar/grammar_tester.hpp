@@ -4,10 +4,14 @@
 #include "text/grammar/compiled_grammar.hpp"
 #include "text/grammar/grammar.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -58,17 +62,107 @@ inline std::string refusal_of(std::string_view schema) {
                     made.error().why.reason;
 }
 
+// An answer that takes whatever a mask allows, until it ends.
+class random_walk {
+ public:
+  random_walk(const token_constraint_ptr& made, std::uint32_t seed)
+      : words_(bytes_of(made).words()),
+        eos_(bytes_of(made).eos().front()),
+        state_(made->start()),
+        random_(seed),
+        mask_(words_.num_mask_words()) {}
+
+  // Whether there was a token to take. A mask that allows nothing, or what is refused, is an error.
+  bool step() {
+    if (has_ended_) return false;
+    state_->fill_mask(mask_);
+    std::vector<token_id> allowed;
+    for (std::size_t i = 0; i < 32 * mask_.size(); ++i) {
+      if ((mask_[i / 32] >> (i % 32) & 1U) != 0) allowed.push_back(static_cast<token_id>(i));
+    }
+    REQUIRE(!allowed.empty());
+    const token_id token = choose(allowed);
+    CAPTURE(text_);
+    CAPTURE(std::string(words_.bytes(token)));
+    CAPTURE(token);
+    REQUIRE(state_->accept(token));
+    has_ended_ = token == eos_;
+    if (!has_ended_) text_ += words_.bytes(token);
+    return true;
+  }
+  const constraint_state& state() const { return *state_; }
+  bool has_ended() const { return has_ended_; }
+  const std::string& text() const { return text_; }
+
+ private:
+  // Most tokens are words that only make strings longer, so every second one is drawn from those
+  // that end something.
+  token_id choose(const std::vector<token_id>& allowed) {
+    token_id token = allowed[random_() % allowed.size()];
+    for (int tries = 0; tries < 200 && random_() % 2 == 0; ++tries) {
+      if (words_.bytes(token).find_first_of("\"}],:") != std::string_view::npos) break;
+      token = allowed[random_() % allowed.size()];
+    }
+    return token;
+  }
+
+  const grammar::vocabulary& words_;
+  token_id eos_;
+  std::unique_ptr<constraint_state> state_;
+  std::mt19937 random_;
+  std::vector<std::uint32_t> mask_;
+  std::string text_;
+  bool has_ended_ = false;
+};
+
+// Every token with bytes, in the order of these.
+inline std::vector<std::pair<std::string_view, token_id>> sorted_tokens(
+    const grammar::vocabulary& words) {
+  std::vector<std::pair<std::string_view, token_id>> out;
+  for (std::uint32_t i = 0; i < words.size(); ++i) {
+    const std::string_view bytes = words.bytes(static_cast<token_id>(i));
+    if (!bytes.empty()) out.emplace_back(bytes, static_cast<token_id>(i));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// The tokens that a reader of single bytes takes at a place, one after another; what neighbours
+// begin with is read once.
+inline std::vector<std::uint32_t> mask_of_acceptor(const grammar::compiled_grammar& grammar,
+                                                   const grammar::thread_set& at) {
+  static std::map<const grammar::vocabulary*, std::vector<std::pair<std::string_view, token_id>>>
+      known;
+  auto& tokens = known[&grammar.words()];
+  if (tokens.empty()) tokens = sorted_tokens(grammar.words());
+  std::vector<std::uint32_t> mask(grammar.words().num_mask_words());
+  std::vector<grammar::thread_set> places{at};  // after so many bytes of `before`
+  std::string_view before;
+  for (const auto& [bytes, token] : tokens) {
+    const auto differs = std::mismatch(before.begin(), before.end(), bytes.begin(), bytes.end());
+    const auto common = static_cast<std::size_t>(differs.first - before.begin());
+    if (common + 1 < places.size()) places.resize(common + 1);
+    before = bytes;
+    while (places.size() <= bytes.size() && !places.back().threads.empty()) {
+      grammar::thread_set next = places.back();
+      if (!grammar.accept(next, bytes.substr(places.size() - 1, 1))) next = {};
+      places.push_back(std::move(next));
+    }
+    const bool fits = places.size() == bytes.size() + 1 && !places.back().threads.empty();
+    if (fits) grammar::set_bit(mask, token);
+  }
+  return mask;
+}
+
 // Holds the mask of `at` against the acceptor, for every token there is.
 inline std::size_t count_mask_errors(const grammar::compiled_grammar& grammar,
                                      const grammar::thread_set& at) {
   std::vector<std::uint32_t> mask(grammar.words().num_mask_words());
   grammar.fill(at, mask);
+  const std::vector<std::uint32_t> expected = mask_of_acceptor(grammar, at);
   std::size_t errors = 0;
-  for (std::uint32_t i = 0; i < grammar.words().size(); ++i) {
-    const auto bytes = grammar.words().bytes(static_cast<token_id>(i));
-    grammar::thread_set moved = at;
-    const bool fits = !bytes.empty() && grammar.accept(moved, bytes);
-    if (fits != ((mask[i / 32] >> (i % 32) & 1U) != 0)) ++errors;
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    errors += static_cast<std::size_t>(std::popcount(mask[i] ^ expected[i]));
   }
   return errors;
 }

@@ -196,6 +196,30 @@ TEST_CASE("numbers of a schema are what it says, digit by digit") {
   CHECK(!accepts(above, "1"));
 }
 
+TEST_CASE("patterns may escape what needs no escape") {
+  const auto made = of_schema(R"({"type":"string","pattern":"^[\\w\\_\\~\\!]\\_$"})");
+  CHECK(accepts(made, "\"~_\""));
+  CHECK(!accepts(made, "\"~a\""));
+}
+
+TEST_CASE("what a reader takes for a double has no more digits than it holds") {
+  const auto bounded = of_schema(R"({"type":"number","exclusiveMinimum":1})");
+  for (const char* text : {"1.00000000000001", "12345678901234567890", "1.5", "123456789012.345"}) {
+    CAPTURE(text);
+    CHECK(accepts(bounded, text));
+  }
+  for (const char* text : {"1.00000000000000001", "12345678901234567890.5", "1.0"}) {
+    CAPTURE(text);
+    CHECK(!accepts(bounded, text));
+  }
+}
+
+TEST_CASE("a minimum of members counts no name twice") {
+  CHECK(refusal_of(R"({"type":"object","minProperties":2,"propertyNames":{"enum":["a","b"]},)"
+                   R"("dependentRequired":{"a":["c"]}})")
+            .find("unsatisfiable") != std::string::npos);
+}
+
 TEST_CASE("multiples of powers of ten") {
   const auto large = of_schema(R"({"type":"integer","multipleOf":1e30})");
   CHECK(accepts(large, "0"));

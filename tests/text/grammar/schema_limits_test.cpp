@@ -180,6 +180,8 @@ TEST_CASE("long lists of values and names") {
   const cost numbers = cost_of("{\"enum\":[" + numbered("#", 5'000) + "]}");
   CHECK(numbers.refusal == "");
   check_bounded(numbers);
+  const cost too_many = cost_of("{\"enum\":[" + numbered("#", 100'000) + "]}");
+  CHECK(too_many.refusal.find("compiling takes more than") != std::string::npos);
   const cost texts = cost_of("{\"enum\":[" + numbered("\"text #\"", 20'000) + "]}");
   CHECK(texts.refusal == "");
   check_bounded(texts);
@@ -217,6 +219,21 @@ TEST_CASE("counts and repeats beyond all measure") {
   check_bounded(bound);
   CHECK(cost_of("{\"type\":\"number\",\"minimum\":" + digits + "77}").code ==
         error_code::too_large);
+}
+
+TEST_CASE("a list of texts is bounded as a whole, and none of them is lost") {
+  std::mt19937 random(1);
+  std::vector<std::string> texts(60'000);
+  for (std::string& text : texts) {
+    while (text.size() < 12) text += static_cast<char>('a' + random() % 26);
+  }
+  const auto large = small_compiler().choice(texts);
+  REQUIRE(!large);
+  CHECK(large.error().code == error_code::too_large);
+  CHECK(large.error().why.keyword == "choice");
+  texts.resize(3'000);
+  const auto made = compiled(small_compiler().choice(texts));
+  for (const std::string& text : texts) CHECK(accepts(made, text));
 }
 
 TEST_CASE("a spent budget is a refusal that names the limit") {

@@ -35,6 +35,7 @@ class answer {
   }
   bool may_end() const { return may(0); }
   bool is_finished() const { return state_->is_finished(); }
+  const constraint_state& state() const { return *state_; }
 
   static const tokenizer& words() {
     static const auto loaded = tokenizer::load(TROUPE_DEMO_MODEL);
@@ -72,6 +73,34 @@ TEST_CASE("text, then calls, or text alone") {
   CHECK_FALSE(text.may_end());
   CHECK(text.write(good_call));
   CHECK(text.may_end());
+}
+
+TEST_CASE("an answer of a form, or calls, but never both") {
+  const auto either = [](const char* schema, bool is_parallel) {
+    const tool_choice wanted{tool_choice::mode::automatic, "", is_parallel};
+    return compiled(small_compiler().tool_calls(tools(), wanted, of_schema(schema)));
+  };
+  const auto made = either(R"({"properties":{"a":{"type":"null"}},"required":["a"]})", true);
+  answer text(made);
+  CHECK_FALSE(text.may_end());
+  CHECK_FALSE(text.write("Well"));
+  CHECK(text.write("{\"a\": null"));
+  CHECK_FALSE(text.write(good_call));
+  CHECK(text.write("}"));
+  CHECK(text.may_end());
+  CHECK(text.is_finished());
+  CHECK_FALSE(text.write(good_call));
+  answer call(made);
+  CHECK(call.write(good_call));
+  CHECK(call.may_end());
+  CHECK_FALSE(call.write("{"));
+  CHECK(call.write("\n"));
+  CHECK(call.write(good_call));
+  answer one(either("true", false));
+  CHECK(one.write(good_call));
+  CHECK(one.is_finished());
+  const auto of_calls = small_compiler().tool_calls(tools(), {}, calls());
+  REQUIRE_FALSE(of_calls);
 }
 
 TEST_CASE("text cannot spell a tag") {
@@ -115,6 +144,16 @@ TEST_CASE("a call may be demanded, and of one tool") {
   const tool_choice named{tool_choice::mode::named, "get_weather", false};
   CHECK_FALSE(answer(calls(named)).write("<tool_call>\n{\"name\": \"get_time"));
   CHECK(answer(calls(named)).write("<tool_call>\n{\"name\": \"get_weather"));
+}
+
+TEST_CASE("the head of a call that must come is forced") {
+  answer named(calls({tool_choice::mode::named, "get_weather", false}));
+  const auto ids = named.state().forced_tokens();
+  REQUIRE(ids.size() > 1);
+  CHECK(answer::words().decode(ids, false).starts_with("<tool_call>\n{\"name\": \"get_w"));
+  const auto ahead = named.state().clone();
+  for (const token_id token : ids) CHECK(ahead->accept(token));
+  CHECK(answer(calls()).state().forced_tokens().empty());
 }
 
 TEST_CASE("tools that cannot be called are refused") {
