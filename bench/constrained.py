@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Throughput of answers under a constraint beside free ones, in one run, as a table.
 
-    bench/constrained.py [MODEL_DIR] [--concurrency N] [--tokens N] [--rounds N] [--ways A,B] [flags]
+    bench/constrained.py [MODEL_DIR] [--concurrency N] [--tokens N] [--rounds N] [--ways A,B]
+                         [flags]
 
 Starts `build/src/troupe serve` itself (flags as --flag=value go to it). Every round asks for the
 same number of tokens in each way, one way after the other and each round in another order, so that
@@ -72,6 +73,7 @@ def run(server, arguments):
         first = index % len(names)
         for name in names[first:] + names[:first]:
             speed = load(server, all_ways[name], arguments)
+            print(f"round {index}, {name}: {speed:.0f} tokens/s", file=sys.stderr, flush=True)
             if index > 0:  # the first round fills caches
                 speeds[name].append(speed)
     return speeds

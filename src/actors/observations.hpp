@@ -20,28 +20,25 @@ struct queue_observed {
   std::optional<steady_time> oldest;  // since when the oldest request waits
 };
 struct first_token_observed {
-  double seconds = 0;  // since the request's arrival
-  std::uint32_t prompt_tokens = 0;
-  std::uint32_t cached_tokens = 0;  // of the prompt
+  double seconds = 0;                                  // since the request's arrival
+  std::uint32_t prompt_tokens = 0, cached_tokens = 0;  // the latter of the former
 };
 struct step_observed {
   std::uint32_t num_running = 0;
   std::uint32_t num_waiting = 0;      // taken from the queue, waiting for pages
   std::optional<steady_time> oldest;  // since when the oldest of those waits, from the queue on
   std::uint64_t pending_tokens = 0;   // of running and waiting prompts, not yet computed
-  std::uint32_t prefill_tokens = 0;
-  std::uint32_t decode_tokens = 0;
+  std::uint32_t prefill_tokens = 0, decode_tokens = 0;
   std::uint32_t num_preemptions = 0;
   double seconds = 0;  // on the device; 0: nothing ran, only who runs or waits changed
   // Every token that was sent to its reader is in one of these two.
   std::vector<first_token_observed> first_tokens;
   std::vector<float> token_gaps;  // seconds since the same request's token before
   // Of the answers under a constraint.
-  std::uint32_t num_constrained = 0;    // that run
+  std::uint32_t num_constrained = 0, num_failed_constraints = 0;
   std::uint32_t num_late_masks = 0;     // waited for in vain: their rows sat a step out
   std::uint32_t num_forced_tokens = 0;  // that came next without a step of their own
-  std::uint32_t num_failed_constraints = 0;
-  std::vector<float> mask_seconds;  // of each mask that was worked out
+  std::vector<float> mask_seconds;      // of each mask that was worked out
 };
 struct pages_observed {
   std::uint32_t num_used = 0;    // held by running sequences
@@ -75,24 +72,20 @@ struct refusal_observed {
   refusal_reason why = refusal_reason::other;
 };
 struct http_observed {
-  std::string route;   // one of a fixed set, never the client's own text
-  std::string method;  // the same
+  std::string route, method;  // each of a fixed set, never the client's own text
   int status = 0;
   double seconds = 0;
 };
 // Changes, so that the order in which strands tell them does not matter.
 struct front_observed {
-  std::int32_t connections = 0;
+  std::int32_t connections = 0, websockets = 0;
   std::int32_t streams = 0;  // answers as server-sent events
-  std::int32_t websockets = 0;
 };
 // Counts since the start of the grammar_store, and how it is now.
 struct grammar_observed {
-  std::uint64_t num_hits = 0;    // asked for, and in the cache
-  std::uint64_t num_misses = 0;  // not there: compiled, or shared with whoever asked first
+  std::uint64_t num_hits = 0, num_misses = 0;  // asked for, and in the cache or not
   std::map<error_code, std::uint64_t> num_refused;
-  std::size_t num_entries = 0;
-  std::uint64_t num_bytes = 0;
+  std::uint64_t num_entries = 0, num_bytes = 0;
   std::uint32_t num_waiting = 0;          // sources without a maker
   std::uint32_t num_lost_makers = 0;      // past the limit with their source
   std::optional<double> compile_seconds;  // of the one that was just compiled
