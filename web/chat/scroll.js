@@ -11,35 +11,37 @@ export class Follower {
   constructor(box, button) {
     this.#box = box;
     this.#button = button;
-    box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    box.addEventListener("scroll", () => this.#look(), { passive: true });
     button.addEventListener("click", () => this.toEnd());
   }
 
-  // Called after the content has grown.
+  // Called after the content has grown. The reader may have scrolled since the last event told so.
   grown() {
-    if (this.#follows) this.#box.scrollTop = this.#box.scrollHeight;
-    this.#show();
+    this.#look();
+    if (!this.#follows) return;
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#last_top = this.#box.scrollTop;
   }
 
   toEnd() {
     this.#follows = true;
-    this.grown();
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#look();
   }
 
-  get #isAtEnd() {
+  get #pixelsLeft() {
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
-    return scrollHeight - scrollTop - clientHeight < near;
+    return scrollHeight - scrollTop - clientHeight;
   }
 
-  // Only a move upwards is the reader's wish: content that grows moves nothing.
-  #scrolled() {
-    if (this.#isAtEnd) this.#follows = true;
-    else if (this.#box.scrollTop < this.#last_top) this.#follows = false;
-    this.#last_top = this.#box.scrollTop;
-    this.#show();
-  }
-
-  #show() {
-    this.#button.hidden = this.#follows || this.#isAtEnd;
+  // Only a move is the reader's wish: content that grows moves nothing, and content that shrinks
+  // leaves the box at its very end. The first pixel upwards counts, for a smooth scroll starts
+  // slowly.
+  #look() {
+    const top = this.#box.scrollTop;
+    if (top > this.#last_top && this.#pixelsLeft < near) this.#follows = true;
+    if (top < this.#last_top && this.#pixelsLeft > 1) this.#follows = false;
+    this.#last_top = top;
+    this.#button.hidden = this.#follows || this.#pixelsLeft < near;
   }
 }
