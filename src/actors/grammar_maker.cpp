@@ -28,7 +28,7 @@ class grammar_maker_actor : public grammar_maker::base {
   static caf::result<grammar_made> make(const make_grammar& ask) {
     auto start = std::chrono::steady_clock::now();
     try {
-      auto made = ask.source->compile(ask.deadline);
+      auto made = ask.source->compile();
       std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
       return grammar_made{std::move(made), spent.count()};
     } catch (const std::exception& error) {

@@ -12,7 +12,6 @@ namespace troupe {
 
 struct make_grammar {
   grammar_source_ptr source;
-  steady_time deadline;
 };
 struct grammar_made {
   grammar_outcome<bound_grammar> made = bound_grammar{};

@@ -16,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto look_period = 50ms;
-// A compiler that looks at its deadline itself comes back within this.
+// A compiler that bounds its own work to the limit comes back within this.
 constexpr auto grace = 250ms;
 // Whatever was too slow on a busy machine may be tried again after this.
 constexpr auto slow_is_known_for = 60s;
@@ -110,7 +110,7 @@ class grammar_store_actor : public grammar_store::base {
       auto maker = std::move(idle_.back());
       idle_.pop_back();
       running_.emplace(number, running_job{maker, next.source->key(), now});
-      request(maker, caf::infinite, make_grammar{next.source, now + options_.compile_limit})
+      request(maker, caf::infinite, make_grammar{next.source})
           .then([this, number](grammar_made& answer) { on_made(number, std::move(answer)); },
                 [this, number](const caf::error& error) { on_failure(number, error); });
     }

@@ -14,7 +14,7 @@ class structured_source : public grammar_source {
   structured_source(structured_request ask, std::shared_ptr<const grammar_compiler> how);
 
   const std::string& key() const override { return key_; }
-  grammar_outcome<bound_grammar> compile(steady_time deadline) const override;
+  grammar_outcome<bound_grammar> compile() const override;
   const structured_request& request() const { return ask_; }
 
  private:

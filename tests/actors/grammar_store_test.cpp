@@ -19,7 +19,7 @@ class fake_source : public grammar_source {
   explicit fake_source(std::string key, std::function<void()> work = {})
       : key_(std::move(key)), work_(std::move(work)) {}
   const std::string& key() const override { return key_; }
-  grammar_outcome<bound_grammar> compile(steady_time) const override {
+  grammar_outcome<bound_grammar> compile() const override {
     if (work_) work_();
     if (key_.starts_with("costly"))
       return refuse_grammar(error_code::timed_out, "", "", "compiling takes too long");
@@ -67,7 +67,7 @@ class patient_maker : public steered_maker::base {
     if (now.error)
       now.promise.deliver(make_error(*now.error));
     else
-      now.promise.deliver(grammar_made{now.ask.source->compile(now.ask.deadline), 0.01});
+      now.promise.deliver(grammar_made{now.ask.source->compile(), 0.01});
   }
   std::shared_ptr<desk> work_;
 };

@@ -6,18 +6,13 @@
 
 #include "net/dialects/chat.hpp"
 #include "net_stage.hpp"
+#include "parsed.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
 namespace {
 
 const std::string path = "/v1/chat/completions";
-
-json_value parse(std::string_view text) {
-  auto value = parse_json(text);
-  REQUIRE_MESSAGE(value, text);
-  return *std::move(value);
-}
 
 std::string show(const json_value& value) {
   std::string text;

@@ -6,16 +6,11 @@
 #include <vector>
 
 #include "net_stage.hpp"
+#include "parsed.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
 namespace {
-
-json_value parse(const std::string& text) {
-  auto value = parse_json(text);
-  REQUIRE_MESSAGE(value, text);
-  return *std::move(value);
-}
 
 // The value at a path such as "choices.0.text".
 const json_value& at(const json_value& from, std::string_view path) {

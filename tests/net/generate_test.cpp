@@ -6,16 +6,11 @@
 #include <vector>
 
 #include "net_stage.hpp"
+#include "parsed.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
 namespace {
-
-json_value parse(const std::string& text) {
-  auto value = parse_json(text);
-  REQUIRE_MESSAGE(value, text);
-  return *std::move(value);
-}
 
 std::string text_of(const json_value& answer) { return *answer.find("text")->as_string(); }
 std::string reason_of(const json_value& answer) {

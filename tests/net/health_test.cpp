@@ -10,6 +10,7 @@
 #include "../actors/fake_runner.hpp"
 #include "net/house_health.hpp"
 #include "net_stage.hpp"
+#include "parsed.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
@@ -101,12 +102,6 @@ class live_house {
   }
 };
 
-json_value parse(const client_response& answer) {
-  auto value = parse_json(answer.body);
-  REQUIRE_MESSAGE(value, answer.body);
-  return *std::move(value);
-}
-
 const json_value& at(const json_value& value, std::string_view key) {
   auto* found = value.find(key);
   REQUIRE_MESSAGE(found != nullptr, key);
@@ -117,7 +112,7 @@ TEST_CASE("a house that is well names every part") {
   live_house house;
   REQUIRE(house.becomes("/ready", 200));
   for (auto* path : {"/ready", "/health"}) {
-    auto answer = parse(house.get(path));
+    auto answer = parse(house.get(path).body);
     CHECK(answer.find("reason") == nullptr);
     auto& parts = at(answer, "parts");
     for (auto* name :
@@ -142,7 +137,7 @@ TEST_CASE("a device that hangs is not ready, but no death; then it comes back") 
   REQUIRE(eventually([&] {
     return house.get("/ready").body.find("executor 0 has not answered") != std::string::npos;
   }));
-  auto answer = parse(house.get("/ready"));
+  auto answer = parse(house.get("/ready").body);
   CHECK(*at(answer, "status").as_string() == "not_ready");
   auto& executor = at(at(answer, "parts"), "executors").as_array()->front();
   CHECK(*at(executor, "status").as_string() == "failing");
@@ -166,7 +161,7 @@ TEST_CASE("a device that hangs for too long is replaced") {
   CHECK(line.receive().status >= 500);
   house.device.hangs = false;
   CHECK(house.becomes("/ready", 200));
-  auto answer = parse(house.get("/ready"));
+  auto answer = parse(house.get("/ready").body);
   CHECK(*at(at(at(answer, "parts"), "replica"), "num_restarts").as_int() >= 1);
 }
 
@@ -180,7 +175,7 @@ TEST_CASE("a replica that gave up is dead") {
     CHECK(line.receive().status >= 500);
   }
   CHECK(house.becomes("/health", 503));
-  auto answer = parse(house.get("/health"));
+  auto answer = parse(house.get("/health").body);
   CHECK(*at(answer, "status").as_string() == "dead");
   CHECK(at(answer, "reason").as_string()->find("gave up") != std::string::npos);
   CHECK(house.get("/ready").status == 503);
@@ -192,7 +187,7 @@ TEST_CASE("an actor that is gone is named") {
   live_house::end(house.observer);
   CHECK(house.becomes("/ready", 503));
   CHECK(house.get("/health").status == 503);
-  auto answer = parse(house.get("/health"));
+  auto answer = parse(house.get("/health").body);
   CHECK(at(answer, "reason").as_string()->find("the meter does not answer") == 0);
 }
 
@@ -224,7 +219,7 @@ TEST_CASE("grammars that nobody compiles make the house not ready") {
 
 TEST_CASE("the server tells its limits") {
   live_house house;
-  auto answer = parse(house.get("/server_info"));
+  auto answer = parse(house.get("/server_info").body);
   CHECK(*at(at(answer, "model"), "name").as_string() == "fake");
   CHECK(*at(at(answer, "limits"), "max_num_seqs").as_int() == 4);
   CHECK(*at(at(answer, "features"), "yarn").as_string() == "off");

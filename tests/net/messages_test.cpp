@@ -6,16 +6,11 @@
 
 #include "net/dialects/messages_writer.hpp"
 #include "net_stage.hpp"
+#include "parsed.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
 namespace {
-
-json_value parse(const std::string& text) {
-  auto value = parse_json(text);
-  REQUIRE_MESSAGE(value, text);
-  return *std::move(value);
-}
 
 std::string shown(const json_value& from, std::initializer_list<const char*> path) {
   auto* at = &from;

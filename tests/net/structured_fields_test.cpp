@@ -9,17 +9,12 @@
 #include "net/dialect.hpp"
 #include "net/structured.hpp"
 #include "net_stage.hpp"
+#include "parsed.hpp"
 
 namespace troupe::test {
 namespace {
 
 using kind = structure_kind;
-
-json_value parse(std::string_view text) {
-  auto value = parse_json(text);
-  REQUIRE_MESSAGE(value, text);
-  return *std::move(value);
-}
 
 struct api {
   std::string path;

@@ -5,16 +5,11 @@
 
 #include "net/structured_source.hpp"
 #include "net_stage.hpp"
+#include "parsed.hpp"
 #include "text/json.hpp"
 
 namespace troupe::test {
 namespace {
-
-json_value parse(const std::string& text) {
-  auto value = parse_json(text);
-  REQUIRE_MESSAGE(value, text);
-  return *std::move(value);
-}
 
 std::string chat_with(const std::string& schema) {
   return R"({"model": "byte-echo", "max_tokens": 3, "messages": [{"role": "user", "content": "a"}],
