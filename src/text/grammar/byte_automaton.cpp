@@ -50,6 +50,20 @@ byte_automaton::index byte_automaton::find(const byte_state& state) {
   return at->second;
 }
 
+byte_automaton::index byte_automaton::next(index i, std::uint8_t byte) {
+  if (const auto& made = rows_[static_cast<std::size_t>(i)]) return made->next(byte);
+  byte_state to = state(i);
+  if (to.where == phase::markup) {
+    to.at = pool_.next(to.at, outside(static_cast<char>(byte)));
+    if (byte == '"') to.where = phase::content;
+    return pool_.is_live(to.at) ? find(to) : dead;
+  }
+  const bool is_text = to.how == spelling::text;
+  const bool is_plain = byte < 0x80 && (is_text || (byte >= 0x20 && byte != '"' && byte != '\\'));
+  if (to.where != phase::content || !is_plain) return at(i).next(byte);
+  return after(to, pool_.next(to.at, byte));
+}
+
 void byte_automaton::clear() {
   index_.clear();
   states_.clear();
@@ -72,9 +86,7 @@ void byte_automaton::fill(index i) {
   }
   auto out = std::make_unique<row>();
   fold(wide, *out);
-  const bool is_border =
-      from.where == phase::markup || (from.where == phase::content && from.how == spelling::text);
-  if (is_border) pool_.collect_tags(from.at, out->tags);
+  if (from.is_border()) pool_.collect_tags(from.at, out->tags);
   std::sort(out->tags.begin(), out->tags.end());
   num_bytes_ += sizeof(row) + sizeof(index) * out->targets.size() + 4 * out->tags.size();
   rows_[static_cast<std::size_t>(i)] = std::move(out);

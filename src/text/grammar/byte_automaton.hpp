@@ -39,6 +39,10 @@ struct byte_state {
 
   bool operator==(const byte_state&) const = default;
   std::uint64_t hash() const;
+  // A terminal may end only there.
+  bool is_border() const {
+    return where == phase::markup || (where == phase::content && how == spelling::text);
+  }
   // All but the language.
   std::uint64_t place() const {
     return std::uint64_t{low} << 24U | std::uint64_t(where) << 16U | std::uint64_t{missing} << 8U |
@@ -71,6 +75,8 @@ class byte_automaton {
     if (!rows_[static_cast<std::size_t>(i)]) fill(i);  // moves rows_
     return *rows_[static_cast<std::size_t>(i)];
   }
+  // The same as the row's, but without making one for a step that is found alone.
+  index next(index i, std::uint8_t byte);
   std::size_t num_bytes() const { return num_bytes_; }
   void clear();  // forgets the tables; states that are held elsewhere stay true
 

@@ -9,6 +9,8 @@ using phase = byte_state::phase;
 
 constexpr std::size_t max_bytes = 19U << 20U;  // of all of a grammar; one mask may add to that
 
+constexpr std::size_t whole_bytes(std::size_t num_mask_words) { return 64 + 4 * num_mask_words; }
+
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
   return hash ^ (hash >> 29U);
@@ -38,20 +40,20 @@ bool mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
     std::copy(known->bits.begin(), known->bits.end(), mask.begin());
     return known->may_end;
   }
-  is_written_ = needs_key_ = false;
+  is_written_ = needs_key_ = may_end_ = false;
+  rooms_.start_mask();
   const std::uint64_t looks = machine_.num_looks();
-  const bool may_end = machine_.may_end(at);
   for (const thread& each : at.threads) add(each, mask);
   if (!is_written_) std::fill(mask.begin(), mask.end(), 0);
-  if (is_alike || needs_key_) return may_end;
+  if (is_alike || needs_key_) return may_end_;
   const std::uint64_t key = looks == machine_.num_looks() ? shape : hash;
   if (met_.insert(key).second) {
     num_bytes_ += 32;
-    return may_end;
+    return may_end_;
   }
-  whole_.insert_or_assign(key, whole_mask{mask_words(mask.begin(), mask.end()), may_end});
-  num_bytes_ += 64 + 4 * mask.size();
-  return may_end;
+  whole_.insert_or_assign(key, whole_mask{mask_words(mask.begin(), mask.end()), may_end_});
+  num_bytes_ += whole_bytes(mask.size());
+  return may_end_;
 }
 
 const mask_maker::whole_mask* mask_maker::find_whole(std::uint64_t shape,
@@ -75,13 +77,18 @@ void mask_maker::add(const thread& at, std::span<std::uint32_t> mask) {
   for (std::size_t i = 0; i < mask.size(); ++i) mask[i] |= own[i];
 }
 
+// Ready masks take the most, and are the fastest to make again.
 void mask_maker::forget_when_large() {
-  if (machine_.pool().num_bytes() + machine_.automaton().num_bytes() + num_bytes_ < max_bytes) {
-    return;
-  }
-  terminals_.clear();
-  beyond_.clear();
+  const auto total = [&] {
+    return machine_.pool().num_bytes() + machine_.automaton().num_bytes() + num_bytes();
+  };
+  if (total() < max_bytes) return;
+  num_bytes_ -= whole_.size() * whole_bytes(words_->num_mask_words());
   whole_.clear();
+  if (total() < max_bytes / 4 * 3) return;
+  terminals_.clear();
+  rooms_.forget();
+  beyond_.clear();
   met_.clear();
   num_bytes_ = 0;
   machine_.automaton().clear();
@@ -99,8 +106,11 @@ void mask_maker::add_thread(const thread& at, std::span<std::uint32_t> mask) {
   if (terminal->shares_exits) add_beyond(at, *terminal->base, mask);
   add_beyond(at, *terminal, mask);
   auto& automaton = machine_.automaton();
+  const auto& tags = automaton.at(automaton.find(at.at)).tags;
+  if (tags.empty()) return;
   thread_set next;
-  machine_.advance_all(at.owner, automaton.at(automaton.find(at.at)).tags, at.key, next);
+  machine_.advance_all(at.owner, tags, at.key, next);
+  may_end_ = may_end_ || next.may_end;
   for (const thread& each : next.threads) add(each, mask);
 }
 
@@ -196,31 +206,40 @@ void mask_maker::walk_thread(const vocabulary_trie& trie, std::uint32_t node, co
   walk_thread(walk, node, machine_.automaton().find(at.at));
 }
 
-void mask_maker::walk_thread(thread_walk& walk, std::uint32_t start, index at) {
+void mask_maker::walk_thread(thread_walk& walk, std::uint32_t start, index at, room at_least) {
   auto& automaton = machine_.automaton();
-  const byte_automaton::row& here = automaton.at(at);
   const vocabulary_trie::node& from = walk.trie.at(start);
+  const room own = walk.may_block ? room() : find_room(from, at, at_least);
   for (std::uint32_t i = from.children; i < from.children + from.num_children; ++i) {
-    const index next = here.next(walk.trie.byte(i));
+    if (walk.trie.is_within(i, own.characters, own.length)) {
+      const auto tokens = walk.trie.tokens_below(walk.trie.at(i));
+      walk.out.insert(walk.out.end(), tokens.begin(), tokens.end());
+      continue;
+    }
+    const std::uint8_t byte = walk.trie.byte(i);
+    const index next = find_next(from, at, byte);
     if (next == byte_automaton::dead) continue;
-    if (walk.in_key) walk.key += static_cast<char>(walk.trie.byte(i));
+    if (walk.in_key) walk.key += static_cast<char>(byte);
     const bool is_blocked =
         walk.may_block && machine_.is_blocked({walk.owner, automaton.state(next), walk.key, true});
-    if (!is_blocked) {
-      const vocabulary_trie::node& node = walk.trie.at(i);
-      const auto tokens = walk.trie.tokens_at(node);
-      walk.out.insert(walk.out.end(), tokens.begin(), tokens.end());
-      if (node.num_children > 0) {
-        for (const std::uint32_t tag : automaton.at(next).tags) {
-          thread_set after;
-          machine_.advance(walk.owner, tag, walk.key, after);
-          for (const thread& each : after.threads) walk_thread(walk.trie, i, each, walk.out);
-        }
-        walk_thread(walk, i, next);
-      }
-    }
+    if (!is_blocked) take_node(walk, i, next, own.after(byte));
     if (walk.in_key) walk.key.pop_back();
   }
+}
+
+void mask_maker::take_node(thread_walk& walk, std::uint32_t node, index at, room at_least) {
+  const auto tokens = walk.trie.tokens_at(walk.trie.at(node));
+  walk.out.insert(walk.out.end(), tokens.begin(), tokens.end());
+  if (walk.trie.at(node).num_children == 0) return;
+  auto& automaton = machine_.automaton();
+  if (automaton.state(at).is_border()) {
+    for (const std::uint32_t tag : automaton.at(at).tags) {
+      thread_set after;
+      machine_.advance(walk.owner, tag, walk.key, after);
+      for (const thread& each : after.threads) walk_thread(walk.trie, node, each, walk.out);
+    }
+  }
+  walk_thread(walk, node, at, at_least);
 }
 
 // The same for threads that may become each other, or many: in an ambiguous grammar. They have

@@ -2,6 +2,7 @@
 // per place in it, and where tokens reach past the terminal, with the parser. Everything found is
 // kept; what is true whatever the grammar around a terminal is kept for all grammars.
 #pragma once
+#include "text/grammar/mask_room.hpp"
 #include "text/grammar/parser.hpp"
 #include "text/grammar/vocabulary.hpp"
 
@@ -17,11 +18,11 @@ namespace troupe::grammar {
 class mask_maker {
  public:
   mask_maker(std::shared_ptr<const vocabulary> words, parser& machine)
-      : words_(std::move(words)), machine_(machine) {}
+      : words_(std::move(words)), machine_(machine), rooms_(machine.pool()) {}
 
   // Writes the tokens that any of the threads may take, and says whether the text may end here.
   bool fill(const thread_set& at, std::span<std::uint32_t> mask);
-  std::size_t num_bytes() const { return num_bytes_; }
+  std::size_t num_bytes() const { return num_bytes_ + rooms_.num_bytes(); }
 
  private:
   using index = byte_automaton::index;
@@ -63,20 +64,22 @@ class mask_maker {
   void join_exits(terminal_mask& out) const;
   terminal_mask vary(const byte_state& at, terminal_mask_ptr base);
   void compare(terminal_walk& walk, std::uint32_t node, index own, index other);
-  void walk_below(terminal_walk& walk, std::uint32_t node, index at);
-  void take_node(terminal_walk& walk, std::uint32_t node, index at);
+  void walk_below(terminal_walk& walk, std::uint32_t node, index at, room at_least = {});
+  void take_node(terminal_walk& walk, std::uint32_t node, index at, room at_least = {});
   void add_exits(terminal_walk& walk, std::uint32_t node, index at);
+  index find_next(const vocabulary_trie::node& from, index at, std::uint8_t byte);
+  room find_room(const vocabulary_trie::node& from, index at, room at_least);
   void add_sliced(const byte_state& at, std::uint32_t num_characters, terminal_mask& out,
                   std::vector<token_id>& tokens);
   void add_beyond(const thread& at, const terminal_mask& terminal, std::span<std::uint32_t> mask);
   bool walk_exits(const thread& at, const terminal_mask& terminal, std::vector<token_id>& out);
   void walk_thread(const vocabulary_trie& trie, std::uint32_t node, const thread& at,
                    std::vector<token_id>& out);
-  void walk_thread(thread_walk& walk, std::uint32_t node, index at);
+  void walk_thread(thread_walk& walk, std::uint32_t node, index at, room at_least = {});
+  void take_node(thread_walk& walk, std::uint32_t node, index at, room at_least);
   void walk_together(const vocabulary_trie& trie, std::uint32_t node, const thread_set& at,
                      std::vector<token_id>& out);
   slack find_slack(const byte_state& at);
-  slack search_slack(language from);
   void forget_when_large();
 
   struct hasher {
@@ -84,14 +87,15 @@ class mask_maker {
   };
   std::shared_ptr<const vocabulary> words_;
   parser& machine_;
+  room_finder rooms_;
   std::unordered_map<byte_state, terminal_mask_ptr, hasher> terminals_;
-  std::unordered_set<language> endless_;  // contents that any harmless character keeps alive
   // What threads add past their terminals, and whole masks: by shape where no object's keys
   // matter, else by hash.
   std::unordered_map<std::uint64_t, token_set> beyond_;
   std::unordered_map<std::uint64_t, whole_mask> whole_;
   std::unordered_set<std::uint64_t> met_;  // masks that were made once: the next time they are kept
   bool needs_key_ = false;                 // the mask in work depends on the bytes of a key
+  bool may_end_ = false;                   // the text may end where the mask in work is
   bool is_written_ = false;                // something of it is there; before, it may hold anything
   std::size_t num_bytes_ = 0;
 };

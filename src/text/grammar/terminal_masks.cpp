@@ -5,6 +5,12 @@
 #include <atomic>
 
 namespace troupe::grammar {
+namespace {
+
+// The characters of safe tokens.
+const symbol_set safe_characters{{0x20, 0x21}, {0x23, 0x5B}, {0x5D, last_code_point}};
+
+}  // namespace
 
 terminal_mask_ptr mask_maker::find_terminal(const byte_state& at) {
   const auto found = terminals_.find(at);
@@ -56,6 +62,15 @@ terminal_mask mask_maker::make_terminal(const byte_state& at) {
   return out;
 }
 
+// How many harmless characters fit at a place within a string: tokens of no more need no walk.
+mask_maker::slack mask_maker::find_slack(const byte_state& at) {
+  if (at.where != byte_state::phase::content || at.how == spelling::text) return {};
+  if (const auto run = machine_.pool().run_of(safe_characters, at.at)) return {*run, true};
+  const room own = rooms_.find(at, {});
+  if (own.characters != harmless_groups) return {};
+  return {own.length, own.length == unbounded};
+}
+
 // At least so many harmless characters fit: the tokens of no more, and which of the longer ones.
 void mask_maker::add_sliced(const byte_state& at, std::uint32_t num_characters, terminal_mask& out,
                             std::vector<token_id>& tokens) {
@@ -83,29 +98,52 @@ void mask_maker::join_exits(terminal_mask& out) const {
   out.joined = std::make_shared<const vocabulary_trie>(std::move(entries));
 }
 
-void mask_maker::walk_below(terminal_walk& walk, std::uint32_t node, index at) {
-  const byte_automaton::row& here = machine_.automaton().at(at);
+// Worth a search only where it may save more than it costs.
+room mask_maker::find_room(const vocabulary_trie::node& from, index at, room at_least) {
+  constexpr std::uint32_t many = 64;
+  return from.end - from.first < many ? at_least
+                                      : rooms_.find(machine_.automaton().state(at), at_least);
+}
+
+// A row is made only where many of its steps are asked for.
+mask_maker::index mask_maker::find_next(const vocabulary_trie::node& from, index at,
+                                        std::uint8_t byte) {
+  constexpr std::uint16_t few = 4;
+  auto& automaton = machine_.automaton();
+  return from.num_children > few ? automaton.at(at).next(byte) : automaton.next(at, byte);
+}
+
+void mask_maker::walk_below(terminal_walk& walk, std::uint32_t node, index at, room at_least) {
   const vocabulary_trie::node& from = walk.trie.at(node);
+  const room own = find_room(from, at, at_least);
   for (std::uint32_t i = from.children; i < from.children + from.num_children; ++i) {
-    const index next = here.next(walk.trie.byte(i));
-    if (next != byte_automaton::dead) take_node(walk, i, next);
+    if (walk.trie.is_within(i, own.characters, own.length)) {
+      const auto tokens = walk.trie.tokens_below(walk.trie.at(i));
+      walk.tokens.insert(walk.tokens.end(), tokens.begin(), tokens.end());
+      continue;
+    }
+    const std::uint8_t byte = walk.trie.byte(i);
+    const index next = find_next(from, at, byte);
+    if (next != byte_automaton::dead) take_node(walk, i, next, own.after(byte));
   }
 }
 
-void mask_maker::take_node(terminal_walk& walk, std::uint32_t node, index at) {
+void mask_maker::take_node(terminal_walk& walk, std::uint32_t node, index at, room at_least) {
   const auto tokens = walk.trie.tokens_at(walk.trie.at(node));
   walk.tokens.insert(walk.tokens.end(), tokens.begin(), tokens.end());
   if (walk.trie.at(node).num_children == 0) return;
   if (walk.has_path) walk.path += static_cast<char>(walk.trie.byte(node));
   ++walk.depth;
   add_exits(walk, node, at);
-  walk_below(walk, node, at);
+  walk_below(walk, node, at, at_least);
   --walk.depth;
   if (walk.has_path) walk.path.pop_back();
 }
 
 void mask_maker::add_exits(terminal_walk& walk, std::uint32_t node, index at) {
-  for (const std::uint32_t tag : machine_.automaton().at(at).tags) {
+  auto& automaton = machine_.automaton();
+  if (!automaton.state(at).is_border()) return;
+  for (const std::uint32_t tag : automaton.at(at).tags) {
     walk.exits.push_back({&walk.trie, node, tag, walk.depth, walk.path});
   }
 }

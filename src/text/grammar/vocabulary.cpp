@@ -19,6 +19,45 @@ std::uint32_t num_characters(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
 }
 
+// Places within a UTF-8 character, and which groups beyond ASCII its bytes belong to.
+struct utf8_reader {
+  enum : std::uint8_t { border, one, two, three, e0, ed, f0, f4, e2, e2_80, num_places, nowhere };
+  static constexpr std::uint8_t other = 1, line_end = 2, broken = 4;  // of the groups' order
+
+  // The next place, and what was seen.
+  static constexpr std::pair<std::uint8_t, std::uint8_t> read(std::uint8_t place,
+                                                              std::uint8_t byte) {
+    if (place == border) return begin(byte);
+    const auto between = [byte](int low, int high) { return byte >= low && byte <= high; };
+    if (place == nowhere || !between(0x80, 0xBF)) return {border, broken};
+    switch (place) {
+      case one: return {border, 0};
+      case two: return {one, 0};
+      case three: return {two, 0};
+      case e0: return {one, between(0xA0, 0xBF) ? std::uint8_t{0} : broken};
+      case ed: return {one, between(0x80, 0x9F) ? std::uint8_t{0} : broken};
+      case f0: return {two, between(0x90, 0xBF) ? std::uint8_t{0} : broken};
+      case f4: return {two, between(0x80, 0x8F) ? std::uint8_t{0} : broken};
+      case e2: return {byte == 0x80 ? e2_80 : one, 0};
+      default: return {border, between(0xA8, 0xA9) ? line_end : std::uint8_t{0}};
+    }
+  }
+
+  static constexpr std::pair<std::uint8_t, std::uint8_t> begin(std::uint8_t byte) {
+    if (byte < 0x80) return {border, 0};
+    if (byte < 0xC2 || byte > 0xF4) return {border, broken};
+    switch (byte) {
+      case 0xE0: return {e0, other};
+      case 0xE2: return {e2, other};
+      case 0xED: return {ed, other};
+      case 0xF0: return {f0, other};
+      case 0xF4: return {f4, other};
+      default: return {byte < 0xE0 ? one : byte < 0xF0 ? two : three, other};
+    }
+  }
+};
+static_assert(group::line_ends == group::beyond_ascii + 1 && group::broken == group::line_ends + 1);
+
 }  // namespace
 
 token_set::token_set(std::vector<token_id> tokens, std::size_t num_mask_words) {
@@ -91,6 +130,49 @@ vocabulary_trie::vocabulary_trie(std::vector<entry> entries) {
     add_children(n, depth, entries);
     for (std::uint32_t i = nodes_[n].num_children; i > 0; --i) {
       open.emplace_back(nodes_[n].children + i - 1, depth + 1);
+    }
+  }
+  summarise();
+}
+
+// From the leaves up. What non-ASCII bytes below a node mean depends on where in a character they
+// begin: it is found for every such place.
+void vocabulary_trie::summarise() {
+  std::vector<std::uint8_t> places(nodes_.size(), utf8_reader::border);
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    const node& here = nodes_[n];
+    for (std::size_t i = here.children; i < here.children + here.num_children; ++i) {
+      const auto [next, seen] = utf8_reader::read(places[n], bytes_[i]);
+      places[i] = next;
+      if (seen == utf8_reader::broken) places[i] = utf8_reader::nowhere;
+    }
+  }
+  groups_.assign(nodes_.size(), 0);
+  lengths_.assign(nodes_.size(), 0);
+  std::vector<std::array<std::uint8_t, utf8_reader::num_places>> beyond(nodes_.size());
+  for (std::size_t n = nodes_.size(); n-- > 0;) {
+    const node& here = nodes_[n];
+    for (std::size_t i = here.children; i < here.children + here.num_children; ++i) {
+      const std::uint8_t byte = bytes_[i];
+      if (byte < 0x80) groups_[i] |= group_bit(ascii_groups[byte]);
+      if (!is_utf8_continuation(static_cast<char>(byte)) && lengths_[i] < 255) ++lengths_[i];
+      groups_[n] |= groups_[i];
+      lengths_[n] = std::max(lengths_[n], lengths_[i]);
+      for (std::uint8_t place = 0; place < utf8_reader::num_places; ++place) {
+        const auto [next, seen] = utf8_reader::read(place, byte);
+        beyond[n][place] |= seen;
+        if (seen != utf8_reader::broken) beyond[n][place] |= beyond[i][next];
+      }
+    }
+  }
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    const node& here = nodes_[n];
+    for (std::size_t i = here.children; i < here.children + here.num_children; ++i) {
+      const auto [next, seen] = utf8_reader::read(utf8_reader::border, bytes_[i]);
+      std::uint8_t all = seen;
+      if (places[n] != utf8_reader::border) all = utf8_reader::broken;
+      if (all != utf8_reader::broken) all |= beyond[i][next];
+      groups_[i] |= byte_groups{all} << group::beyond_ascii;
     }
   }
 }

@@ -3,6 +3,7 @@
 // it remembers.
 #pragma once
 #include "core/id.hpp"
+#include "text/grammar/byte_groups.hpp"
 #include "text/tokenizer.hpp"
 
 #include <array>
@@ -75,13 +76,21 @@ class vocabulary_trie {
     return {tokens_.data() + n.first, n.end - n.first};
   }
   std::uint32_t child(std::uint32_t n, std::uint8_t byte) const;  // 0 when there is none
+  // Whether all that tokens have from the last byte of node i on is characters of these groups, at
+  // most so many. Only where a character begins with that byte.
+  bool is_within(std::uint32_t i, byte_groups characters, std::uint32_t length) const {
+    return (groups_[i] & ~characters) == 0 && lengths_[i] <= length;
+  }
 
  private:
   void add_children(std::uint32_t n, std::size_t depth, const std::vector<entry>& entries);
+  void summarise();
 
-  std::vector<node> nodes_;  // node 0 is the root
+  std::vector<node> nodes_;  // node 0 is the root; children come after their parents
   std::vector<std::uint8_t> bytes_;
-  std::vector<token_id> tokens_;  // in the order of their bytes
+  std::vector<byte_groups> groups_;    // [node] of its last byte and all below
+  std::vector<std::uint8_t> lengths_;  // [node] characters that begin there, or 255
+  std::vector<token_id> tokens_;       // in the order of their bytes
 };
 
 // What holds for a place in a terminal, whatever the grammar around it.
