@@ -87,6 +87,7 @@ thread_set compiled_grammar::begin() const {
 
 bool compiled_grammar::accept(thread_set& at, std::string_view bytes) const {
   const std::lock_guard guard(lock_);
+  masks_.forget_when_large();
   thread_set next = at;
   for (const char byte : bytes) {
     next = machine_.step(next, byte);
@@ -118,6 +119,7 @@ bool compiled_grammar::fill(const thread_set& at, std::span<std::uint32_t> mask)
   const std::size_t width = words_->num_mask_words();
   std::fill(mask.begin() + static_cast<std::ptrdiff_t>(width), mask.end(), 0);
   const std::lock_guard guard(lock_);
+  masks_.forget_when_large();
   const bool ends = masks_.fill(at, mask.first(width));
   check();
   return ends;

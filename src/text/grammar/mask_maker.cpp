@@ -29,7 +29,6 @@ std::uint64_t hash_of(const thread_set& at, std::uint64_t frame::*part) {
 }  // namespace
 
 bool mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
-  forget_when_large();
   const bool is_alike = std::any_of(at.threads.begin(), at.threads.end(), [&](const thread& each) {
     return machine_.num_alike(each) > 0;
   });

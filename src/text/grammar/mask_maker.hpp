@@ -20,6 +20,8 @@ class mask_maker {
   mask_maker(std::shared_ptr<const vocabulary> words, parser& machine)
       : words_(std::move(words)), machine_(machine), rooms_(machine.pool()) {}
 
+  // Before any other work: drops what can be found again where the grammar has grown large.
+  void forget_when_large();
   // Writes the tokens that any of the threads may take, and says whether the text may end here.
   bool fill(const thread_set& at, std::span<std::uint32_t> mask);
   std::size_t num_bytes() const { return num_bytes_ + rooms_.num_bytes(); }
@@ -80,7 +82,6 @@ class mask_maker {
   void walk_together(const vocabulary_trie& trie, std::uint32_t node, const thread_set& at,
                      std::vector<token_id>& out);
   slack find_slack(const byte_state& at);
-  void forget_when_large();
 
   struct hasher {
     std::size_t operator()(const byte_state& s) const { return s.hash(); }

@@ -31,15 +31,34 @@ language number_languages::signed_pair(language positive, language negative) {
   return pool_.any_of({positive, pool_.concat(word("-"), pool_.both(negative, not_zero()))});
 }
 
+// What follows the mantissa, or nothing. A positive exponent is at most `limit`, of three digits.
+language number_languages::exponent(std::string_view limit) {
+  const auto below = [&](std::size_t i) {  // three digits, the first that differs at place i
+    if (limit[i] == '0') return no_word;
+    const auto later = static_cast<std::uint32_t>(2 - i);
+    return pool_.concat({word(limit.substr(0, i)), digit('0', static_cast<char>(limit[i] - 1)),
+                         pool_.repeat(digit(), later, later)});
+  };
+  const language most =
+      pool_.any_of({pool_.repeat(digit(), 1, 2), below(0), below(1), below(2), word(limit)});
+  const language minus = pool_.concat(word("-"), pool_.repeat(digit(), 1, 3));
+  const language plus = pool_.concat(pool_.optional(word("+")), most);
+  return pool_.optional(
+      pool_.concat(pool_.any_of({word("e"), word("E")}), pool_.any_of({plus, minus})));
+}
+
 language number_languages::any() {
-  const language sign = pool_.optional(pool_.any_of({word("+"), word("-")}));
-  const language exponent = pool_.optional(
-      pool_.concat({pool_.any_of({word("e"), word("E")}), sign, pool_.repeat(digit(), 1, 3)}));
-  const language magnitude = pool_.concat({whole(1, free_digits), fraction(free_digits), exponent});
+  // The largest double is 1.8e308.
+  const auto with_exponent = [&](bool is_negative) {
+    const auto mantissa = [&](language digits) {
+      const language all = pool_.concat(digits, fraction(free_digits));
+      return is_negative ? pool_.both(all, not_zero()) : all;
+    };
+    return pool_.any_of({pool_.concat(mantissa(digit()), exponent("307")),
+                         pool_.concat(mantissa(whole(2, free_digits)), exponent("288"))});
+  };
   // "-0e1" would be a negative zero, too: the mantissa decides.
-  const language negative = pool_.concat(
-      pool_.both(pool_.concat(whole(1, free_digits), fraction(free_digits)), not_zero()), exponent);
-  return pool_.any_of({magnitude, pool_.concat(word("-"), negative)});
+  return pool_.any_of({with_exponent(false), pool_.concat(word("-"), with_exponent(true))});
 }
 
 language number_languages::integers(std::uint32_t max_whole) {

@@ -3,6 +3,8 @@
 #include "text/grammar/decimal.hpp"
 #include "text/grammar/language.hpp"
 
+#include <string_view>
+
 namespace troupe::grammar {
 
 struct number_bound {
@@ -15,7 +17,7 @@ class number_languages {
   explicit number_languages(language_pool& pool) : pool_(pool) {}
 
   // Numbers without a bound end all the same: at most 20 digits before and after the point and
-  // three of the exponent. Negative zero is not offered.
+  // three of the exponent, so that the value is a finite double. Negative zero is not offered.
   language any();
   // No exponents from here on: a bound in digits cannot see them.
   language integers(std::uint32_t max_whole = 20);
@@ -38,6 +40,7 @@ class number_languages {
   language word(std::string_view bytes) { return pool_.bytes_outside(bytes); }
   language whole(std::uint32_t min_digits, std::uint32_t max_digits);
   language fraction(std::uint32_t max_digits);
+  language exponent(std::string_view limit);
   language not_zero();
   language signed_pair(language positive, language negative);
   language digits_compared(const std::string& digits, bool above, language equal_tail);

@@ -349,7 +349,12 @@ std::optional<char> parser::only_byte(const thread_set& at) {
 std::size_t parser::num_bytes() const {
   constexpr std::size_t map_node = 96;
   std::size_t out = pool_->num_bytes() + automaton_.num_bytes();
-  out += map_node * (keys_.size() + separators_.size());
+  out += map_node * (keys_.size() + separators_.size() + unended_.size());
+  for (const auto& [whole, parts] : splits_) out += map_node + 4 * parts.tags.size();
+  for (const auto& [tags, found] : ways_) {
+    out += 2 * map_node + 4 * (tags.second.size() + found.endings.size());
+    out += sizeof(found.calls[0]) * found.calls.size();
+  }
   out += sizeof(value_rule) * rules_.values.size();
   for (const value_rule& each : rules_.values) {
     out += sizeof(container_index) * each.containers.size();

@@ -257,5 +257,36 @@ TEST_CASE("a spent budget is a refusal that names the limit") {
   CHECK(late.code() == error_code::timed_out);
 }
 
+// A regex of few states at a time whose states are 2^24 in all: what one text reaches is kept, and
+// that is bounded.
+TEST_CASE("states that outgrow a grammar's memory end with an error, not with the machine") {
+  const auto made = compiled(small_compiler().regex("(a|b)*a(a|b){24}c"));
+  const auto& grammar = bytes_of(made);
+  grammar::thread_set at = grammar.begin();
+  std::mt19937 random(1);
+  constexpr std::size_t most = 20'000'000;
+  std::size_t length = 0;
+  const auto feed = [&] {
+    for (; length < 1'000'000; ++length) {
+      const bool is_taken = grammar.accept(at, random() % 2 == 0 ? "a" : "b");
+      CHECK(is_taken);
+      if (length % 64 == 0) CHECK(grammar.num_bytes() < most);
+    }
+  };
+  CHECK_THROWS_AS(feed(), std::length_error);
+  CHECK(length > 1'000);
+  CHECK(grammar.num_bytes() < most);
+}
+
+TEST_CASE("ready masks are forgotten before a grammar grows too large") {
+  const auto made = of_schema(R"({"type":"string","pattern":"^([a-z]{3,9} ){1,400}$"})");
+  random_walk walk(made, 1);
+  std::size_t largest = 0;
+  for (int i = 0; i < 1'500 && walk.step(); ++i) {
+    largest = std::max(largest, bytes_of(made).num_bytes());
+  }
+  CHECK(largest < 20'000'000);
+}
+
 }  // namespace
 }  // namespace troupe

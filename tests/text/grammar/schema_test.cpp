@@ -1,6 +1,8 @@
 // What each keyword of JSON Schema allows, combines to, and what is refused.
 #include "grammar_tester.hpp"
 
+#include <cmath>
+
 namespace troupe {
 namespace {
 
@@ -21,6 +23,24 @@ void check(const std::vector<keyword_case>& cases) {
       CAPTURE(text);
       CHECK_FALSE(accepts(made, text));
     }
+  }
+}
+
+TEST_CASE("numbers without a bound are finite doubles") {
+  const auto made = of_schema(R"({"type":"number"})");
+  for (const std::string_view text :
+       {"0", "-7.25", "1e307", "9.9E+307", "-12e288", "99999999999999999999e288", "5e07", "5e007",
+        "1e-999", "0e5", "-1.5e+30"}) {
+    CAPTURE(text);
+    CHECK(accepts(made, text));
+    double value = 0;
+    REQUIRE(json(text).get_number(value));
+    CHECK(std::isfinite(value));
+  }
+  for (const std::string_view text : {"1e308", "876e711", "10e289", "-0", "-0e1", "1e", "1e+",
+                                      "1e0999", "99999999999999999999e289", "00", "01e1"}) {
+    CAPTURE(text);
+    CHECK(!accepts(made, text));
   }
 }
 
