@@ -98,6 +98,30 @@ TEST_CASE("a constrained row samples once per mask, and the others go on without
   CHECK(third.masks.empty());
 }
 
+TEST_CASE("behind forced tokens a slot begins anew, with all of them in its history") {
+  running_batch batch(small_limits());
+  auto bound = entering(1, 3, 9);
+  bound.request.constraint = test::make_rule([](auto&, token_id) { return true; });
+  batch.admit(std::move(bound), {5}, 0).mask = std::make_shared<const token_mask>(1);
+  batch.plan();
+  const auto first = batch.build();
+  CHECK(first.starts.size() == 1);
+  batch.apply(answer(first, 7));
+  CHECK_FALSE(batch.append_forced(*batch.find({1}), 8));
+  CHECK_FALSE(batch.append_forced(*batch.find({1}), 9));
+  batch.find({1})->mask = std::make_shared<const token_mask>(1);
+  batch.plan();
+  const auto second = batch.build();
+  REQUIRE(second.starts.size() == 1);
+  CHECK(second.starts[0].history == std::vector<token_id>{1, 2, 3, 7, 8, 9});
+  CHECK(second.starts[0].num_prompt_tokens == 3);
+  CHECK(second.tokens == std::vector<token_id>{7, 8, 9});
+  CHECK(second.chunks[0].first_position == 3);
+  CHECK(second.chunks[0].sample);
+  batch.apply(answer(second, 10));
+  CHECK(batch.append_forced(*batch.find({1}), 99) == finish_reason::stop);
+}
+
 TEST_CASE("a preempted sequence leaves its mask behind") {
   running_batch batch(small_limits());
   batch.admit(entering(1, 4, 9), {5}, 0);
