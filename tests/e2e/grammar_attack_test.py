@@ -101,6 +101,10 @@ ATTACKS = {
                                             'root ::= root "a" | "b"'}),
     "an ambiguous grammar": json.dumps({"prompt": "x", "max_tokens": 48, "grammar":
                                         'root ::= (x | y)* "!"\nx ::= "a"* \ny ::= "a"*'}),
+    "a very ambiguous grammar": json.dumps({"prompt": "x", "max_tokens": 48, "grammar":
+                                            'root ::= root root root | root root | "a" | ""'}),
+    "an ambiguous list": json.dumps({"prompt": "x", "max_tokens": 48, "grammar":
+                                     'root ::= w+\nw ::= [a-z]+ | w w'}),
     "a grammar of many rules": json.dumps({"prompt": "x", "max_tokens": 48, "grammar": "\n".join(
         f'r{i} ::= "a" r{i + 1} | r{i + 1} "b"' for i in range(3_000)) +
         '\nr3000 ::= "c"\nroot ::= r0'}),

@@ -67,17 +67,22 @@ std::unique_ptr<constraint_state> compiled_grammar::start() const {
   return std::make_unique<grammar_state>(shared_from_this(), begin());
 }
 
-bool compiled_grammar::warm() const {
+std::optional<std::string> compiled_grammar::warm() const {
   const std::lock_guard guard(lock_);
   mask_words mask(words_->num_mask_words());
   masks_.fill(machine_.start(), mask);
-  return !machine_.pool().is_exhausted();
+  return find_trouble();
+}
+
+std::optional<std::string> compiled_grammar::find_trouble() const {
+  if (machine_.pool().is_exhausted()) return "its states take more memory than a grammar may";
+  if (machine_.has_lost_way()) return "it reads a text in more ways than can be followed";
+  return std::nullopt;
 }
 
 void compiled_grammar::check() const {
-  if (machine_.pool().is_exhausted()) {
-    throw std::length_error("the states of its grammar take more memory than a grammar may");
-  }
+  if (const auto trouble = find_trouble())
+    throw std::length_error("the grammar failed: " + *trouble);
 }
 
 thread_set compiled_grammar::begin() const {

@@ -7,6 +7,8 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,11 +25,11 @@ class compiled_grammar : public token_constraint,
   std::unique_ptr<constraint_state> start() const override;
   std::size_t num_bytes() const override;
 
-  // Makes the first mask; false when not even that fits into the memory that a grammar may take.
-  bool warm() const;
+  // Makes the first mask; gives what is wrong when not even that can be made.
+  std::optional<std::string> warm() const;
 
   // The parts that states are made of. They throw std::length_error when the grammar's states
-  // outgrow its memory: nothing is certain then.
+  // outgrow its memory, or its readings of the text their number: nothing is certain then.
   thread_set begin() const;
   bool accept(thread_set& at, std::string_view bytes) const;  // unchanged when it is false
   bool may_end(const thread_set& at) const;
@@ -44,6 +46,7 @@ class compiled_grammar : public token_constraint,
 
  private:
   bool has_next(const thread_set& at) const;
+  std::optional<std::string> find_trouble() const;
   void check() const;
   std::string force(thread_set& at) const;
 

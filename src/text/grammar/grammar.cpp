@@ -46,9 +46,8 @@ std::optional<tool_tokens> find_tool_tokens(const tokenizer& words, const vocabu
 grammar_outcome<bound_grammar> with_first_mask(std::shared_ptr<const compiled_grammar> made,
                                                std::vector<grammar_note> warnings,
                                                const char* keyword) {
-  if (!made->warm()) {
-    return refuse_grammar(error_code::too_large, "", keyword,
-                          "its states take more memory than a grammar may");
+  if (auto trouble = made->warm()) {
+    return refuse_grammar(error_code::too_large, "", keyword, *std::move(trouble));
   }
   return bound_grammar{std::move(made), std::move(warnings)};
 }

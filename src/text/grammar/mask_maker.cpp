@@ -87,6 +87,8 @@ void mask_maker::forget_when_large() {
   if (total() < max_bytes / 4 * 3) return;
   terminals_.clear();
   rooms_.forget();
+  place_index_.clear();
+  places_.clear();
   beyond_.clear();
   met_.clear();
   num_bytes_ = 0;
@@ -163,17 +165,20 @@ void mask_maker::add_beyond(const thread& at, const terminal_mask& terminal,
 bool mask_maker::walk_exits(const thread& at, const terminal_mask& terminal,
                             std::vector<token_id>& out) {
   bool by_key = false;
+  const bool is_production = machine_.find_production(*at.owner) != nullptr;
   thread_set next;
   std::uint32_t tag = 0;  // that led to `next`
+  std::uint32_t together = nowhere;
   for (std::size_t i = 0; i < terminal.exits.size(); ++i) {
     const terminal_mask::exit& way = terminal.exits[i];
     if (i == 0 || way.tag != tag) {
       tag = way.tag;
       next = {};
       machine_.advance(at.owner, tag, {}, next);
+      if (is_production) together = find_place(next);
     }
-    if (machine_.find_production(*at.owner) != nullptr) {
-      walk_together(*way.trie, way.node, next, out);
+    if (is_production) {
+      walk_together(*way.trie, way.node, together, out);
       continue;
     }
     if (terminal.joined) {
@@ -241,18 +246,54 @@ void mask_maker::take_node(thread_walk& walk, std::uint32_t node, index at, room
   walk_thread(walk, node, at, at_least);
 }
 
-// The same for threads that may become each other, or many: in an ambiguous grammar. They have
-// reached all that they can without a byte.
-void mask_maker::walk_together(const vocabulary_trie& trie, std::uint32_t start,
-                               const thread_set& at, std::vector<token_id>& out) {
-  const vocabulary_trie::node& from = trie.at(start);
-  for (std::uint32_t i = from.children; i < from.children + from.num_children; ++i) {
-    const thread_set moved = machine_.take(at, static_cast<char>(trie.byte(i)));
-    if (moved.threads.empty()) continue;
-    const auto tokens = trie.tokens_at(trie.at(i));
+// The same for threads that may become each other, or many: in an ambiguous grammar. Most bytes of
+// most tokens lead to places that are known already.
+void mask_maker::walk_together(const vocabulary_trie& trie, std::uint32_t start, std::uint32_t from,
+                               std::vector<token_id>& out) {
+  const vocabulary_trie::node& here = trie.at(start);
+  for (std::uint32_t i = here.children; i < here.children + here.num_children; ++i) {
+    const auto& rooms = places_[from].rooms;
+    const bool all_fit = std::any_of(rooms.begin(), rooms.end(), [&](const room& own) {
+      return trie.is_within(i, own.characters, own.length);
+    });
+    if (!all_fit) {
+      const std::uint32_t next = next_place(from, trie.byte(i));
+      if (next == nowhere) continue;
+      if (trie.at(i).num_children > 0) walk_together(trie, i, next, out);
+    }
+    const auto tokens = all_fit ? trie.tokens_below(trie.at(i)) : trie.tokens_at(trie.at(i));
     out.insert(out.end(), tokens.begin(), tokens.end());
-    if (trie.at(i).num_children > 0) walk_together(trie, i, machine_.reach(moved), out);
   }
+}
+
+std::uint32_t mask_maker::find_place(thread_set reached) {
+  std::uint64_t hash = hash_of(reached, &frame::hash);
+  for (const thread& each : reached.threads) {
+    if (each.in_key) hash = mix(hash, std::hash<std::string>()(each.key));
+  }
+  const auto [found, is_new] =
+      place_index_.try_emplace(hash, static_cast<std::uint32_t>(places_.size()));
+  if (!is_new) return found->second;
+  place fresh;
+  for (const thread& each : reached.threads) {
+    const room own = rooms_.find(each.at, {});
+    if (own.length > 0) fresh.rooms.push_back(own);
+  }
+  fresh.at = std::move(reached);
+  constexpr std::size_t thread_bytes = 400;  // with the frames that are its own
+  num_bytes_ += sizeof(place) + thread_bytes * (1 + fresh.at.threads.size());
+  places_.push_back(std::move(fresh));
+  return found->second;
+}
+
+std::uint32_t mask_maker::next_place(std::uint32_t from, std::uint8_t byte) {
+  const auto known = places_[from].next.find(byte);
+  if (known != places_[from].next.end()) return known->second;
+  const thread_set moved = machine_.take(places_[from].at, static_cast<char>(byte));
+  const std::uint32_t to = moved.threads.empty() ? nowhere : find_place(machine_.reach(moved));
+  places_[from].next.emplace(byte, to);
+  num_bytes_ += 48;
+  return to;
 }
 
 }  // namespace troupe::grammar

@@ -6,6 +6,7 @@
 #include "text/grammar/parser.hpp"
 #include "text/grammar/vocabulary.hpp"
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,6 +38,13 @@ class mask_maker {
     bool exact = false;            // and never one more
   };
   // A walk through a trie: what it finds, and the bytes on the way where they are a key's.
+  // Where threads of an ambiguous grammar are together, all reached that needs no byte.
+  struct place {
+    thread_set at;
+    std::vector<room> rooms;  // of those threads that have one
+    std::unordered_map<std::uint8_t, std::uint32_t> next;
+  };
+  static constexpr std::uint32_t nowhere = unbounded;
   struct terminal_walk {
     const vocabulary_trie& trie;
     bool has_path = false;
@@ -79,7 +87,9 @@ class mask_maker {
                    std::vector<token_id>& out);
   void walk_thread(thread_walk& walk, std::uint32_t node, index at, room at_least = {});
   void take_node(thread_walk& walk, std::uint32_t node, index at, room at_least);
-  void walk_together(const vocabulary_trie& trie, std::uint32_t node, const thread_set& at,
+  std::uint32_t find_place(thread_set reached);
+  std::uint32_t next_place(std::uint32_t from, std::uint8_t byte);
+  void walk_together(const vocabulary_trie& trie, std::uint32_t node, std::uint32_t from,
                      std::vector<token_id>& out);
   slack find_slack(const byte_state& at);
 
@@ -98,6 +108,8 @@ class mask_maker {
   bool needs_key_ = false;                 // the mask in work depends on the bytes of a key
   bool may_end_ = false;                   // the text may end where the mask in work is
   bool is_written_ = false;                // something of it is there; before, it may hold anything
+  std::deque<place> places_;
+  std::unordered_map<std::uint64_t, std::uint32_t> place_index_;
   std::size_t num_bytes_ = 0;
 };
 

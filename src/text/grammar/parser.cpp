@@ -324,6 +324,7 @@ thread_set parser::take(const thread_set& from, char byte) {
     if (at.in_key) moved.key = at.key + byte;
     if (!is_blocked(moved)) add_alike(std::move(moved), out);
   }
+  has_lost_way_ = has_lost_way_ || out.threads.size() >= max_threads;
   return out;
 }
 

@@ -12,7 +12,7 @@
 namespace troupe::grammar {
 namespace {
 
-constexpr std::size_t max_work = 4'096;  // frames looked at without a byte between
+constexpr std::size_t max_closure = 4'096;  // frames looked at without a byte between
 
 bool is_alike(const frame& a, const frame& b) {
   return a.rule == b.rule && a.position == b.position && a.count == b.count;
@@ -93,7 +93,7 @@ struct parser::closure {
 
   void go_on(const frame_ptr& owner, language at, bool counted) {
     ++work;
-    if (work >= max_work || out.threads.size() >= max_threads) return;
+    if (work >= max_closure || out.threads.size() >= max_threads) return;
     const std::uint64_t key = std::uint64_t{at} << 1U | (counted ? 1U : 0U);
     if (passed.insert(owner->hash ^ (key * 0x9E3779B97F4A7C15ULL)).second) {
       open.push_back({owner, at, counted});
@@ -106,6 +106,7 @@ thread_set parser::reach(const thread_set& from) {
   out.may_end = false;
   closure now{out, {}, {}, {}, 0};
   for (const thread& at : from.threads) {
+    if (work_ > max_work) break;
     const auto& tags = automaton_.at(automaton_.find(at.at)).tags;
     if (tags.empty()) continue;
     if (find_production(*at.owner) != nullptr) {
@@ -115,6 +116,7 @@ thread_set parser::reach(const thread_set& from) {
     }
   }
   finish(now);
+  has_lost_way_ = has_lost_way_ || work_ > max_work || out.threads.size() >= max_threads;
   return out;
 }
 
@@ -155,13 +157,15 @@ void parser::finish(closure& now) {
       add(at.owner, parts.proper, spelling::text, now.out);
       pass(now, at.owner, parts.tags, at.counted);
     }
-    if (now.calls.empty()) return;
+    if (now.calls.empty()) break;
     closure::entry next = std::move(now.calls.begin()->second);
     now.calls.erase(now.calls.begin());
     const bool fits = can_stand(next.rule->full, next.depth);
     enter_frame(now, fits ? next.rule->full : next.rule->lean, next.depth, next.counted,
                 std::move(next.returns));
   }
+  work_ += now.work;
+  has_lost_way_ = has_lost_way_ || now.work >= max_closure;
 }
 
 // Ways that enter the same rule are one: what follows it is any of what follows in each.

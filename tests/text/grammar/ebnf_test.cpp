@@ -382,5 +382,26 @@ TEST_CASE("masks hold exactly the tokens that the acceptor takes") {
   }
 }
 
+TEST_CASE("readings that cannot all be followed end with an error, none is dropped") {
+  const auto made = of_grammar("root ::= root root root | root root | \"a\" | \"\"");
+  const auto& grammar = bytes_of(made);
+  grammar::thread_set at = grammar.begin();
+  std::size_t length = 0;
+  const auto feed = [&] {
+    for (; length < 1'000; ++length) {
+      const bool is_taken = grammar.accept(at, "a");
+      CHECK(is_taken);  // as long as it answers, it is right
+    }
+  };
+  CHECK_THROWS_AS(feed(), std::length_error);
+}
+
+TEST_CASE("an ambiguous list costs places, not readings") {
+  const auto made = of_grammar("root ::= w+\nw ::= [a-z]+ | w w");
+  CHECK(accepts(made, std::string(3'000, 'a')));
+  CHECK(!accepts(made, std::string(3'000, 'a') + "!"));
+  CHECK(walk_and_count_errors(made, 1, 8) == 0);
+}
+
 }  // namespace
 }  // namespace troupe
