@@ -69,9 +69,15 @@ void bench_linear(thread_pool& pool, dtype type, std::uint32_t rows, std::uint32
       {{out, 0, host_tensor{dtype::float32, {out, in}, std::as_bytes(std::span(weights))}, {}}},
       {{in, 0}});
   const packed_matrix matrix(slice, type, pool);
+  const std::size_t stride = kernels::operand_stride(in, type);
   const auto x = random_floats(std::size_t{rows} * in);
+  std::vector<std::uint32_t> operands(rows * stride);
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    kernels::make_operand(&x[std::size_t{r} * in], in, type, &operands[r * stride]);
+  }
   std::vector<float> result(std::size_t{rows} * out);
-  const kernels::linear_args args{x.data(), in, rows, &matrix, nullptr, result.data(), out};
+  const kernels::linear_args args{operands.data(), stride,        rows, &matrix,
+                                  nullptr,         result.data(), out};
   const double seconds = best_time([&] { kernels::linear(args, pool); });
   const double flops = 2.0 * rows * in * out;
   report(
@@ -90,7 +96,7 @@ void bench_attention(dtype type, std::uint32_t rows, std::uint32_t num_keys) {
   const auto queries = random_floats(std::size_t{rows} * group * dim);
   const auto scratch = std::make_unique<kernels::attention_scratch>();
   for (std::uint32_t q = 0; q < rows * group; ++q) {
-    scratch->queries[q] = queries.data() + std::size_t{q} * dim;
+    scratch->queries[q] = reinterpret_cast<const std::uint32_t*>(&queries[std::size_t{q} * dim]);
     scratch->positions[q] = num_keys - rows + q / group;
   }
   const double seconds = best_time([&] {
@@ -104,17 +110,15 @@ void bench_attention(dtype type, std::uint32_t rows, std::uint32_t num_keys) {
 }
 
 void bench_rows(dtype type) {
-  const auto round =
-      type == dtype::float32 ? kernels::rounding::none : kernels::rounding::to_bfloat16;
   auto x = random_floats(4864);
   const auto y = random_floats(4864);
-  std::vector<float> out(4864);
+  std::vector<std::uint32_t> out(4864);
   report("add_rms_norm 896", best_time([&] {
-           kernels::add_rms_norm({y.data(), x.data(), y.data(), 896, 1e-6F, round}, out.data());
+           kernels::add_rms_norm({y.data(), x.data(), y.data(), 896, 1e-6F}, type, out.data());
          }),
          4.0 * 896, 16.0 * 896);
   report("silu_mul 4864",
-         best_time([&] { kernels::silu_mul(x.data(), y.data(), 4864, round, out.data()); }),
+         best_time([&] { kernels::silu_mul(x.data(), y.data(), 4864, type, out.data()); }),
          4.0 * 4864, 12.0 * 4864);
 }
 
