@@ -54,9 +54,12 @@ namespace {
 
 HWY_EXPORT(linear_block);
 
-// Rows that pass by while a tile stays in the core's cache: enough that reading the weights again
-// for the next rows costs nothing.
-constexpr std::uint32_t max_block_rows = 768;
+// Rows of x that stay in half of a core's second-level cache while the tiles pass by: x is read in
+// a dozen streams, a tile in one, so a tile is what may come from farther away.
+std::uint32_t rows_per_block(std::size_t row_words) {
+  constexpr std::size_t cached_words = 128U << 10U;
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(cached_words / row_words, 48, 768));
+}
 constexpr std::uint32_t max_block_tiles = 8;
 // Blocks for each thread, so that a thread that is held up leaves its share to the others.
 constexpr std::uint32_t blocks_per_thread = 8;
@@ -80,7 +83,8 @@ void linear(const linear_args& args, std::uint32_t first_row, std::uint32_t end_
 }
 
 void linear(const linear_args& args, thread_pool& pool) {
-  const std::uint32_t row_blocks = (args.num_rows + max_block_rows - 1) / max_block_rows;
+  const std::uint32_t block_rows = rows_per_block(args.x_stride);
+  const std::uint32_t row_blocks = (args.num_rows + block_rows - 1) / block_rows;
   const std::uint32_t num_tiles = args.matrix->num_tiles();
   const std::uint32_t tiles_at_once =
       std::clamp(num_tiles / (blocks_per_thread * pool.num_threads()), 1U, max_block_tiles);
