@@ -1,8 +1,10 @@
 // Tokens per second of the whole model at the shape of Qwen2.5-0.5B with dummy weights (or of a
-// model directory): a prompt of 512 tokens in one step, then decoding with 1, 4 and 16 sequences.
-// Arguments: dtype (float32 or bfloat16), threads, [model directory].
+// model directory): prompts in steps of 512 tokens, decoding by 1, 4 and 16 sequences, and by one
+// with a long context. Every number is of the median step, or of the best prompt of three.
+// Arguments: dtype (float32 or bfloat16), threads, longest context, [model directory].
 #include "cpu/cpu_runner.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -13,8 +15,8 @@ using namespace troupe;
 
 namespace {
 
-constexpr std::uint32_t prompt_length = 512;
-constexpr std::uint32_t pages_per_sequence = 40;
+constexpr std::uint32_t step_tokens = 512;
+constexpr std::uint32_t decode_steps = 40;
 
 template <class T>
 T value_of(outcome<T> result) {
@@ -36,15 +38,14 @@ model_config half_billion() {
   return config;
 }
 
+// Pages of slot s: s, s + 16, s + 32 and so on.
 void append_chunk(step_batch& batch, slot_idx slot, std::uint32_t first, std::uint32_t count,
                   token_id token) {
   const std::uint32_t num_pages = (first + count - 1) / page_size_tokens + 1;
   batch.chunks.push_back({slot, static_cast<std::uint32_t>(batch.tokens.size()), count, first,
                           static_cast<std::uint32_t>(batch.page_table.size()), num_pages, true});
   batch.tokens.insert(batch.tokens.end(), count, token);
-  for (std::uint32_t p = 0; p < num_pages; ++p) {
-    batch.page_table.push_back(slot * pages_per_sequence + p);
-  }
+  for (std::uint32_t p = 0; p < num_pages; ++p) batch.page_table.push_back(p * 16 + slot);
 }
 
 double seconds_of(model_runner& runner, const step_batch& batch) {
@@ -53,55 +54,69 @@ double seconds_of(model_runner& runner, const step_batch& batch) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void prefill(model_runner& runner) {
-  double best = 1e9;
-  for (int round = 0; round < 3; ++round) {
-    step_batch batch;
-    batch.starts.push_back({.slot = 0, .history = {1}, .num_prompt_tokens = 1});
-    append_chunk(batch, 0, 0, prompt_length, 7);
-    best = std::min(best, seconds_of(runner, batch));
-  }
-  std::printf("prefill %u: %.0f tok/s\n", prompt_length, prompt_length / best);
-}
-
-void decode(model_runner& runner, std::uint32_t num_sequences) {
-  step_batch prompts;
-  for (slot_idx slot = 0; slot < num_sequences; ++slot) {
-    prompts.starts.push_back({.slot = slot, .history = {1}, .num_prompt_tokens = 1});
-    append_chunk(prompts, slot, 0, 32, 9);
-  }
-  runner.run(prompts);
-  constexpr std::uint32_t steps = 40;
+double prefill_seconds(model_runner& runner, std::uint32_t length) {
   double total = 0;
-  for (std::uint32_t step = 0; step < steps; ++step) {
+  for (std::uint32_t first = 0; first < length; first += step_tokens) {
     step_batch batch;
-    for (slot_idx slot = 0; slot < num_sequences; ++slot) {
-      append_chunk(batch, slot, 32 + step, 1, last_sampled);
-    }
+    if (first == 0) batch.starts.push_back({.slot = 0, .history = {1}, .num_prompt_tokens = 1});
+    append_chunk(batch, 0, first, std::min(step_tokens, length - first), 7);
     total += seconds_of(runner, batch);
   }
-  std::printf("decode %u: %.1f tok/s, %.2f ms a step\n", num_sequences,
-              num_sequences * steps / total, total / steps * 1e3);
+  return total;
+}
+
+void prefill(model_runner& runner, std::uint32_t length) {
+  double best = 1e9;
+  for (int round = 0; round < 3; ++round) best = std::min(best, prefill_seconds(runner, length));
+  std::printf("prefill %u: %.0f tok/s\n", length, length / best);
+}
+
+// The first `context` positions are taken as they are: their time is not asked for.
+void decode(model_runner& runner, std::uint32_t num_sequences, std::uint32_t context) {
+  step_batch batch;
+  for (slot_idx slot = 0; slot < num_sequences; ++slot) {
+    batch.starts.push_back({.slot = slot, .history = {1}, .num_prompt_tokens = 1});
+    append_chunk(batch, slot, context - 1, 1, 9);
+  }
+  runner.run(batch);
+  std::vector<double> seconds;
+  for (std::uint32_t step = 0; step < decode_steps; ++step) {
+    batch = {};
+    for (slot_idx slot = 0; slot < num_sequences; ++slot) {
+      append_chunk(batch, slot, context + step, 1, last_sampled);
+    }
+    seconds.push_back(seconds_of(runner, batch));
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[seconds.size() / 2];
+  std::printf("decode %u at %u: %.1f tok/s, %.2f ms a step (best %.2f)\n", num_sequences, context,
+              num_sequences / median, median * 1e3, seconds.front() * 1e3);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const auto longest = static_cast<std::uint32_t>(argc > 3 ? std::atoi(argv[3]) : 2048);
   cpu_runner_options options;
   options.type = argc > 1 && std::string(argv[1]) == "float32" ? dtype::float32 : dtype::bfloat16;
   options.threads.num_threads = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
   options.max_num_seqs = 16;
-  options.max_num_batched_tokens = 512;
-  options.max_model_len = 640;
-  options.num_pages = 16 * pages_per_sequence;
-  const bool given = argc > 3;
-  const model_config config = given ? value_of(read_model_config(argv[3])) : half_billion();
+  options.max_num_batched_tokens = step_tokens;
+  options.max_model_len = longest + decode_steps + 128;
+  options.num_pages = (options.max_model_len / page_size_tokens + 1) * 16;
+  const bool given = argc > 4;
+  const model_config config = given ? value_of(read_model_config(argv[4])) : half_billion();
   const model_weights weights =
-      given ? value_of(load_weights(argv[3], config)) : value_of(make_dummy_weights(config, 1));
+      given ? value_of(load_weights(argv[4], config)) : value_of(make_dummy_weights(config, 1));
   const auto runners = make_model_runners(value_of(load_cpu_model(config, weights, options)));
   std::printf("%s, %u threads\n", std::string(to_string(options.type)).c_str(),
               options.threads.num_threads);
-  prefill(*runners[0]);
-  for (std::uint32_t n : {1U, 4U, 16U}) decode(*runners[0], n);
+  prefill(*runners[0], 512);
+  if (longest > 512) prefill(*runners[0], longest);
+  for (std::uint32_t n : {1U, 4U, 16U}) decode(*runners[0], n, 128);
+  if (longest > 512) {
+    decode(*runners[0], 1, longest);
+    decode(*runners[0], 16, longest);
+  }
   return 0;
 }

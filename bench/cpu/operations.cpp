@@ -1,7 +1,10 @@
-// Time of every CPU operation at the shape of Qwen2.5-0.5B, one line each: GFLOP/s, and GB/s of the
-// bytes that must be read at least once. Arguments: dtype (float32 or bfloat16), threads.
+// Every CPU operation at the shape of Qwen2.5-0.5B beside the limits of the machine, in turns:
+// time, GFLOP/s and GB/s of the bytes that must be read at least once, each with its part of the
+// limit. "cold" weights come from memory (a quarter of a gigabyte each), the others from the
+// caches. Arguments: dtype (float32 or bfloat16), threads, [rounds].
 #include "cpu/kernels.hpp"
 #include "cpu/kv_pages.hpp"
+#include "limits.hpp"
 #include "model/token_choice.hpp"
 
 #include <algorithm>
@@ -17,122 +20,210 @@ using namespace troupe;
 
 namespace {
 
-// The best of several runs, in seconds: the machine may be shared.
-double best_time(const std::function<void()>& work) {
-  using clock = std::chrono::steady_clock;
-  double best = 1e9;
-  const auto end = clock::now() + std::chrono::milliseconds(300);
-  do {
-    const auto start = clock::now();
-    work();
-    best = std::min(best, std::chrono::duration<double>(clock::now() - start).count());
-  } while (clock::now() < end);
-  return best;
-}
+struct operation {
+  std::string name;
+  double flops = 0;
+  double bytes = 0;
+  std::function<void()> work;
+  double best_seconds = 1e9;
+};
 
-void report(const std::string& name, double seconds, double flops, double bytes) {
-  std::printf("%-34s %10.1f us %9.1f GFLOP/s %8.1f GB/s\n", name.c_str(), seconds * 1e6,
-              flops / seconds * 1e-9, bytes / seconds * 1e-9);
-}
+class suite {
+ public:
+  explicit suite(dtype type) : type_(type) {}
+
+  void add(operation op) { operations_.push_back(std::move(op)); }
+
+  void run(int rounds) {
+    using clock = std::chrono::steady_clock;
+    for (int round = 0; round < rounds; ++round) {
+      for (operation& op : operations_) {
+        const auto end = clock::now() + std::chrono::milliseconds(20);
+        do {
+          const auto start = clock::now();
+          op.work();
+          const std::chrono::duration<double> passed = clock::now() - start;
+          op.best_seconds = std::min(op.best_seconds, passed.count());
+        } while (clock::now() < end);
+      }
+    }
+  }
+
+  // The first operation is the limit of arithmetic, the second that of memory.
+  void print() const {
+    const double peak = operations_[0].flops / operations_[0].best_seconds;
+    const double read = operations_[1].bytes / operations_[1].best_seconds;
+    std::printf("%s\n%-36s %12s %9s %5s %8s %5s\n", std::string(to_string(type_)).c_str(),
+                "operation", "us", "GFLOP/s", "%", "GB/s", "%");
+    for (const operation& op : operations_) {
+      const double flops = op.flops / op.best_seconds;
+      const double bytes = op.bytes / op.best_seconds;
+      std::printf("%-36s %12.1f %9.1f %5.0f %8.1f %5.0f\n", op.name.c_str(), op.best_seconds * 1e6,
+                  flops * 1e-9, 100 * flops / peak, bytes * 1e-9, 100 * bytes / read);
+    }
+  }
+
+ private:
+  dtype type_;
+  std::vector<operation> operations_;
+};
 
 std::vector<float> random_floats(std::size_t count) {
   std::mt19937 random(1);
-  std::uniform_real_distribution<float> uniform(-1.0F, 1.0F);
   std::vector<float> out(count);
-  for (float& x : out) x = uniform(random);
+  for (float& x : out) x = static_cast<float>(random() % 2001) * 1e-3F - 1.0F;
   return out;
 }
 
-// Reads as much as a decode step streams: what linear layers with one row are measured against.
-void bench_memory(thread_pool& pool) {
-  const aligned_buffer<std::uint64_t> data(std::size_t{64} << 20U);
-  const std::uint32_t parts = 64;
-  std::vector<std::uint64_t> sums(parts);
-  const double seconds = best_time([&] {
-    pool.parallel_for(parts, [&](std::uint32_t i, std::uint32_t) {
-      const std::size_t count = data.size() / parts;
-      const auto part = data.span().subspan(i * count, count);
-      std::uint64_t lanes[8] = {};
-      for (std::size_t k = 0; k < count; k += 8) {
-        for (std::size_t l = 0; l < 8; ++l) lanes[l] += part[k + l];
-      }
-      for (std::uint64_t lane : lanes) sums[i] += lane;
+// Far more than any cache: what comes in turns comes from memory.
+constexpr std::size_t total_bytes = std::size_t{256} << 20U;
+
+void add_limits(suite& all, dtype type, thread_pool& pool) {
+  const auto multiply = [&pool, type] {
+    pool.parallel_for(pool.num_threads(), [&](std::uint32_t, std::uint32_t) {
+      type == dtype::float32 ? bench::multiply_floats() : bench::multiply_pairs();
     });
-  });
-  report("read 512 MiB", seconds, 0, static_cast<double>(data.size()) * 8);
+  };
+  const double each = type == dtype::float32 ? bench::multiply_floats() : bench::multiply_pairs();
+  all.add({"limit: multiply-adds", each * pool.num_threads(), 0, multiply});
+  const auto data = std::make_shared<aligned_buffer<std::uint64_t>>(total_bytes / 8);
+  const auto turn = std::make_shared<std::size_t>(0);
+  constexpr std::size_t bytes = std::size_t{8} << 20U;
+  all.add({"limit: read 8 MiB", 0, static_cast<double>(bytes), [data, turn, &pool] {
+             constexpr std::uint32_t parts = 16;
+             const std::size_t first = *turn;
+             pool.parallel_for(parts, [&](std::uint32_t i, std::uint32_t) {
+               constexpr std::size_t count = bytes / 8 / parts;
+               bench::read_all(
+                   std::span<const std::uint64_t>(data->span()).subspan(first + i * count, count));
+             });
+             *turn = (first + bytes / 8) % data->size();
+           }});
 }
 
-void bench_linear(thread_pool& pool, dtype type, std::uint32_t rows, std::uint32_t in,
-                  std::uint32_t out) {
+std::shared_ptr<const packed_matrix> make_matrix(thread_pool& pool, dtype type, std::uint32_t in,
+                                                 std::uint32_t out) {
   const auto weights = random_floats(std::size_t{in} * out);
   const linear_slice slice(
       {{out, 0, host_tensor{dtype::float32, {out, in}, std::as_bytes(std::span(weights))}, {}}},
       {{in, 0}});
-  const packed_matrix matrix(slice, type, pool);
-  const auto x = random_floats(std::size_t{rows} * in);
-  std::vector<float> result(std::size_t{rows} * out);
-  const kernels::linear_args args{x.data(), in, rows, &matrix, nullptr, result.data(), out};
-  const double seconds = best_time([&] { kernels::linear(args, pool); });
-  const double flops = 2.0 * rows * in * out;
-  report(
-      "linear " + std::to_string(rows) + " x " + std::to_string(in) + " x " + std::to_string(out),
-      seconds, flops, static_cast<double>(matrix.size_in_bytes()));
+  return std::make_shared<const packed_matrix>(slice, type, pool);
 }
 
-// One KV head of a sequence: 7 query heads a row.
-void bench_attention(dtype type, std::uint32_t rows, std::uint32_t num_keys) {
+// Layers that come in turns.
+struct layer_set {
+  std::vector<std::shared_ptr<const packed_matrix>> layers;
+  std::vector<std::uint32_t> operands;
+  std::vector<float> result;
+  std::size_t turn = 0;
+};
+
+void add_linear(suite& all, thread_pool& pool, std::uint32_t rows,
+                const std::vector<std::shared_ptr<const packed_matrix>>& layers,
+                std::size_t out_stride) {
+  const packed_matrix& first = *layers[0];
+  const std::uint32_t in = first.in_features();
+  const std::size_t stride = kernels::operand_stride(in, first.type());
+  const auto set = std::make_shared<layer_set>();
+  set->layers = layers;
+  set->operands.resize(rows * stride);
+  set->result.resize(rows * out_stride);
+  const auto x = random_floats(std::size_t{rows} * in);
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    kernels::make_operand(&x[std::size_t{r} * in], in, first.type(), &set->operands[r * stride]);
+  }
+  const std::string shape = std::to_string(rows) + " x " + std::to_string(in) + " x " +
+                            std::to_string(first.out_features());
+  all.add({"linear " + shape, 2.0 * rows * in * first.out_features(),
+           static_cast<double>(first.size_in_bytes()), [=, &pool] {
+             set->turn = (set->turn + 1) % set->layers.size();
+             kernels::linear({set->operands.data(), stride, rows, set->layers[set->turn].get(),
+                              nullptr, set->result.data(), out_stride},
+                             pool);
+           }});
+}
+
+// `out` features of a layer that has `all_out`.
+void add_layer(suite& all, thread_pool& pool, dtype type, std::uint32_t in, std::uint32_t out,
+               std::uint32_t all_out, std::initializer_list<std::uint32_t> row_counts) {
+  const auto first = make_matrix(pool, type, in, out);
+  std::vector<std::shared_ptr<const packed_matrix>> layers{first};
+  while (layers.size() * first->size_in_bytes() < total_bytes) {
+    layers.push_back(make_matrix(pool, type, in, out));
+  }
+  for (const std::uint32_t rows : row_counts) add_linear(all, pool, rows, layers, all_out);
+}
+
+void add_linears(suite& all, thread_pool& pool, dtype type) {
+  const auto few = {1U, 2U, 4U, 8U, 12U, 16U, 32U};
+  add_layer(all, pool, type, 896, 1152, 1152, few);
+  add_layer(all, pool, type, 896, 9728, 9728, few);
+  add_layer(all, pool, type, 4864, 896, 896, few);
+  add_layer(all, pool, type, 896, 4736, 151'936, {1, 16});
+  add_layer(all, pool, type, 896, 512, 9728, {64, 512});
+  add_layer(all, pool, type, 4864, 128, 896, {64, 512});
+}
+
+// `count` neighbouring rows of one KV head of a sequence on one thread: 7 query heads a row.
+void add_attention(suite& all, dtype type, std::uint32_t rows, std::uint32_t num_keys) {
   constexpr std::uint32_t dim = 64;
   constexpr std::uint32_t group = 7;
   const std::uint32_t num_pages = num_keys / page_size_tokens;
-  const kv_pages pages({1, num_pages, 1, dim, type});
-  std::vector<page_idx> table(num_pages);
-  for (std::uint32_t p = 0; p < num_pages; ++p) table[p] = num_pages - 1 - p;
-  const auto queries = random_floats(std::size_t{rows} * group * dim);
-  const auto scratch = std::make_unique<kernels::attention_scratch>();
+  const auto pages = std::make_shared<kv_pages>(kv_shape{1, num_pages, 1, dim, type});
+  const auto table = std::make_shared<std::vector<page_idx>>(num_pages);
+  for (std::uint32_t p = 0; p < num_pages; ++p) (*table)[p] = num_pages - 1 - p;
+  const auto operands =
+      std::make_shared<std::vector<std::uint32_t>>(std::size_t{rows} * group * dim, 0x3C003C00U);
+  const auto scratch = std::make_shared<kernels::attention_scratch>();
   for (std::uint32_t q = 0; q < rows * group; ++q) {
-    scratch->queries[q] = queries.data() + std::size_t{q} * dim;
+    scratch->queries[q] = &(*operands)[std::size_t{q} * dim];
     scratch->positions[q] = num_keys - rows + q / group;
   }
-  const double seconds = best_time([&] {
-    kernels::attention({rows * group, dim, 0.125F, type, pages.keys(0, 0), pages.values(0, 0),
-                        pages.shape().page_words(), table.data()},
-                       *scratch);
-  });
-  const double keys = static_cast<double>(num_keys) * dim;
-  report("attention " + std::to_string(rows) + " rows, " + std::to_string(num_keys) + " keys",
-         seconds, 4.0 * keys * rows * group, 2 * keys * static_cast<double>(size_bytes(type)));
+  const double elements = static_cast<double>(num_keys) * dim;
+  all.add({"attention " + std::to_string(rows) + " rows, " + std::to_string(num_keys) + " keys",
+           4.0 * elements * rows * group, 2 * elements * static_cast<double>(size_bytes(type)),
+           [=] {
+             kernels::attention({rows * group, dim, 0.125F, type, pages->keys(0, 0),
+                                 pages->values(0, 0), pages->shape().page_words(), table->data()},
+                                *scratch);
+           }});
 }
 
-void bench_rows(dtype type) {
-  const auto round =
-      type == dtype::float32 ? kernels::rounding::none : kernels::rounding::to_bfloat16;
-  auto x = random_floats(4864);
-  const auto y = random_floats(4864);
-  std::vector<float> out(4864);
-  report("add_rms_norm 896", best_time([&] {
-           kernels::add_rms_norm({y.data(), x.data(), y.data(), 896, 1e-6F, round}, out.data());
-         }),
-         4.0 * 896, 16.0 * 896);
-  report("silu_mul 4864",
-         best_time([&] { kernels::silu_mul(x.data(), y.data(), 4864, round, out.data()); }),
-         4.0 * 4864, 12.0 * 4864);
+struct row_buffers {
+  std::vector<float> x = random_floats(2 * 4864);
+  std::vector<std::uint32_t> out = std::vector<std::uint32_t>(4864);
+};
+
+void add_rows(suite& all, dtype type) {
+  const auto buffers = std::make_shared<row_buffers>();
+  all.add({"add_rms_norm 896", 4.0 * 896, 16.0 * 896, [=] {
+             float* x = buffers->x.data();
+             kernels::add_rms_norm({x + 4864, x, x + 4864, 896, 1e-6F}, type, buffers->out.data());
+           }});
+  all.add({"silu_mul 4864", 4.0 * 4864, 12.0 * 4864, [=] {
+             const float* x = buffers->x.data();
+             kernels::silu_mul(x, x + 4864, 4864, type, buffers->out.data());
+           }});
 }
 
-void bench_sampling() {
-  auto logits = random_floats(151'936);
-  for (float& x : logits) x *= 8;
+struct sampling_buffers {
+  std::vector<float> logits = random_floats(151'936);
   choice_scratch scratch;
+  std::uint64_t draw = 0;
+};
+
+void add_sampling(suite& all) {
   for (const choice_params& params :
        {choice_params{0.0F, 1.0F, 0, 0.0F}, choice_params{1.0F, 1.0F, 0, 0.0F},
         choice_params{0.7F, 0.8F, 20, 0.0F}}) {
-    std::uint64_t draw = 0;
-    const double seconds = best_time([&] {
-      draw += 0x9E3779B97F4A7C15ULL;
-      choose_token(logits, params, draw, scratch);
-    });
-    report("sample T " + std::to_string(params.temperature).substr(0, 3) + " top_k " +
-               std::to_string(params.top_k),
-           seconds, 0, 4.0 * static_cast<double>(logits.size()));
+    const auto buffers = std::make_shared<sampling_buffers>();
+    for (float& x : buffers->logits) x *= 8;
+    all.add({"sample T " + std::to_string(params.temperature).substr(0, 3) + " top_k " +
+                 std::to_string(params.top_k),
+             0, 4.0 * static_cast<double>(buffers->logits.size()), [=] {
+               buffers->draw += 0x9E3779B97F4A7C15ULL;
+               choose_token(buffers->logits, params, buffers->draw, buffers->scratch);
+             }});
   }
 }
 
@@ -143,19 +234,16 @@ int main(int argc, char** argv) {
       argc > 1 && std::string(argv[1]) == "float32" ? dtype::float32 : dtype::bfloat16;
   const auto num_threads = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
   thread_pool pool({num_threads, 0});
-  std::printf("%s, %u threads\n", std::string(to_string(type)).c_str(), pool.num_threads());
-  bench_memory(pool);
-  for (std::uint32_t rows : {1U, 2U, 4U, 8U, 64U, 512U}) {
-    bench_linear(pool, type, rows, 896, 1152);
-    bench_linear(pool, type, rows, 896, 9728);
-    bench_linear(pool, type, rows, 4864, 896);
+  suite all(type);
+  add_limits(all, type, pool);
+  add_linears(all, pool, type);
+  for (const std::uint32_t rows : {1U, 9U}) {
+    for (const std::uint32_t keys : {512U, 8192U}) add_attention(all, type, rows, keys);
   }
-  bench_linear(pool, type, 1, 896, 151'936);
-  bench_attention(type, 1, 512);
-  bench_attention(type, 1, 8192);
-  bench_attention(type, 9, 512);
-  bench_attention(type, 9, 8192);
-  bench_rows(type);
-  bench_sampling();
+  add_rows(all, type);
+  add_sampling(all);
+  all.run(argc > 3 ? std::atoi(argv[3]) : 5);
+  std::printf("%u threads (attention, rows and sampling: 1)\n", pool.num_threads());
+  all.print();
   return 0;
 }

@@ -1,5 +1,6 @@
 // The CPU as a device: every operation is done when its call returns, spread over a pool of
 // threads by rows, tiles of output features or attention heads, each computed by one thread.
+// Activations that linear layers read are operands (kernels.hpp), all others float32.
 #pragma once
 #include <array>
 #include <memory>
@@ -14,7 +15,7 @@
 namespace troupe {
 
 struct cpu_device_options {
-  dtype type = dtype::float32;  // of weights and KV; bfloat16 also rounds what linear layers read
+  dtype type = dtype::float32;  // of weights, KV pages and what linear layers read
   thread_pool_options threads;
   std::uint32_t num_layers = 0;
   std::uint32_t num_q_heads = 0;  // this rank's
@@ -81,9 +82,10 @@ class cpu_device : public device {
 
   std::uint32_t num_rows() const { return static_cast<std::uint32_t>(tokens_.size()); }
   std::uint32_t num_logit_rows() const { return static_cast<std::uint32_t>(logit_rows_.size()); }
-  kernels::rounding rounding() const {
-    return options_.type == dtype::bfloat16 ? kernels::rounding::to_bfloat16
-                                            : kernels::rounding::none;
+  // The row of an activation that linear layers read; the others hold floats.
+  std::uint32_t* operand_row(activation x, std::size_t row) const {
+    return static_cast<std::uint32_t*>(x.data) +
+           row * kernels::operand_stride(x.width, options_.type);
   }
   void multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                 const device_vector* bias, activation out);
@@ -93,7 +95,7 @@ class cpu_device : public device {
               activation qkv, activation out, kernels::attention_scratch& scratch);
   void plan_chunk(const attention_chunk& chunk);
   void norm_row(const float* addend, activation residual, std::uint32_t row,
-                const device_vector& weight, float eps, float* out);
+                const device_vector& weight, float eps, std::uint32_t* out);
   std::span<const float> gathered_row(const gathered_logits& logits, std::uint32_t row,
                                       std::vector<float>& memory) const;
 

@@ -23,16 +23,16 @@ void cpu_device::embed(const device_matrix& table, activation x) {
 }
 
 void cpu_device::norm_row(const float* addend, activation residual, std::uint32_t row,
-                          const device_vector& weight, float eps, float* out) {
-  kernels::add_rms_norm(
-      {addend, row_of(residual, row), values(weight), residual.width, eps, rounding()}, out);
+                          const device_vector& weight, float eps, std::uint32_t* out) {
+  kernels::add_rms_norm({addend, row_of(residual, row), values(weight), residual.width, eps},
+                        options_.type, out);
 }
 
 void cpu_device::add_rms_norm(const activation* addend, activation residual,
                               const device_vector& weight, float eps, activation out) {
   pool_.parallel_for(num_rows(), [&](std::uint32_t row, std::uint32_t) {
     norm_row(addend != nullptr ? row_of(*addend, row) : nullptr, residual, row, weight, eps,
-             row_of(out, row));
+             operand_row(out, row));
   });
 }
 
@@ -40,15 +40,16 @@ void cpu_device::norm_logit_rows(activation addend, activation residual,
                                  const device_vector& weight, float eps, activation out) {
   pool_.parallel_for(num_logit_rows(), [&](std::uint32_t i, std::uint32_t) {
     const std::uint32_t row = logit_rows_[i];
-    norm_row(row_of(addend, row), residual, row, weight, eps, row_of(out, i));
+    norm_row(row_of(addend, row), residual, row, weight, eps, operand_row(out, i));
   });
 }
 
 void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                           const device_vector* bias, activation out) {
   const kernels::linear_args args{
-      row_of(x, 0),   x.width,  rows, &packed(matrix), bias != nullptr ? values(*bias) : nullptr,
-      row_of(out, 0), out.width};
+      operand_row(x, 0), kernels::operand_stride(x.width, options_.type), rows,
+      &packed(matrix),   bias != nullptr ? values(*bias) : nullptr,       row_of(out, 0),
+      out.width};
   kernels::linear(args, pool_);
 }
 
@@ -80,7 +81,9 @@ void cpu_device::rope_kv_write_row(std::uint32_t layer, std::uint32_t row, float
   const std::uint32_t q_size = options_.num_q_heads * dim;
   const std::uint32_t kv_size = options_.num_kv_heads * dim;
   for (std::uint32_t i = 0; i < q_size + kv_size; i += dim) rotate(qkv + i, row);
-  if (options_.type == dtype::bfloat16) kernels::round_to_bfloat16(qkv, q_size);
+  for (std::uint32_t i = 0; i < q_size; i += dim) {
+    kernels::make_operand(qkv + i, dim, options_.type, reinterpret_cast<std::uint32_t*>(qkv + i));
+  }
   const std::uint32_t place = positions_[row] % page_size_tokens;
   for (std::uint32_t h = 0; h < options_.num_kv_heads; ++h) {
     const float* key = qkv + q_size + std::size_t{h} * dim;
@@ -101,7 +104,8 @@ void cpu_device::attend(std::uint32_t layer, const attention_task& task, std::ui
   const std::uint32_t first_row = task.chunk.first_row + task.first_row;
   for (std::uint32_t i = 0; i < task.num_rows * group; ++i) {
     const std::uint32_t head = kv_head * group + i % group;
-    scratch.queries[i] = row_of(qkv, first_row + i / group) + std::size_t{head} * dim;
+    const float* query = row_of(qkv, first_row + i / group) + std::size_t{head} * dim;
+    scratch.queries[i] = reinterpret_cast<const std::uint32_t*>(query);
     scratch.positions[i] = task.chunk.first_position + task.first_row + i / group;
   }
   kernels::attention({task.num_rows * group, dim, 1.0F / std::sqrt(static_cast<float>(dim)),
@@ -110,9 +114,10 @@ void cpu_device::attend(std::uint32_t layer, const attention_task& task, std::ui
                      scratch);
   for (std::uint32_t i = 0; i < task.num_rows * group; ++i) {
     const std::uint32_t head = kv_head * group + i % group;
-    float* target = row_of(out, first_row + i / group) + std::size_t{head} * dim;
-    std::copy_n(scratch.out[i], dim, target);
-    if (options_.type == dtype::bfloat16) kernels::round_to_bfloat16(target, dim);
+    std::uint32_t* target = operand_row(out, first_row + i / group);
+    kernels::make_operand(
+        scratch.out_row(i, dim), dim, options_.type,
+        target + std::size_t{head} * dim / kernels::elements_per_word(options_.type));
   }
 }
 
@@ -128,7 +133,7 @@ void cpu_device::attention(std::uint32_t layer, activation qkv, activation out) 
 void cpu_device::silu_mul(activation gate_up, activation out) {
   pool_.parallel_for(num_rows(), [&](std::uint32_t row, std::uint32_t) {
     const float* gate = row_of(gate_up, row);
-    kernels::silu_mul(gate, gate + out.width, out.width, rounding(), row_of(out, row));
+    kernels::silu_mul(gate, gate + out.width, out.width, options_.type, operand_row(out, row));
   });
 }
 

@@ -1,4 +1,5 @@
-// Operations on one row: norm, activation, rounding.
+// Operations on one row: norm, activation, making an operand of it.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/kernels.hpp"
@@ -35,17 +36,21 @@ float sum_of_squares(const float* x, std::uint32_t width) {
   return sum_of_group(lanes);
 }
 
-// Calls body(i) for whole vectors and, for what remains, on copies: body reads in[k][lane..] and
-// answers a vector for out.
-template <std::size_t kInputs, class Body>
-HWY_INLINE void map_row(const float* const (&inputs)[kInputs], std::uint32_t width, float* out,
-                        const Body& body) {
+// Calls body(values) for whole vectors and, for what remains, on copies filled up with zeros;
+// body answers a vector, which goes to out.
+template <class Format, std::size_t kInputs, class Body>
+HWY_INLINE void map_row(const float* const (&inputs)[kInputs], std::uint32_t width,
+                        std::uint32_t* out, const Body& body) {
   const float_tag d;
   std::uint32_t i = 0;
   float_vector values[kInputs];
   for (; i + vector_lanes <= width; i += vector_lanes) {
     for (std::size_t k = 0; k < kInputs; ++k) values[k] = hn::LoadU(d, inputs[k] + i);
-    hn::StoreU(body(values), d, out + i);
+    Format::store(body(values), out, i);
+  }
+  constexpr std::uint32_t per_word = Format::elements_per_word;
+  if constexpr (vector_lanes < per_word) {
+    if (width % per_word != 0) out[width / per_word] &= 0xFFFFU;
   }
   if (i == width) return;
   alignas(64) float tail[kInputs][group_lanes] = {};
@@ -53,43 +58,49 @@ HWY_INLINE void map_row(const float* const (&inputs)[kInputs], std::uint32_t wid
     for (std::uint32_t t = 0; i + t < width; ++t) tail[k][t] = inputs[k][i + t];
     values[k] = hn::LoadU(d, tail[k]);
   }
-  alignas(64) float results[group_lanes];
-  hn::StoreU(body(values), d, results);
-  for (std::uint32_t t = 0; i + t < width; ++t) out[i + t] = results[t];
+  alignas(64) std::uint32_t results[group_lanes] = {};
+  Format::store(body(values), results, 0);
+  // Every body makes zero of zeros: that is an odd width's last half word.
+  std::copy_n(results, (width - i + per_word - 1) / per_word, out + i / per_word);
 }
 
-HWY_INLINE float_vector rounded(float_vector x, rounding round) {
-  return round == rounding::to_bfloat16 ? rounded_to_bfloat16(x) : x;
+template <std::size_t kInputs, class Body>
+HWY_INLINE void map_operand(const float* const (&inputs)[kInputs], std::uint32_t width, dtype type,
+                            std::uint32_t* out, const Body& body) {
+  if (type == dtype::float32) {
+    map_row<float32_format>(inputs, width, out, body);
+  } else {
+    map_row<bfloat16_format>(inputs, width, out, body);
+  }
 }
 
 }  // namespace
 
-void norm_row(const norm_args& args, float* out) {
+void norm_row(const norm_args& args, dtype type, std::uint32_t* out) {
   if (args.addend != nullptr) {
     const float* const terms[2] = {args.residual, args.addend};
-    map_row(terms, args.width, args.residual,
-            [](const auto& v) HWY_ATTR { return hn::Add(v[0], v[1]); });
+    map_row<float32_format>(terms, args.width, reinterpret_cast<std::uint32_t*>(args.residual),
+                            [](const auto& v) HWY_ATTR { return hn::Add(v[0], v[1]); });
   }
   const float mean = sum_of_squares(args.residual, args.width) / static_cast<float>(args.width);
   const float inverse = 1.0F / std::sqrt(mean + args.eps);
   const float* const factors[2] = {args.residual, args.weight};
-  map_row(factors, args.width, out, [&](const auto& v) HWY_ATTR {
-    return rounded(hn::Mul(hn::Mul(v[0], splat(inverse)), v[1]), args.round);
-  });
+  map_operand(factors, args.width, type, out,
+              [&](const auto& v) HWY_ATTR { return hn::Mul(hn::Mul(v[0], splat(inverse)), v[1]); });
 }
 
-void silu_row(const float* gate, const float* up, std::uint32_t width, rounding round, float* out) {
+void silu_row(const float* gate, const float* up, std::uint32_t width, dtype type,
+              std::uint32_t* out) {
   const float* const inputs[2] = {gate, up};
-  map_row(inputs, width, out, [&](const auto& v) HWY_ATTR {
+  map_operand(inputs, width, type, out, [](const auto& v) HWY_ATTR {
     const auto sigmoid_inverse = hn::Add(splat(1.0F), exponential_of(hn::Neg(v[0])));
-    return rounded(hn::Mul(hn::Div(v[0], sigmoid_inverse), v[1]), round);
+    return hn::Mul(hn::Div(v[0], sigmoid_inverse), v[1]);
   });
 }
 
-void round_row(float* values, std::size_t count) {
+void operand_row(const float* values, std::uint32_t width, dtype type, std::uint32_t* out) {
   const float* const inputs[1] = {values};
-  map_row(inputs, static_cast<std::uint32_t>(count), values,
-          [](const auto& v) HWY_ATTR { return rounded_to_bfloat16(v[0]); });
+  map_operand(inputs, width, type, out, [](const auto& v) HWY_ATTR { return v[0]; });
 }
 
 }  // namespace troupe::kernels::HWY_NAMESPACE
@@ -100,16 +111,19 @@ namespace troupe::kernels {
 
 HWY_EXPORT(norm_row);
 HWY_EXPORT(silu_row);
-HWY_EXPORT(round_row);
+HWY_EXPORT(operand_row);
 
-void add_rms_norm(const norm_args& args, float* out) { HWY_DYNAMIC_DISPATCH(norm_row)(args, out); }
-
-void silu_mul(const float* gate, const float* up, std::uint32_t width, rounding round, float* out) {
-  HWY_DYNAMIC_DISPATCH(silu_row)(gate, up, width, round, out);
+void add_rms_norm(const norm_args& args, dtype type, std::uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(norm_row)(args, type, out);
 }
 
-void round_to_bfloat16(float* values, std::size_t count) {
-  HWY_DYNAMIC_DISPATCH(round_row)(values, count);
+void silu_mul(const float* gate, const float* up, std::uint32_t width, dtype type,
+              std::uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(silu_row)(gate, up, width, type, out);
+}
+
+void make_operand(const float* values, std::uint32_t width, dtype type, std::uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(operand_row)(values, width, type, out);
 }
 
 }  // namespace troupe::kernels

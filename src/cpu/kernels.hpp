@@ -4,8 +4,9 @@
 //
 // A vector lane is an output element (or, in a reduction, one of 16 partial sums), never a part of
 // the reduced dimension. So every element is one chain of multiply-adds in the order of the reduced
-// index: its bits depend neither on the vector's width nor on what is computed beside it. Only
-// machines without fused multiply-add (no AVX2) round differently from the others.
+// index: its bits depend neither on the vector's width nor on what is computed beside it. In
+// bfloat16 a step is a pair, the odd element first (pair_instruction.hpp). Only machines without
+// fused multiply-add (no AVX2) round differently from the others.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -14,11 +15,22 @@
 
 namespace troupe::kernels {
 
-// How results are kept for the linear layer that reads them next.
-enum class rounding : std::uint8_t { none, to_bfloat16 };
+// Operands are rows that products are made of: what a linear layer reads, and queries. They have
+// the type of the weights: 32-bit words of one float, or of two bfloat16 that are neighbours. An
+// odd width's last word has a zero in its upper half.
+constexpr std::uint32_t elements_per_word(dtype type) { return type == dtype::float32 ? 1 : 2; }
+
+// Words from row to row, within the `width` words that a row of floats would take. An odd number of
+// cache lines where there is room: rows that are read side by side then share no set of a cache.
+constexpr std::size_t operand_stride(std::uint32_t width, dtype type) {
+  if (type == dtype::float32) return width;
+  const std::size_t words = (std::size_t{width} + 1) / 2;
+  const std::size_t padded = (((words + 15) / 16) | 1U) * 16;
+  return padded <= width ? padded : words;
+}
 
 struct linear_args {
-  const float* x = nullptr;  // [num_rows, x_stride]
+  const std::uint32_t* x = nullptr;  // operands [num_rows, x_stride], of the matrix's type
   std::size_t x_stride = 0;
   std::uint32_t num_rows = 0;
   const packed_matrix* matrix = nullptr;
@@ -38,16 +50,16 @@ struct norm_args {
   const float* weight = nullptr;  // [width]
   std::uint32_t width = 0;
   float eps = 0;
-  rounding round = rounding::none;
 };
-// One row; out[width].
-void add_rms_norm(const norm_args& args, float* out);
+// One row, as an operand of that type.
+void add_rms_norm(const norm_args& args, dtype type, std::uint32_t* out);
 
-// One row: out[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
-void silu_mul(const float* gate, const float* up, std::uint32_t width, rounding round, float* out);
+// One row: gate[i] / (1 + exp(-gate[i])) * up[i] as an operand.
+void silu_mul(const float* gate, const float* up, std::uint32_t width, dtype type,
+              std::uint32_t* out);
 
-// One row in place.
-void round_to_bfloat16(float* values, std::size_t count);
+// One row as an operand; it may take the place of its values.
+void make_operand(const float* values, std::uint32_t width, dtype type, std::uint32_t* out);
 
 // The keys and values of one KV head, page by page.
 //   float32   K [head_dim][16 tokens], V [16 tokens][head_dim]
@@ -66,26 +78,23 @@ inline constexpr std::uint32_t max_queries = 64;
 inline constexpr std::uint32_t max_head_dim = 256;
 // Keys that are weighed at once: blocks start at multiples of it, whatever the query's position.
 inline constexpr std::uint32_t attention_block = 64;
+// Queries that share a pass over a block.
+inline constexpr std::uint32_t queries_at_once = 8;
 
 struct attention_scratch {
-  const float* queries[max_queries];     // in: [head_dim] each
-  std::uint32_t positions[max_queries];  // in: ascending
-  alignas(64) float scores[max_queries][attention_block];
-  alignas(64) float out[max_queries][max_head_dim];  // the results, unrounded
+  const std::uint32_t* queries[max_queries];  // in: operands of head_dim
+  std::uint32_t positions[max_queries];       // in: ascending
+  // The results, unrounded: [head_dim] a query, back to back.
+  float* out_row(std::uint32_t query, std::uint32_t head_dim) {
+    return out + std::size_t{query} * head_dim;
+  }
+
+  alignas(64) float out[max_queries * max_head_dim];
+  alignas(64) float scores[queries_at_once][attention_block];
+  alignas(64) std::uint32_t weights[queries_at_once][attention_block];
+  alignas(64) float sum[max_queries][16];  // in sixteen parts
   float highest[max_queries];
-  float sum[max_queries];
 };
 void attention(const attention_args& args, attention_scratch& scratch);
-
-// Index of the 16-bit or 32-bit element of (dimension, token) within a page of one head.
-inline std::size_t key_offset(dtype type, std::uint32_t dim, std::uint32_t token) {
-  if (type == dtype::float32) return std::size_t{dim} * page_size_tokens + token;
-  return (std::size_t{dim} / 2 * page_size_tokens + token) * 2 + dim % 2;
-}
-inline std::size_t value_offset(dtype type, std::uint32_t head_dim, std::uint32_t dim,
-                                std::uint32_t token) {
-  if (type == dtype::float32) return std::size_t{token} * head_dim + dim;
-  return (std::size_t{token} / 2 * head_dim + dim) * 2 + token % 2;
-}
 
 }  // namespace troupe::kernels

@@ -1,19 +1,12 @@
 #include "cpu/kv_pages.hpp"
 
-#include <cstring>
+#include <bit>
 
 namespace troupe {
 namespace {
 
-// Element `index` of a page; the word holds one float32 or two bfloat16.
-void store(std::uint32_t* page, dtype type, std::size_t index, float value) {
-  if (type == dtype::float32) {
-    std::memcpy(page + index, &value, sizeof(value));
-    return;
-  }
-  const bfloat16 rounded = to_bfloat16(value);
-  std::memcpy(reinterpret_cast<std::byte*>(page) + index * sizeof(rounded), &rounded,
-              sizeof(rounded));
+std::uint32_t pair_of(float even, float odd) {
+  return to_bfloat16(even).bits | std::uint32_t{to_bfloat16(odd).bits} << 16U;
 }
 
 }  // namespace
@@ -21,12 +14,24 @@ void store(std::uint32_t* page, dtype type, std::size_t index, float value) {
 void kv_pages::write(std::uint32_t layer, page_idx page, std::uint32_t kv_head, std::uint32_t token,
                      const float* key, const float* value) {
   const std::size_t at = offset(layer, page, kv_head);
-  std::uint32_t* keys = keys_.data() + at;
+  std::uint32_t* keys = keys_.data() + at + token;
   std::uint32_t* values = values_.data() + at;
+  if (shape_.type == dtype::float32) {
+    for (std::uint32_t i = 0; i < shape_.head_dim; ++i) {
+      keys[i * page_size_tokens] = std::bit_cast<std::uint32_t>(key[i]);
+      values[token * shape_.head_dim + i] = std::bit_cast<std::uint32_t>(value[i]);
+    }
+    return;
+  }
+  for (std::uint32_t i = 0; i < shape_.head_dim; i += 2) {
+    keys[i / 2 * page_size_tokens] = pair_of(key[i], key[i + 1]);
+  }
+  // The neighbour's half of the word stays as it is.
+  const std::uint32_t shift = token % 2 * 16;
+  const std::uint32_t kept = 0xFFFF0000U >> shift;
+  values += token / 2 * shape_.head_dim;
   for (std::uint32_t i = 0; i < shape_.head_dim; ++i) {
-    store(keys, shape_.type, kernels::key_offset(shape_.type, i, token), key[i]);
-    store(values, shape_.type, kernels::value_offset(shape_.type, shape_.head_dim, i, token),
-          value[i]);
+    values[i] = (values[i] & kept) | std::uint32_t{to_bfloat16(value[i]).bits} << shift;
   }
 }
 

@@ -65,15 +65,15 @@ packed_matrix::packed_matrix(const linear_slice& slice, dtype type, thread_pool&
 }
 
 void packed_matrix::copy_row(std::uint32_t row, float* out) const {
-  const std::uint32_t* tile = words() + row / tile_width * tile_words_ + row % tile_width;
+  const std::uint32_t* words = tile(row / tile_width) + row % tile_width;
   if (type_ == dtype::float32) {
     for (std::uint32_t k = 0; k < in_features(); ++k) {
-      out[k] = std::bit_cast<float>(tile[std::size_t{k} * tile_width]);
+      out[k] = std::bit_cast<float>(words[std::size_t{k} * tile_width]);
     }
     return;
   }
   for (std::uint32_t k = 0; k < in_features(); ++k) {
-    const std::uint32_t pair = tile[std::size_t{k} / 2 * tile_width];
+    const std::uint32_t pair = words[std::size_t{k} / 2 * tile_width];
     out[k] = std::bit_cast<float>(k % 2 == 0 ? pair << 16U : pair & 0xFFFF0000U);
   }
 }

@@ -1,8 +1,8 @@
-// A linear weight as the CPU reads it: tiles of 16 output features, within a tile one column of
-// 16 weights after the other, so that a vector lane is an output feature and in_features is walked
-// in order whatever the vector's width.
-//   float32   [num_tiles][in_features][16]
-//   bfloat16  [num_tiles][ceil(in_features / 2)][16][2]: two neighbours along in_features share a
+// A linear weight as the CPU reads it: tiles of 32 output features, within a tile one column of
+// 32 weights after the other, so that a vector lane is an output feature, in_features is walked in
+// order whatever the vector's width, and a tile is one stream of memory.
+//   float32   [num_tiles][in_features][32]
+//   bfloat16  [num_tiles][ceil(in_features / 2)][32][2]: two neighbours along in_features share a
 //             32-bit word, the even one in its lower half
 // Rows beyond out_features and the odd column's neighbour are zero.
 #pragma once
@@ -16,7 +16,7 @@
 
 namespace troupe {
 
-inline constexpr std::uint32_t tile_width = 16;
+inline constexpr std::uint32_t tile_width = 32;
 
 class packed_matrix : public device_matrix {
  public:
@@ -28,7 +28,9 @@ class packed_matrix : public device_matrix {
   std::uint32_t num_tiles() const { return (out_features() + tile_width - 1) / tile_width; }
   // 32-bit words from one tile to the next.
   std::size_t tile_words() const { return tile_words_; }
-  const std::uint32_t* words() const { return words_.data(); }
+  const std::uint32_t* tile(std::uint32_t index) const {
+    return words_.data() + index * tile_words_;
+  }
   // Row `row` of the unpacked matrix into out[in_features].
   void copy_row(std::uint32_t row, float* out) const;
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "core/numeric.hpp"
+#include "cpu/pair_instruction.hpp"
 #include "model/exponential.hpp"
 
 #include <hwy/highway.h>
@@ -34,29 +35,20 @@ using float_vector = hn::Vec<float_tag>;
 
 HWY_INLINE float_vector splat(float x) { return hn::Set(float_tag(), x); }
 
-// Two elements of a weight, key or value matrix that are neighbours in the reduced dimension.
-struct float32_format {
-  static constexpr std::size_t rows_per_word = 1;
-  // Element `parity` of the pair that starts at `row`; `words` points at the pair's first lane,
-  // `row_words` is the distance between rows.
-  template <int kParity>
-  static HWY_INLINE float_vector load(const std::uint32_t* words, std::size_t row_words) {
-    return hn::BitCast(float_tag(), hn::LoadU(word_tag(), words + kParity * row_words));
-  }
-};
+// Sixteen-bit lanes as many as a float_vector has.
+using half_tag = hn::Rebind<std::uint16_t, float_tag>;
 
-struct bfloat16_format {
-  static constexpr std::size_t rows_per_word = 2;
-  template <int kParity>
-  static HWY_INLINE float_vector load(const std::uint32_t* words, std::size_t) {
-    const auto pair = hn::LoadU(word_tag(), words);
-    if constexpr (kParity == 0) {
-      return hn::BitCast(float_tag(), hn::ShiftLeft<16>(pair));
-    } else {
-      return hn::BitCast(float_tag(), hn::And(pair, hn::Set(word_tag(), 0xFFFF0000U)));
-    }
-  }
-};
+// Rounds to bfloat16 as to_bfloat16 does. A NaN may lose its payload, not its being one.
+HWY_INLINE hn::Vec<half_tag> to_bfloat16_bits(float_vector x) {
+  const word_tag dw;
+  const auto bits = hn::BitCast(dw, x);
+  const auto upper = hn::ShiftRight<16>(bits);
+  const auto upper_is_odd = hn::And(upper, hn::Set(dw, 1U));
+  const auto sum = hn::Add(hn::Add(bits, hn::Set(dw, 0x7FFFU)), upper_is_odd);
+  const auto quiet = hn::Or(upper, hn::Set(dw, 0x0040U));
+  const auto is_nan = hn::RebindMask(dw, hn::IsNaN(x));
+  return hn::TruncateTo(half_tag(), hn::IfThenElse(is_nan, quiet, hn::ShiftRight<16>(sum)));
+}
 
 // exponential() of model/exponential.hpp, lane by lane and bit by bit.
 HWY_INLINE float_vector exponential_of(float_vector x) {
@@ -80,16 +72,79 @@ HWY_INLINE float_vector exponential_of(float_vector x) {
   return hn::IfThenZeroElse(too_low, hn::Mul(fraction, scale));
 }
 
-// Rounds to bfloat16's precision as to_bfloat16 does; the result is still a float.
-HWY_INLINE float_vector rounded_to_bfloat16(float_vector x) {
-  const float_tag d;
+// 2^x for x <= 0 within 3e-6, relative, which bfloat16 does not see; exactly 1 for 0 and 0 below
+// -120. NaN stays NaN.
+HWY_INLINE float_vector power_of_two(float_vector x) {
   const word_tag dw;
-  const auto bits = hn::BitCast(dw, x);
-  const auto upper_is_odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(dw, 1U));
-  const auto rounded =
-      hn::And(hn::Add(hn::Add(bits, hn::Set(dw, 0x7FFFU)), upper_is_odd), hn::Set(dw, 0xFFFF0000U));
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::BitCast(d, rounded));
+  const auto round_to_int = splat(exponential_constants::round_to_int);
+  const auto inside = hn::Max(splat(-120.0F), x);
+  const auto shifted = hn::Add(inside, round_to_int);
+  const auto f = hn::Sub(inside, hn::Sub(shifted, round_to_int));
+  auto p = hn::MulAdd(splat(0x1.3a01ep-7F), f, splat(0x1.c9fbf8p-5F));
+  p = hn::MulAdd(p, f, splat(0x1.ec0378p-3F));
+  p = hn::MulAdd(p, f, splat(0x1.62e12ep-1F));
+  p = hn::MulAdd(p, f, splat(1.0F));
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(dw, shifted));
+  const auto scaled = hn::BitCast(float_tag(), hn::Add(hn::BitCast(dw, p), exponent));
+  return hn::IfThenZeroElse(hn::Lt(x, splat(-120.0F)), scaled);
 }
+
+// What is multiplied: 32-bit words of one float, or of two bfloat16 that are neighbours in the
+// reduced dimension, the even one in the lower half. `multiply_add` adds a word's products to a
+// sum, the odd one first: that is what the machine's own instruction does where it has one.
+struct float32_format {
+  static constexpr std::uint32_t elements_per_word = 1;
+  // exp(x * scale(s)) = exp(x * s)
+  static HWY_INLINE float scale(float s) { return s; }
+  static HWY_INLINE float_vector exp(float_vector x) { return exponential_of(x); }
+  static HWY_INLINE void store(float_vector x, std::uint32_t* words, std::size_t element) {
+    hn::StoreU(hn::BitCast(word_tag(), x), word_tag(), words + element);
+  }
+  using operand = float_vector;
+  static HWY_INLINE operand load(const std::uint32_t* words) {
+    return hn::BitCast(float_tag(), hn::LoadU(word_tag(), words));
+  }
+  static HWY_INLINE operand load_even(const std::uint32_t* words) { return load(words); }
+  static HWY_INLINE operand spread(std::uint32_t word) {
+    return hn::BitCast(float_tag(), hn::Set(word_tag(), word));
+  }
+  static HWY_INLINE float_vector multiply_add(operand x, operand w, float_vector sum) {
+    return hn::MulAdd(x, w, sum);
+  }
+};
+
+struct bfloat16_words {
+  static constexpr std::uint32_t elements_per_word = 2;
+  static HWY_INLINE float scale(float s) { return s * 0x1.715476p+0F; }  // 1 / ln 2
+  static HWY_INLINE float_vector exp(float_vector x) { return power_of_two(x); }
+  static HWY_INLINE void store(float_vector x, std::uint32_t* words, std::size_t element) {
+    auto* halves = reinterpret_cast<std::uint16_t*>(words);
+    hn::StoreU(to_bfloat16_bits(x), half_tag(), halves + element);
+  }
+};
+
+struct bfloat16_format : bfloat16_words {
+  struct operand {
+    float_vector even;
+    float_vector odd;
+  };
+  static HWY_INLINE operand split(hn::Vec<word_tag> words) {
+    return {hn::BitCast(float_tag(), hn::ShiftLeft<16>(words)),
+            hn::BitCast(float_tag(), hn::And(words, hn::Set(word_tag(), 0xFFFF0000U)))};
+  }
+  static HWY_INLINE operand load(const std::uint32_t* words) {
+    return split(hn::LoadU(word_tag(), words));
+  }
+  // The odd elements are zeros, whatever stands in memory.
+  static HWY_INLINE operand load_even(const std::uint32_t* words) {
+    return {load(words).even, hn::Zero(float_tag())};
+  }
+  static HWY_INLINE operand spread(std::uint32_t word) { return split(hn::Set(word_tag(), word)); }
+  static HWY_INLINE float_vector multiply_add(const operand& x, const operand& w,
+                                              float_vector sum) {
+    return hn::MulAdd(x.even, w.even, hn::MulAdd(x.odd, w.odd, sum));
+  }
+};
 
 // The sum of 16 partial sums in one fixed order: halves are added to each other.
 HWY_INLINE float sum_of_group(const float* lanes) {
@@ -101,5 +156,34 @@ HWY_INLINE float sum_of_group(const float* lanes) {
 
 }  // namespace troupe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+
+#if TROUPE_PAIR_INSTRUCTION && HWY_TARGET == HWY_AVX3
+HWY_BEFORE_NAMESPACE();
+#pragma GCC push_options
+#pragma GCC target("avx512bf16")
+namespace troupe::kernels::HWY_NAMESPACE::paired {
+
+// By vdpbf16ps: for each lane fma(even, even, fma(odd, odd, sum)), subnormals taken as zeros.
+struct bfloat16_format : bfloat16_words {
+  using operand = __m512bh;
+  static HWY_INLINE operand load(const std::uint32_t* words) {
+    return reinterpret_cast<__m512bh>(_mm512_loadu_si512(words));
+  }
+  static HWY_INLINE operand load_even(const std::uint32_t* words) {
+    const __m512i pairs = _mm512_loadu_si512(words);
+    return reinterpret_cast<__m512bh>(_mm512_and_si512(pairs, _mm512_set1_epi32(0xFFFF)));
+  }
+  static HWY_INLINE operand spread(std::uint32_t word) {
+    return reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(word)));
+  }
+  static HWY_INLINE float_vector multiply_add(operand x, operand w, float_vector sum) {
+    return float_vector{_mm512_dpbf16_ps(sum.raw, w, x)};
+  }
+};
+
+}  // namespace troupe::kernels::HWY_NAMESPACE::paired
+#pragma GCC pop_options
+HWY_AFTER_NAMESPACE();
+#endif
 
 #endif
