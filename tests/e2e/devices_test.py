@@ -81,6 +81,8 @@ def main():
     check_form()
     check_memory()
     same_answer_test.check(["--device", "null"], same_answer_test.SCHEDULES[:2])
+    # With several io threads every connection has a strand of its own.
+    same_answer_test.check(["--device", "null", "--io-threads", 3], same_answer_test.SCHEDULES[1:2])
     same_answer_test.check(FOUR_CARDS, same_answer_test.SCHEDULES[1:2])
 
 
