@@ -274,7 +274,7 @@ class batcher_actor : public batcher::base {
     for (auto token : turn->forced) {
       ++news_.num_forced_tokens;
       auto why = batch_.append_forced(s, token);
-      deliver(s, {.token = token});
+      deliver(s, {.token = token}, clock().now());
       if (!why) continue;
       end(who, *why, {});
       return;
@@ -318,15 +318,14 @@ class batcher_actor : public batcher::base {
   }
 
   void take_sample(sequence_progress& progress) {
-    auto* s = batch_.find(progress.request);
+    auto* s = batch_.find(progress.request, progress.slot);
     auto token = progress.token->token;
-    deliver(*s, std::move(*progress.token));
+    deliver(*s, std::move(*progress.token), last_progress_);
     if (!progress.end && s->request.constraint) ask_for_mask(*s, {token});
   }
 
   // The token is the last one of those that the sequence has.
-  void deliver(sequence& s, sampled_token token) {
-    auto now = clock().now();
+  void deliver(sequence& s, sampled_token token, steady_time now) {
     auto seconds_since = [now](steady_time then) {
       return std::chrono::duration<double>(now - then).count();
     };
@@ -339,7 +338,7 @@ class batcher_actor : public batcher::base {
       news_.token_gaps.push_back(static_cast<float>(seconds_since(s.last_token)));
     }
     s.last_token = now;
-    readers_.at(s.request.id)->tokens({std::move(token)});
+    readers_.at(s.request.id)->token(std::move(token));
   }
 
   // Ends a sequence wherever it is; unknown ids are ignored.

@@ -17,6 +17,7 @@ class ending {
   ending& operator=(const ending&) = delete;
 
   void tokens(std::vector<sampled_token> tokens);
+  void token(sampled_token token);
   // The first call counts; later ones say nothing.
   void finish(finish_reason why, token_usage usage = {}, failure error = {});
 

@@ -37,8 +37,10 @@ class meter_actor : public meter::base {
 }  // namespace
 
 meter spawn_meter(caf::actor_system& system, std::string model_name, const engine_limits& limits,
-                  const memory_plan& memory) {
-  return system.spawn<meter_actor>(tally{std::move(model_name), limits, memory});
+                  const memory_plan& memory, std::string device) {
+  tally seen{std::move(model_name), limits, memory};
+  seen.device = std::move(device);
+  return system.spawn<meter_actor>(std::move(seen));
 }
 
 }  // namespace troupe

@@ -26,6 +26,7 @@ using meter = caf::typed_actor<
     caf::replies_to<beat>::with<heartbeat>>;
 
 meter spawn_meter(caf::actor_system& system, std::string model_name,
-                  const engine_limits& limits = {}, const memory_plan& memory = {});
+                  const engine_limits& limits = {}, const memory_plan& memory = {},
+                  std::string device = "cpu");
 
 }  // namespace troupe

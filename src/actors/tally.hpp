@@ -37,6 +37,7 @@ struct tally {
   std::string model_name;
   engine_limits limits;
   memory_plan memory;
+  std::string device = "cpu";  // in words
 
   // The last word on each gauge.
   queue_observed queue;

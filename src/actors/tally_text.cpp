@@ -130,6 +130,9 @@ void render_vllm_histograms(writer& out, const tally& t) {
 }
 
 void render_engine(writer& out, const tally& t, steady_time now) {
+  out.text().family("troupe_device_info", kind::gauge,
+                    "What runs the steps; null and sim compute nothing.");
+  out.text().sample(1, {{"device", t.device}});
   out.gauge("troupe_load", t.load(),
             "The largest of: held share of the KV pages / 0.85, running / --max-num-seqs, seconds "
             "to compute the pending prompt tokens / 1 s. Scale out well below 1.");

@@ -47,6 +47,25 @@ void add_model_flags(CLI::App* app, serve_options& o) {
       ->group(group);
 }
 
+void add_device_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Device";
+  add_choice<device_kind>(
+      app, "--device", o.device,
+      {{"cpu", device_kind::cpu}, {"null", device_kind::null}, {"sim", device_kind::sim}},
+      "null, sim: no model computes, answers are drawn tokens; null at once, sim in the time of a "
+      "GPU")
+      ->group(group);
+  app->add_option("--sim-gpu", o.sim_gpu, "GPU whose time and memory --device sim takes")
+      ->check(CLI::IsMember({"rtx4090", "rtx4090d", "a100", "h100", "h200"}))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--sim-link", o.sim_link,
+                  "What joins --tensor-parallel-size of them; auto: what that GPU comes with")
+      ->check(CLI::IsMember({"auto", "pcie", "pcie-p2p", "nvlink3", "nvlink4"}))
+      ->capture_default_str()
+      ->group(group);
+}
+
 void add_engine_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Engine";
   app->add_option("--max-model-len", o.max_model_len,
@@ -83,7 +102,7 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
 void add_memory_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Memory";
   app->add_option("--gpu-memory-utilization", o.memory_utilization,
-                  "Share of the device's free memory (CPU: of the available RAM) to plan with")
+                  "Share of the device's memory (CPU: of the available RAM) to plan with")
       ->check(CLI::Validator(
           [](const std::string& text) {
             double share = 0;
@@ -167,6 +186,7 @@ void add_serve(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("serve", "Serve a model over HTTP");
   auto options = std::make_shared<serve_options>();
   add_model_flags(command, *options);
+  add_device_flags(command, *options);
   add_engine_flags(command, *options);
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "cli/simulated_device.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
@@ -86,23 +87,33 @@ std::uint64_t useful_pages(const engine_limits& limits) {
   return pages_per_sequence * limits.max_num_seqs;
 }
 
-outcome<memory_plan> make_memory_plan(const serve_options& options, const planned_model& plan) {
-  auto cost = measure_cpu_memory(plan.config, plan.runner);
-  if (!cost) return cost.error();
+// What the machine's memory must hold.
+outcome<memory_request> measure_machine(const serve_options& options, const planned_model& plan) {
   auto available = read_available_memory();
   if (!available) return available.error();
-  memory_request ask{.weight_bytes = cost->weight_bytes,
-                     .activation_bytes = cost->activation_bytes,
-                     .margin_bytes = margin_bytes + cost->rope_bytes,
-                     .kv_page_bytes = cost->kv_page_bytes,
-                     .kv_cache_bytes = options.kv_cache_bytes,
-                     .num_pages = options.num_kv_pages,
-                     .max_model_len = plan.limits.max_model_len,
-                     .max_num_seqs = plan.limits.max_num_seqs,
-                     .max_num_batched_tokens = plan.limits.max_num_batched_tokens,
-                     .total_flag = "--gpu-memory-utilization"};
-  ask.total_bytes =
-      static_cast<std::uint64_t>(static_cast<double>(*available) * options.memory_utilization);
+  if (options.device == device_kind::null) return measure_null_device(*available);
+  auto cost = measure_cpu_memory(plan.config, plan.runner);
+  if (!cost) return cost.error();
+  return memory_request{.weight_bytes = cost->weight_bytes,
+                        .activation_bytes = cost->activation_bytes,
+                        .margin_bytes = margin_bytes + cost->rope_bytes,
+                        .kv_page_bytes = cost->kv_page_bytes,
+                        .total_bytes = *available};
+}
+
+outcome<memory_plan> make_memory_plan(const serve_options& options, const planned_model& plan) {
+  auto measured = options.device == device_kind::sim ? measure_gpu(options, plan)
+                                                     : measure_machine(options, plan);
+  if (!measured) return measured.error();
+  memory_request ask = *measured;
+  ask.kv_cache_bytes = options.kv_cache_bytes;
+  ask.num_pages = options.num_kv_pages;
+  ask.max_model_len = plan.limits.max_model_len;
+  ask.max_num_seqs = plan.limits.max_num_seqs;
+  ask.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
+  ask.total_flag = "--gpu-memory-utilization";
+  ask.total_bytes = static_cast<std::uint64_t>(static_cast<double>(*ask.total_bytes) *
+                                               options.memory_utilization);
   auto all_that_fits = plan_memory(ask);
   if (!all_that_fits || options.kv_cache_bytes || options.num_kv_pages) return all_that_fits;
   if (all_that_fits->num_pages <= useful_pages(plan.limits)) return all_that_fits;
@@ -139,6 +150,7 @@ outcome<planned_model> plan_model(const serve_options& options) {
   if (!context) return context.error();
   plan.limits = make_limits(options, plan, *context);
   plan.runner = make_runner_options(options, plan);
+  plan.device = describe_device(options);
   auto memory = make_memory_plan(options, plan);
   if (!memory) return memory.error();
   plan.memory = *std::move(memory);
@@ -148,6 +160,7 @@ outcome<planned_model> plan_model(const serve_options& options) {
 }
 
 outcome<runner_factory> load_runners(const planned_model& plan, const serve_options& options) {
+  if (options.device != device_kind::cpu) return make_simulated_runners(plan, options);
   auto weights = options.format == load_format::dummy
                      ? make_dummy_weights(plan.config, options.seed)
                      : load_weights(options.model_dir, plan.config);

@@ -26,6 +26,7 @@ struct planned_model {
   engine_limits limits;
   cpu_runner_options runner;
   memory_plan memory;
+  std::string device;  // in words, for those who ask what runs here
 };
 
 outcome<planned_model> plan_model(const serve_options& options);

@@ -86,6 +86,7 @@ service make_service(const planned_model& plan, const serve_options& options) {
                                                             plan.limits.vocab_size);
   facts.vocab_size = plan.config.vocab_size;
   facts.seed = options.seed;
+  facts.device = plan.device;
   facts.start_time = std::time(nullptr);
   facts.memory = plan.memory;
   facts.weights_type = plan.runner.type == dtype::float32 ? "float32" : "bfloat16";
@@ -165,7 +166,7 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
   signals stop;
   auto config = make_system_config();
   caf::actor_system system{config};
-  auto observer = spawn_meter(system, plan.name, plan.limits, plan.memory);
+  auto observer = spawn_meter(system, plan.name, plan.limits, plan.memory, plan.device);
   auto queue = spawn_request_queue(system, plan.limits, observer);
   auto copy = spawn_replica(system,
                             {.limits = plan.limits,
@@ -217,6 +218,8 @@ int run_serve(const serve_options& options) {
     std::cout << to_text(plan->memory);
     return 0;
   }
+  if (options.device != device_kind::cpu)
+    spdlog::warn("no model computes here, answers are drawn tokens: {}", plan->device);
   log_lines(to_text(plan->memory));
   if (plan->limits.max_num_seqs < options.max_num_seqs)
     spdlog::info("--max-num-seqs is {}: every sequence needs a row of --max-num-batched-tokens",

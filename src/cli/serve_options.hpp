@@ -12,6 +12,8 @@
 namespace troupe {
 
 enum class load_format : std::uint8_t { files, dummy };
+// null and sim compute nothing: see sim/sim_runner.hpp.
+enum class device_kind : std::uint8_t { cpu, null, sim };
 enum class yarn_mode : std::uint8_t { always, per_request };
 
 // As the flags are written; cli/gate_setup.hpp turns it into what the server needs.
@@ -38,6 +40,10 @@ struct serve_options {
   load_format format = load_format::files;
   std::uint64_t seed = 0;  // of dummy weights, and of the seeds drawn for requests without one
   yarn_mode yarn = yarn_mode::always;
+
+  device_kind device = device_kind::cpu;
+  std::string sim_gpu = "rtx4090";  // see sim/gpu_table.hpp
+  std::string sim_link = "auto";    // auto: the GPU's own
 
   std::uint32_t max_model_len = 0;  // 0: what the model can do
   std::uint32_t max_num_seqs = 64;

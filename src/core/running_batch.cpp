@@ -8,6 +8,7 @@ namespace troupe {
 
 running_batch::running_batch(engine_limits limits) : limits_(std::move(limits)) {
   sequences_.reserve(limits_.max_num_seqs);
+  seats_.resize(limits_.max_num_seqs);
   for (auto i = limits_.max_num_seqs; i > 0; --i) free_slots_.push_back(i - 1);
 }
 
@@ -27,6 +28,7 @@ sequence& running_batch::admit(sequence entering, std::vector<page_idx> pages,
   entering.mask = nullptr;
   entering.rope = choose_rope(entering.request, limits_);
   if (entering.num_preemptions == 0) entering.num_cached_tokens = num_cached_tokens;
+  seats_[entering.slot] = static_cast<std::uint32_t>(sequences_.size());
   return sequences_.emplace_back(std::move(entering));
 }
 
@@ -54,7 +56,8 @@ step_batch running_batch::build() {
         planned.num_tokens;
     if (!s.slot_started) start_slot(batch, s);
     append_chunk(batch, s, planned.num_tokens);
-    flying.chunks.push_back({s.request.id, s.epoch, s.num_scheduled, batch.chunks.back().sample});
+    flying.chunks.push_back(
+        {s.request.id, s.slot, s.epoch, s.num_scheduled, batch.chunks.back().sample});
   }
   plan_.clear();
   in_flight_.push_back(std::move(flying));
@@ -97,14 +100,15 @@ void running_batch::append_chunk(step_batch& batch, sequence& s, std::uint32_t n
 std::vector<sequence_progress> running_batch::apply(const step_result& result) {
   std::vector<sequence_progress> progress;
   assert(!in_flight_.empty() && in_flight_.front().id == result.id);
+  progress.reserve(in_flight_.front().chunks.size());
   auto chunks = std::move(in_flight_.front().chunks);
   in_flight_.pop_front();
   std::size_t next_sample = 0;
   for (auto& chunk : chunks) {
     const auto* sample = chunk.sample ? &result.samples[next_sample++].sampled : nullptr;
-    auto* s = find(chunk.request);
+    auto* s = find(chunk.request, chunk.slot);
     if (!s || s->epoch != chunk.epoch) continue;  // ended or preempted meanwhile
-    sequence_progress p{.request = chunk.request};
+    sequence_progress p{.request = chunk.request, .slot = chunk.slot};
     s->num_computed = chunk.end_position;
     if (sample) {
       --s->num_in_flight;
@@ -142,7 +146,7 @@ std::optional<sequence> running_batch::remove(request_id request) {
       std::ranges::find_if(sequences_, [&](const sequence& s) { return s.request.id == request; });
   if (it == sequences_.end()) return std::nullopt;
   auto removed = std::move(*it);
-  sequences_.erase(it);
+  for (it = sequences_.erase(it); it != sequences_.end(); ++it) --seats_[it->slot];
   free_slots_.push_back(removed.slot);
   plan_.clear();
   return removed;
@@ -155,6 +159,12 @@ std::optional<sequence> running_batch::preempt() {
   removed->pages.clear();
   ++removed->num_preemptions;
   return removed;
+}
+
+sequence* running_batch::find(request_id request, slot_idx slot) {
+  auto seat = seats_[slot];
+  if (seat >= sequences_.size() || sequences_[seat].request.id != request) return nullptr;
+  return &sequences_[seat];
 }
 
 sequence* running_batch::find(request_id request) {

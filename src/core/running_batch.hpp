@@ -29,6 +29,7 @@ struct computed_tokens {
 // What a step did for one sequence.
 struct sequence_progress {
   request_id request;
+  slot_idx slot = 0;
   std::optional<sampled_token> token;
   std::optional<finish_reason> end;
   std::optional<computed_tokens> computed;
@@ -63,6 +64,8 @@ class running_batch {
   std::optional<sequence> preempt();
 
   sequence* find(request_id request);
+  // The same at once, for who knows its slot.
+  sequence* find(request_id request, slot_idx slot);
   std::span<const sequence> sequences() const { return sequences_; }
   std::uint32_t num_in_flight() const { return static_cast<std::uint32_t>(in_flight_.size()); }
   const engine_limits& limits() const { return limits_; }
@@ -77,6 +80,7 @@ class running_batch {
  private:
   struct flying_chunk {
     request_id request;
+    slot_idx slot = 0;
     std::uint64_t epoch = 0;
     std::uint32_t end_position = 0;
     bool sample = false;
@@ -90,7 +94,8 @@ class running_batch {
   std::optional<computed_tokens> report_computed(sequence& s);
 
   engine_limits limits_;
-  std::vector<sequence> sequences_;  // oldest first
+  std::vector<sequence> sequences_;   // oldest first
+  std::vector<std::uint32_t> seats_;  // [max_num_seqs]: where the slot's sequence is
   std::vector<slot_idx> free_slots_;
   std::vector<planned_chunk> plan_;
   std::deque<flying_step> in_flight_;

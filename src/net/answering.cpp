@@ -29,8 +29,12 @@ asio::awaitable<void> answer_at_once(exchange& turn, feed_group& feeds, answer_w
 asio::awaitable<void> answer_in_events(exchange& turn, feed_group& feeds, answer_writer& writer) {
   event_text events;
   for (;;) {
-    auto news = co_await feeds.next();
-    auto& piece = news.piece;
+    auto news = feeds.poll();
+    if (!news) {
+      co_await feeds.wait();
+      continue;
+    }
+    auto& piece = news->piece;
     std::optional<http_error> failed;
     if (piece.end && !is_answer(*piece.end)) {
       failed = to_http_error(*piece.end);
@@ -41,7 +45,7 @@ asio::awaitable<void> answer_in_events(exchange& turn, feed_group& feeds, answer
       co_return;
     }
     bool has_something = piece.end || !piece.text.empty() || !piece.tokens.empty();
-    if (has_something) writer.write(events, news.choice, std::move(piece));
+    if (has_something) writer.write(events, news->choice, std::move(piece));
     bool is_last = failed || feeds.is_over();
     if (failed)
       writer.fail(events, *failed);
@@ -50,7 +54,8 @@ asio::awaitable<void> answer_in_events(exchange& turn, feed_group& feeds, answer
     auto text = events.take();
     if (is_last && writer.says_done()) text += done_event;
     if (text.empty()) continue;
-    bool was_written = co_await turn.write_events(std::move(text), is_last);
+    bool was_written = turn.send_events(text, is_last);
+    if (!was_written) was_written = co_await turn.send_rest();
     if (is_last || !was_written) co_return;
   }
 }
@@ -58,6 +63,7 @@ asio::awaitable<void> answer_in_events(exchange& turn, feed_group& feeds, answer
 }  // namespace
 
 void event_text::event(std::string_view name, std::string_view json) {
+  text_.reserve(text_.size() + name.size() + json.size() + 24);
   if (!name.empty()) text_.append("event: ").append(name).append("\n");
   text_.append("data: ").append(json).append("\n\n");
 }

@@ -8,6 +8,7 @@ strand_unit::strand_unit(caf::actor_system& system, const strand_home& home)
     : caf::execution_unit(&system),
       strand_(home.strand),
       house_(home.house),
+      inbox_(home.inbox),
       presence_(home.house) {}
 
 void strand_unit::exec_later(caf::resumable* job) {
@@ -20,16 +21,22 @@ void strand_unit::exec_later(caf::resumable* job) {
   // thread with copies of the strand in its hands: who posts is a guest, too.
   head_count::guest poster(house_);
   // The caller hands over one reference, so the actor, and with it this unit, outlives its turn.
-  asio::post(strand_, [this, job] {
-    if (job->resume(this, max_messages_per_turn) == caf::resumable::resume_later)
-      exec_later(job);
-    else
-      caf::intrusive_ptr_release(job);
-  });
+  if (auto inbox = inbox_)
+    inbox->push(this, job);
+  else
+    asio::post(strand_, [this, job] { run(job); });
+}
+
+void strand_unit::run(caf::resumable* job) {
+  if (job->resume(this, max_messages_per_turn) == caf::resumable::resume_later)
+    exec_later(job);
+  else
+    caf::intrusive_ptr_release(job);
 }
 
 void strand_unit::leave() {
   strand_ = {};
+  inbox_ = nullptr;
   presence_.leave();
 }
 

@@ -13,6 +13,7 @@
 #include "actors/cast.hpp"
 #include "core/outcome.hpp"
 #include "net/head_count.hpp"
+#include "net/job_inbox.hpp"
 #include "net/strand_event.hpp"
 
 namespace troupe {
@@ -21,6 +22,7 @@ namespace troupe {
 struct strand_home {
   asio::any_io_executor strand;
   std::shared_ptr<head_count> house;
+  std::shared_ptr<job_inbox> inbox;  // null: where one thread is not the strand of all
 };
 
 // Runs the handlers of one hosted actor on its strand: to CAF it looks like a thread of its own.
@@ -28,6 +30,8 @@ class strand_unit : public caf::execution_unit {
  public:
   strand_unit(caf::actor_system& system, const strand_home& home);
   void exec_later(caf::resumable* job) override;
+  // A turn of the hosted actor, on the strand.
+  void run(caf::resumable* job);
   // The last thing that a hosted actor does: nothing of it may touch the strand once that is gone,
   // and somebody (a pending timeout, an engine that died slowly) may keep the actor for longer.
   void leave();
@@ -37,6 +41,7 @@ class strand_unit : public caf::execution_unit {
 
   asio::any_io_executor strand_;
   std::shared_ptr<head_count> house_;
+  std::shared_ptr<job_inbox> inbox_;
   head_count::guest presence_;
 };
 

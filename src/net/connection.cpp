@@ -1,6 +1,7 @@
 #include "net/connection.hpp"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -99,8 +100,17 @@ bool connection::take_ahead(std::string& out, std::size_t max_bytes) {
   return true;
 }
 
+// Mostly that is all of them: no turn of the reactor, no timer.
+std::size_t connection::send_at_once(std::string_view bytes) {
+  if (tls_ || is_aborted_ || !socket_.is_open()) return 0;
+  const auto sent =
+      ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+}
+
 asio::awaitable<io_result> connection::write(std::string_view bytes,
                                              std::chrono::milliseconds patience) {
+  bytes.remove_prefix(send_at_once(bytes));
   while (!bytes.empty()) {
     if (is_aborted_) co_return io_result::gone;
     arm(clock::now() + patience);

@@ -50,6 +50,8 @@ class connection : public std::enable_shared_from_this<connection> {
                                        steady_time deadline);
   // Bytes that were read and belong to whoever reads next. Ends a watch.
   asio::awaitable<void> give_back(std::string bytes);
+  // How many bytes the socket takes without waiting; 0 also when it is broken, which `write` tells.
+  std::size_t send_at_once(std::string_view bytes);
   // All of `bytes`, however long that takes, as long as the client takes some of them in each
   // `patience`.
   asio::awaitable<io_result> write(std::string_view bytes, std::chrono::milliseconds patience);

@@ -50,7 +50,7 @@ exchange::~exchange() {
   house_.num_requests.fetch_sub(1);
 }
 
-strand_home exchange::home() { return {line_.strand(), house_.house}; }
+strand_home exchange::home() { return {line_.strand(), house_.house, house_.inbox}; }
 
 std::vector<http_header> exchange::common_headers() const {
   auto headers = cors_headers(gate().allowed_origins, request_);
@@ -77,24 +77,33 @@ asio::awaitable<void> exchange::refuse(const failure& why) {
   co_await reply(to_response(to_http_error(why), style_));
 }
 
-asio::awaitable<bool> exchange::write_events(std::string events, bool is_last) {
-  std::string bytes;
-  if (!has_begun()) {
-    status_ = 200;
-    is_streaming_ = true;
-    observe_streams(1);
-    // Only a close ends an answer of unknown length to an HTTP/1.0 client.
-    if (request_.is_http_1_0 || house_.is_draining) keep_alive_ = false;
-    bytes = serialise_stream_head(common_headers(), head());
-  }
+void exchange::begin_events() {
+  status_ = 200;
+  is_streaming_ = true;
+  observe_streams(1);
+  // Only a close ends an answer of unknown length to an HTTP/1.0 client.
+  if (request_.is_http_1_0 || house_.is_draining) keep_alive_ = false;
+  unsent_ = serialise_stream_head(common_headers(), head());
+}
+
+bool exchange::send_events(std::string_view events, bool is_last) {
+  if (!has_begun()) begin_events();
   if (request_.is_http_1_0)
-    bytes += events;
+    unsent_ += events;
   else
-    append_chunk(bytes, events);
-  if (is_last && !request_.is_http_1_0) bytes += last_chunk;
-  num_bytes_out_ += bytes.size();
-  auto result = co_await line_.write(bytes, house_.options.write_timeout);
-  is_complete_ = is_last && result == io_result::done;
+    append_chunk(unsent_, events);
+  if (is_last && !request_.is_http_1_0) unsent_ += last_chunk;
+  was_last_sent_ = is_last;
+  num_bytes_out_ += unsent_.size();
+  unsent_.erase(0, line_.send_at_once(unsent_));
+  is_complete_ = is_last && unsent_.empty();
+  return unsent_.empty();
+}
+
+asio::awaitable<bool> exchange::send_rest() {
+  auto result = co_await line_.write(unsent_, house_.options.write_timeout);
+  unsent_.clear();
+  is_complete_ = was_last_sent_ && result == io_result::done;
   co_return result == io_result::done;
 }
 

@@ -52,8 +52,11 @@ class exchange {
   asio::awaitable<void> refuse(const failure& why);
 
   // The answer as server-sent events. Each call sends whole events; the first one sends the head
-  // before them, `is_last` ends the answer. False: the client is gone or reads nothing.
-  asio::awaitable<bool> write_events(std::string events, bool is_last);
+  // before them, `is_last` ends the answer. False: the socket did not take all of it at once, and
+  // `send_rest` must be awaited.
+  bool send_events(std::string_view events, bool is_last);
+  // False: the client is gone or reads nothing.
+  asio::awaitable<bool> send_rest();
 
   // Submits requests whose answers this client waits for: cancelled when the client leaves.
   feed_group& open_feeds(std::vector<feed_order> orders);
@@ -83,6 +86,7 @@ class exchange {
 
  private:
   std::vector<http_header> common_headers() const;
+  void begin_events();
   void observe_streams(std::int32_t change);
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
 
@@ -103,6 +107,8 @@ class exchange {
   bool client_left_ = false;
   bool was_ended_ = false;
   bool is_streaming_ = false;
+  bool was_last_sent_ = false;  // the end of the events is among `unsent_`, or was
+  std::string unsent_;          // of the events
   int status_ = 0;
   std::uint64_t num_bytes_out_ = 0;
 };

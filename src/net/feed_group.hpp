@@ -27,8 +27,9 @@ class feed_group {
 
   // The next thing that any answer has to tell, in turns. Not to be called once all have ended.
   asio::awaitable<news> next();
-  // The same without waiting.
+  // The same without waiting, and the wait alone.
   std::optional<news> poll();
+  asio::awaitable<void> wait() { return arrived_->wait(); }
   // The queue has all of them.
   bool is_accepted() const;
   bool has_failed() const;

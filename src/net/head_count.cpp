@@ -2,19 +2,11 @@
 
 namespace troupe {
 
-void head_count::enter() {
-  std::lock_guard lock(mutex_);
-  ++size_;
-}
-
 void head_count::exit() {
+  if (size_.fetch_sub(1) > 1) return;
+  // With the lock, or it could fall between the look and the sleep of whoever waits.
   std::lock_guard lock(mutex_);
-  if (--size_ == 0) emptied_.notify_all();
-}
-
-std::size_t head_count::size() const {
-  std::lock_guard lock(mutex_);
-  return size_;
+  emptied_.notify_all();
 }
 
 bool head_count::wait_until_empty(std::chrono::milliseconds time) const {

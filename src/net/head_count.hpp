@@ -1,6 +1,7 @@
 // Counts who is still in the house: connections, and actors that a strand hosts. The io threads may
 // stop only when nobody is left.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -35,17 +36,17 @@ class head_count {
     std::shared_ptr<head_count> house_;
   };
 
-  std::size_t size() const;
+  std::size_t size() const { return size_; }
   // False if somebody is still there when the time is over.
   bool wait_until_empty(std::chrono::milliseconds time) const;
 
  private:
-  void enter();
+  void enter() { size_.fetch_add(1); }
   void exit();
 
   mutable std::mutex mutex_;
   mutable std::condition_variable emptied_;
-  std::size_t size_ = 0;
+  std::atomic<std::size_t> size_ = 0;
 };
 
 }  // namespace troupe

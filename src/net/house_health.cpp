@@ -76,7 +76,8 @@ json_object parts_of(const house_state& house) {
 
 health_report make_report(const house_state& house, std::string_view good, std::string_view bad,
                           const std::string& reason) {
-  json_object out{{"status", std::string{reason.empty() ? good : bad}}};
+  json_object out{{"status", std::string{reason.empty() ? good : bad}},
+                  {"device", std::string{house.device}}};
   if (!reason.empty()) out.emplace_back("reason", reason);
   out.emplace_back("parts", parts_of(house));
   health_report report{.is_well = reason.empty()};

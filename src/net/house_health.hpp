@@ -13,6 +13,7 @@ struct house_state {
   outcome<replica_status> copy;
   outcome<heartbeat> observer;
   outcome<heartbeat> store;
+  std::string device = "cpu";  // in words
   bool is_draining = false;
   steady_time now{};
 };

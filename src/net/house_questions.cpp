@@ -32,6 +32,7 @@ asio::awaitable<house_state> ask_for_state(exchange& turn) {
   co_return house_state{.copy = std::move(copy),
                         .observer = std::move(observer),
                         .store = std::move(store),
+                        .device = facts.device,
                         .is_draining = turn.house().is_draining,
                         .now = std::chrono::steady_clock::now()};
 }

@@ -84,13 +84,20 @@ void listener::stop() {
   });
 }
 
+// What one thread runs needs no strand.
+asio::any_io_executor listener::make_home() {
+  if (house_.options.num_io_threads <= 1) return io_.get_executor();
+  return asio::make_strand(io_);
+}
+
 asio::awaitable<void> listener::accept_all() {
   while (acceptor_.is_open()) {
     if (num_connections_ >= house_.options.max_connections) {
       co_await permit_returned_.wait();
       continue;
     }
-    auto result = co_await acceptor_.async_accept(asio::make_strand(io_), await_tuple);
+    auto home = make_home();
+    auto result = co_await acceptor_.async_accept(home, await_tuple);
     auto& [why, socket] = result;
     if (!why) {
       if (std::exchange(is_failing_, false)) log_accept_recovered();

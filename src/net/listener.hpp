@@ -27,6 +27,7 @@ class listener : public std::enable_shared_from_this<listener> {
   void stop();
 
  private:
+  asio::any_io_executor make_home();
   asio::awaitable<void> accept_all();
   asio::awaitable<void> rest_after(const boost::system::error_code& why);
   void begin_session(asio::ip::tcp::socket socket);

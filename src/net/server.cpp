@@ -29,7 +29,10 @@ struct server::state {
   state(caf::actor_system& system, service facts, server_options options)
       : house(system, std::move(facts), std::move(options)),
         io(static_cast<int>(house.options.num_io_threads)),
-        door(std::make_shared<listener>(io, house)) {}
+        door(std::make_shared<listener>(io, house)) {
+    if (house.options.num_io_threads <= 1)
+      house.inbox = std::make_shared<job_inbox>(io.get_executor());
+  }
 
   void run_threads() {
     for (std::uint32_t i = 0; i < std::max(1U, house.options.num_io_threads); ++i)

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "net/head_count.hpp"
+#include "net/job_inbox.hpp"
 #include "net/response_store.hpp"
 #include "net/server.hpp"
 #include "net/service.hpp"
@@ -37,6 +38,7 @@ struct server_context {
   const service facts;
   const server_options options;
   const std::shared_ptr<head_count> house = std::make_shared<head_count>();
+  std::shared_ptr<job_inbox> inbox;  // null: several io threads; set once, before they run
   session_list sessions;
   response_store responses;
   std::shared_ptr<asio::ssl::context> tls;  // null: plain; set once, before the first session

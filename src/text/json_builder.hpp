@@ -13,7 +13,9 @@ namespace troupe {
 class json_builder {
  public:
   // Appends to `out`, which must outlive this.
-  explicit json_builder(std::string& out) : out_(out) {}
+  explicit json_builder(std::string& out) : out_(out) {
+    if (out_.capacity() < usual_bytes) out_.reserve(usual_bytes);
+  }
 
   json_builder& begin_object() { return open('{'); }
   json_builder& end_object() { return close('}'); }
@@ -48,6 +50,8 @@ class json_builder {
   }
 
  private:
+  static constexpr std::size_t usual_bytes = 240;  // of an event with one token
+
   json_builder& open(char bracket);
   json_builder& close(char bracket);
   void separate();

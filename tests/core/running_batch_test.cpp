@@ -194,3 +194,24 @@ TEST_CASE("a slot comes back") {
   CHECK_FALSE(batch.remove({1}));
   CHECK(batch.has_free_slot());
 }
+
+TEST_CASE("sequences are found by their slots, also after one before them has left") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 2, 9), {5}, 0);
+  auto slot = batch.admit(entering(2, 2, 9), {6}, 0).slot;
+  batch.plan();
+  auto step = batch.build();
+  auto gone = batch.remove({1});
+  REQUIRE(gone);
+  auto* second = batch.find({2}, slot);
+  REQUIRE(second);
+  CHECK(second->request.id == request_id{2});
+  CHECK_FALSE(batch.find({1}, gone->slot));
+  batch.admit(entering(3, 2, 9), {7}, 0);  // takes the free slot
+  CHECK(batch.find({3}, gone->slot));
+  CHECK_FALSE(batch.find({1}, gone->slot));
+  auto progress = batch.apply(answer(step, 42));
+  REQUIRE(progress.size() == 1);
+  CHECK(progress[0].request == request_id{2});
+  CHECK(progress[0].slot == slot);
+}

@@ -6,8 +6,10 @@
 
 #include <condition_variable>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "actors/cast.hpp"
 
@@ -103,6 +105,80 @@ TEST_CASE("whoever still posts to a strand is counted after the hosted actor has
 
   CHECK_FALSE(house->wait_until_empty(50ms));
   gate.open();
+  CHECK(house->wait_until_empty(5000ms));
+  work.reset();
+}
+
+// Counts what each sender sends, which is 0, 1, 2 and so on.
+class counting_actor : public strand_hosted<caf::event_based_actor> {
+ public:
+  struct findings {
+    std::vector<int> next = std::vector<int>(num_senders);
+    bool is_in_order = true;
+    bool is_at_home = true;
+    std::promise<void> ended;
+  };
+  static constexpr int num_senders = 3;
+  static constexpr int num_messages = 2000;  // of each sender
+
+  counting_actor(caf::actor_config& config, const strand_home& home, std::thread::id thread,
+                 std::shared_ptr<findings> found)
+      : strand_hosted(config, home), thread_(thread), found_(std::move(found)) {}
+  caf::behavior make_behavior() override {
+    return {[this](int from, int number) {
+      auto& next = found_->next[static_cast<std::size_t>(from)];
+      found_->is_in_order = found_->is_in_order && number == next++;
+      found_->is_at_home = found_->is_at_home && std::this_thread::get_id() == thread_;
+      if (++num_taken_ == num_senders * num_messages) quit();
+    }};
+  }
+  void on_exit() override {
+    strand_hosted::on_exit();
+    found_->ended.set_value();
+  }
+
+ private:
+  std::thread::id thread_;
+  std::shared_ptr<findings> found_;
+  int num_taken_ = 0;
+};
+
+TEST_CASE("an inbox brings every hosted actor all of its messages, in order, on its own thread") {
+  caf::actor_system_config config;
+  enroll_cast(config);
+  caf::actor_system system{config};
+  asio::io_context io{1};
+  auto work = asio::make_work_guard(io);
+  std::jthread io_thread([&] {
+    io.run();
+    forget_actor_system();
+  });
+
+  auto house = std::make_shared<head_count>();
+  std::vector<std::shared_ptr<counting_actor::findings>> found(8);
+  std::vector<caf::actor> hosted;
+  std::promise<void> is_spawned;
+  asio::post(io, [&] {
+    strand_home home{io.get_executor(), house, std::make_shared<job_inbox>(io.get_executor())};
+    for (auto& one : found) {
+      one = std::make_shared<counting_actor::findings>();
+      auto here = std::this_thread::get_id();
+      hosted.push_back(spawn_hosted<counting_actor>(system, home, here, one));
+    }
+    is_spawned.set_value();
+  });
+  is_spawned.get_future().wait();
+  std::vector<std::jthread> senders;
+  for (int sender = 0; sender < counting_actor::num_senders; ++sender)
+    senders.emplace_back([&hosted, sender] {
+      for (int number = 0; number < counting_actor::num_messages; ++number)
+        for (auto& actor : hosted) caf::anon_send(actor, sender, number);
+    });
+  for (auto& one : found) {
+    one->ended.get_future().wait();
+    CHECK(one->is_in_order);
+    CHECK(one->is_at_home);
+  }
   CHECK(house->wait_until_empty(5000ms));
   work.reset();
 }

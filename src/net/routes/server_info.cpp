@@ -19,6 +19,7 @@ json_object model_of(const service& facts) {
   return {{"name", facts.model_name},
           {"max_model_len", number(facts.limits.max_model_len)},
           {"vocab_size", number(facts.vocab_size)},
+          {"device", facts.device},
           {"dtype", facts.weights_type},
           {"tensor_parallel_size", number(facts.tensor_parallel_size)},
           {"threads_per_rank", number(facts.threads_per_rank)}};

@@ -1,0 +1,66 @@
+#include "sim/sim_runner.hpp"
+
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A sleeper wakes up late and a message takes its time; a device has begun its next step meanwhile.
+constexpr auto wake_up_time = 300us;
+
+class steady_clock : public sim_clock {
+ public:
+  time_point now() override { return std::chrono::steady_clock::now(); }
+  void sleep_until(time_point when) override { std::this_thread::sleep_until(when); }
+};
+
+}  // namespace
+
+std::shared_ptr<sim_clock> make_steady_clock() { return std::make_shared<steady_clock>(); }
+
+sim_runner::sim_runner(const sim_runner_options& options, std::uint32_t rank)
+    : step_seconds_(options.step_seconds),
+      clock_(options.clock),
+      rank_(rank),
+      check_(options.limits),
+      draw_(options.tokens, options.limits.max_num_seqs) {}
+
+step_result sim_runner::run(const step_batch& batch) {
+  check_.check(batch);
+  if (step_seconds_) take_time(batch);
+  step_result result{.id = batch.id};
+  if (rank_ != 0) return result;
+  for (const slot_start& start : batch.starts) draw_.start(start);
+  result.samples.reserve(batch.chunks.size());
+  for (const chunk& piece : batch.chunks) {
+    if (!piece.sample) continue;
+    const token_mask* mask =
+        piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx].get();
+    result.samples.push_back({piece.slot, draw_.draw(piece.slot, mask)});
+  }
+  return result;
+}
+
+void sim_runner::take_time(const step_batch& batch) {
+  const std::chrono::duration<double> seconds(step_seconds_(batch));
+  const auto now = clock_->now();
+  const auto start = now - ready_at_ < wake_up_time ? ready_at_ : now;
+  ready_at_ = start + std::chrono::duration_cast<std::chrono::nanoseconds>(seconds);
+  clock_->sleep_until(ready_at_);
+}
+
+runner_factory make_sim_runner_factory(sim_runner_options options) {
+  return [options = std::move(options)] {
+    std::vector<std::unique_ptr<runner>> ranks;
+    for (std::uint32_t rank = 0; rank < options.tp_size; ++rank) {
+      ranks.push_back(std::make_unique<sim_runner>(options, rank));
+    }
+    return ranks;
+  };
+}
+
+}  // namespace troupe
