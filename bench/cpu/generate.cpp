@@ -1,42 +1,22 @@
 // Tokens per second of the whole model at the shape of Qwen2.5-0.5B with dummy weights (or of a
 // model directory): prompts in steps of 512 tokens, decoding by 1, 4 and 16 sequences, and by one
 // with a long context. Every number is of the median step, or of the best prompt of three.
-// Arguments: dtype (float32 or bfloat16), threads, longest context, [model directory].
-#include "cpu/cpu_runner.hpp"
+// Arguments: weights (float32, bfloat16 or int8), threads, longest context, [model directory].
+#include "half_billion.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 
 using namespace troupe;
+using namespace troupe::bench;
 
 namespace {
 
 constexpr std::uint32_t step_tokens = 512;
 constexpr std::uint32_t decode_steps = 40;
-
-template <class T>
-T value_of(outcome<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return *std::move(result);
-}
-
-model_config half_billion() {
-  model_config config;
-  config.hidden_size = 896;
-  config.intermediate_size = 4864;
-  config.num_hidden_layers = 24;
-  config.num_attention_heads = 14;
-  config.num_key_value_heads = 2;
-  config.head_dim = 64;
-  config.vocab_size = 151'936;
-  config.max_position_embeddings = 32768;
-  config.tie_word_embeddings = true;
-  return config;
-}
 
 // Pages of slot s: s, s + 16, s + 32 and so on.
 void append_chunk(step_batch& batch, slot_idx slot, std::uint32_t first, std::uint32_t count,
@@ -98,7 +78,9 @@ void decode(model_runner& runner, std::uint32_t num_sequences, std::uint32_t con
 int main(int argc, char** argv) {
   const auto longest = static_cast<std::uint32_t>(argc > 3 ? std::atoi(argv[3]) : 2048);
   cpu_runner_options options;
-  options.type = argc > 1 && std::string(argv[1]) == "float32" ? dtype::float32 : dtype::bfloat16;
+  const std::string name = argc > 1 ? argv[1] : "bfloat16";
+  options.type = name == "float32" ? dtype::float32 : dtype::bfloat16;
+  options.quantized = name == "int8";
   options.threads.num_threads = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
   options.max_num_seqs = 16;
   options.max_num_batched_tokens = step_tokens;
@@ -109,8 +91,7 @@ int main(int argc, char** argv) {
   const model_weights weights =
       given ? value_of(load_weights(argv[4], config)) : value_of(make_dummy_weights(config, 1));
   const auto runners = make_model_runners(value_of(load_cpu_model(config, weights, options)));
-  std::printf("%s, %u threads\n", std::string(to_string(options.type)).c_str(),
-              options.threads.num_threads);
+  std::printf("%s, %u threads\n", name.c_str(), options.threads.num_threads);
   prefill(*runners[0], 512);
   if (longest > 512) prefill(*runners[0], longest);
   for (std::uint32_t n : {1U, 4U, 16U}) decode(*runners[0], n, 128);

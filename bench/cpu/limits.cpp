@@ -79,6 +79,23 @@ __attribute__((target("avx512f,avx512bf16"), noinline)) double avx512_pairs() {
   for (const auto& sum : sums) asm volatile("" ::"v"(sum));
   return 2.0 * num_rounds * num_sums * 32;
 }
+
+__attribute__((target("avx512f,avx512vnni"), noinline)) double avx512_bytes() {
+  __m512i sums[num_sums];
+#pragma GCC unroll 24
+  for (auto& sum : sums) {
+    sum = _mm512_setzero_si512();
+    asm volatile("" : "+v"(sum));  // sums that are known to be equal would become one
+  }
+  const __m512i bytes = _mm512_set1_epi32(0x01010101);
+  for (int i = 0; i < num_rounds; ++i) {
+#pragma GCC unroll 24
+    for (int s = 0; s < 24; ++s) sums[s] = _mm512_dpbusd_epi32(sums[s], bytes, bytes);
+  }
+#pragma GCC unroll 24
+  for (const auto& sum : sums) asm volatile("" ::"v"(sum));
+  return 2.0 * num_rounds * num_sums * 64;
+}
 #endif
 
 std::uint64_t read_plainly(const std::uint64_t* words, std::size_t count) {
@@ -133,6 +150,13 @@ double multiply_floats() {
 double multiply_pairs() {
 #if TROUPE_PAIR_INSTRUCTION
   if (kernels::uses_pair_instruction()) return avx512_pairs();
+#endif
+  return multiply_floats();
+}
+
+double multiply_bytes() {
+#if TROUPE_PAIR_INSTRUCTION
+  if (kernels::uses_pair_instruction()) return avx512_bytes();
 #endif
   return multiply_floats();
 }

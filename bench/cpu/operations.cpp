@@ -1,7 +1,7 @@
 // Every CPU operation at the shape of Qwen2.5-0.5B beside the limits of the machine, in turns:
 // time, GFLOP/s and GB/s of the bytes that must be read at least once, each with its part of the
 // limit. "cold" weights come from memory (a quarter of a gigabyte each), the others from the
-// caches. Arguments: dtype (float32 or bfloat16), threads, [rounds].
+// caches. Arguments: weights (float32, bfloat16 or int8), threads, [rounds].
 #include "cpu/kernels.hpp"
 #include "cpu/kv_pages.hpp"
 #include "limits.hpp"
@@ -30,8 +30,6 @@ struct operation {
 
 class suite {
  public:
-  explicit suite(dtype type) : type_(type) {}
-
   void add(operation op) { operations_.push_back(std::move(op)); }
 
   void run(int rounds) {
@@ -53,8 +51,7 @@ class suite {
   void print() const {
     const double peak = operations_[0].flops / operations_[0].best_seconds;
     const double read = operations_[1].bytes / operations_[1].best_seconds;
-    std::printf("%s\n%-36s %12s %9s %5s %8s %5s\n", std::string(to_string(type_)).c_str(),
-                "operation", "us", "GFLOP/s", "%", "GB/s", "%");
+    std::printf("%-36s %12s %9s %5s %8s %5s\n", "operation", "us", "GFLOP/s", "%", "GB/s", "%");
     for (const operation& op : operations_) {
       const double flops = op.flops / op.best_seconds;
       const double bytes = op.bytes / op.best_seconds;
@@ -64,7 +61,6 @@ class suite {
   }
 
  private:
-  dtype type_;
   std::vector<operation> operations_;
 };
 
@@ -78,13 +74,21 @@ std::vector<float> random_floats(std::size_t count) {
 // Far more than any cache: what comes in turns comes from memory.
 constexpr std::size_t total_bytes = std::size_t{256} << 20U;
 
-void add_limits(suite& all, dtype type, thread_pool& pool) {
+double multiply_once(weight_type type) {
+  switch (type) {
+    case weight_type::float32: return bench::multiply_floats();
+    case weight_type::bfloat16: return bench::multiply_pairs();
+    case weight_type::int8: break;
+  }
+  return bench::multiply_bytes();
+}
+
+void add_limits(suite& all, weight_type type, thread_pool& pool) {
   const auto multiply = [&pool, type] {
-    pool.parallel_for(pool.num_threads(), [&](std::uint32_t, std::uint32_t) {
-      type == dtype::float32 ? bench::multiply_floats() : bench::multiply_pairs();
-    });
+    pool.parallel_for(pool.num_threads(),
+                      [&](std::uint32_t, std::uint32_t) { multiply_once(type); });
   };
-  const double each = type == dtype::float32 ? bench::multiply_floats() : bench::multiply_pairs();
+  const double each = multiply_once(type);
   all.add({"limit: multiply-adds", each * pool.num_threads(), 0, multiply});
   const auto data = std::make_shared<aligned_buffer<std::uint64_t>>(total_bytes / 8);
   const auto turn = std::make_shared<std::size_t>(0);
@@ -101,13 +105,27 @@ void add_limits(suite& all, dtype type, thread_pool& pool) {
            }});
 }
 
-std::shared_ptr<const packed_matrix> make_matrix(thread_pool& pool, dtype type, std::uint32_t in,
-                                                 std::uint32_t out) {
+std::shared_ptr<const packed_matrix> make_matrix(thread_pool& pool, weight_type type,
+                                                 std::uint32_t in, std::uint32_t out) {
   const auto weights = random_floats(std::size_t{in} * out);
   const linear_slice slice(
       {{out, 0, host_tensor{dtype::float32, {out, in}, std::as_bytes(std::span(weights))}, {}}},
       {{in, 0}});
   return std::make_shared<const packed_matrix>(slice, type, pool);
+}
+
+std::size_t row_stride(std::uint32_t in, weight_type type) {
+  if (type == weight_type::int8) return kernels::quantized_stride(in);
+  return kernels::operand_stride(in,
+                                 type == weight_type::float32 ? dtype::float32 : dtype::bfloat16);
+}
+
+void make_row(const float* x, std::uint32_t in, weight_type type, std::uint32_t* out) {
+  switch (type) {
+    case weight_type::float32: kernels::make_operand(x, in, dtype::float32, out); break;
+    case weight_type::bfloat16: kernels::make_operand(x, in, dtype::bfloat16, out); break;
+    case weight_type::int8: kernels::quantize_operand(x, in, out); break;
+  }
 }
 
 // Layers that come in turns.
@@ -123,14 +141,14 @@ void add_linear(suite& all, thread_pool& pool, std::uint32_t rows,
                 std::size_t out_stride) {
   const packed_matrix& first = *layers[0];
   const std::uint32_t in = first.in_features();
-  const std::size_t stride = kernels::operand_stride(in, first.type());
+  const std::size_t stride = row_stride(in, first.type());
   const auto set = std::make_shared<layer_set>();
   set->layers = layers;
   set->operands.resize(rows * stride);
   set->result.resize(rows * out_stride);
   const auto x = random_floats(std::size_t{rows} * in);
   for (std::uint32_t r = 0; r < rows; ++r) {
-    kernels::make_operand(&x[std::size_t{r} * in], in, first.type(), &set->operands[r * stride]);
+    make_row(&x[std::size_t{r} * in], in, first.type(), &set->operands[r * stride]);
   }
   const std::string shape = std::to_string(rows) + " x " + std::to_string(in) + " x " +
                             std::to_string(first.out_features());
@@ -144,7 +162,7 @@ void add_linear(suite& all, thread_pool& pool, std::uint32_t rows,
 }
 
 // `out` features of a layer that has `all_out`.
-void add_layer(suite& all, thread_pool& pool, dtype type, std::uint32_t in, std::uint32_t out,
+void add_layer(suite& all, thread_pool& pool, weight_type type, std::uint32_t in, std::uint32_t out,
                std::uint32_t all_out, std::initializer_list<std::uint32_t> row_counts) {
   const auto first = make_matrix(pool, type, in, out);
   std::vector<std::shared_ptr<const packed_matrix>> layers{first};
@@ -154,7 +172,7 @@ void add_layer(suite& all, thread_pool& pool, dtype type, std::uint32_t in, std:
   for (const std::uint32_t rows : row_counts) add_linear(all, pool, rows, layers, all_out);
 }
 
-void add_linears(suite& all, thread_pool& pool, dtype type) {
+void add_linears(suite& all, thread_pool& pool, weight_type type) {
   const auto few = {1U, 2U, 4U, 8U, 12U, 16U, 32U};
   add_layer(all, pool, type, 896, 1152, 1152, few);
   add_layer(all, pool, type, 896, 9728, 9728, few);
@@ -230,20 +248,24 @@ void add_sampling(suite& all) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const dtype type =
-      argc > 1 && std::string(argv[1]) == "float32" ? dtype::float32 : dtype::bfloat16;
+  const std::string name = argc > 1 ? argv[1] : "bfloat16";
+  const weight_type weights = name == "int8"      ? weight_type::int8
+                              : name == "float32" ? weight_type::float32
+                                                  : weight_type::bfloat16;
+  const dtype type = weights == weight_type::float32 ? dtype::float32 : dtype::bfloat16;
   const auto num_threads = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
   thread_pool pool({num_threads, 0});
-  suite all(type);
-  add_limits(all, type, pool);
-  add_linears(all, pool, type);
+  suite all;
+  add_limits(all, weights, pool);
+  add_linears(all, pool, weights);
   for (const std::uint32_t rows : {1U, 9U}) {
     for (const std::uint32_t keys : {512U, 8192U}) add_attention(all, type, rows, keys);
   }
   add_rows(all, type);
   add_sampling(all);
   all.run(argc > 3 ? std::atoi(argv[3]) : 5);
-  std::printf("%u threads (attention, rows and sampling: 1)\n", pool.num_threads());
+  std::printf("%s, %u threads (attention, rows and sampling: 1)\n", name.c_str(),
+              pool.num_threads());
   all.print();
   return 0;
 }

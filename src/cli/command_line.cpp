@@ -32,6 +32,12 @@ void add_model_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::IsMember({"auto", "bfloat16", "float32"}))
       ->capture_default_str()
       ->group(group);
+  add_choice<quantization>(
+      app, "--quantization", o.weights,
+      {{"none", quantization::none}, {"int8", quantization::int8}},
+      "none: weights as --dtype says; int8: quantised while they are loaded, by "
+      "groups of 128, and what they are multiplied with, too")
+      ->group(group);
   add_choice<load_format>(app, "--load-format", o.format,
                           {{"auto", load_format::files}, {"dummy", load_format::dummy}},
                           "auto: safetensors files; dummy: seeded random weights of config.json")

@@ -11,6 +11,7 @@
 
 namespace troupe {
 
+enum class quantization : std::uint8_t { none, int8 };
 enum class load_format : std::uint8_t { files, dummy };
 // null and sim compute nothing: see sim/sim_runner.hpp.
 enum class device_kind : std::uint8_t { cpu, null, sim };
@@ -37,6 +38,7 @@ struct serve_options {
   std::filesystem::path model_dir;
   std::string served_model_name;  // empty: the directory's name
   std::string dtype = "auto";     // auto: as the weights were published; float16 runs as bfloat16
+  quantization weights = quantization::none;
   load_format format = load_format::files;
   std::uint64_t seed = 0;  // of dummy weights, and of the seeds drawn for requests without one
   yarn_mode yarn = yarn_mode::always;

@@ -34,7 +34,7 @@ HWY_AFTER_NAMESPACE();
 #if TROUPE_PAIR_INSTRUCTION && HWY_TARGET == HWY_AVX3
 HWY_BEFORE_NAMESPACE();
 #pragma GCC push_options
-#pragma GCC target("avx512bf16")
+#pragma GCC target("avx512bf16,avx512vnni")
 namespace troupe::kernels::HWY_NAMESPACE::paired {
 namespace {
 #include "cpu/attention_blocks-inl.hpp"

@@ -23,6 +23,9 @@ cpu_device::cpu_device(const cpu_device_options& options)
       pages_({options.num_layers, options.num_pages, options.num_kv_heads, options.head_dim,
               options.type}),
       sampler_(options.sampling),
+      quantized_(options.quantized
+                     ? options.max_num_rows * kernels::quantized_stride(options.max_in_features)
+                     : 0),
       last_sampled_(options.sampling.max_num_seqs) {
   for (std::uint32_t i = 0; i < pool_.num_threads(); ++i) {
     scratch_.push_back(std::make_unique<thread_scratch>());
@@ -30,7 +33,7 @@ cpu_device::cpu_device(const cpu_device_options& options)
 }
 
 shared_matrix cpu_device::load_linear(const linear_slice& slice) {
-  return std::make_shared<packed_matrix>(slice, options_.type, pool_);
+  return std::make_shared<packed_matrix>(slice, weights(), pool_);
 }
 
 shared_vector cpu_device::load_vector(std::span<const float> values) {

@@ -16,13 +16,15 @@ namespace troupe {
 
 struct cpu_device_options {
   dtype type = dtype::float32;  // of weights, KV pages and what linear layers read
+  bool quantized = false;       // linear layers and the embedding in int8, their inputs too
   thread_pool_options threads;
   std::uint32_t num_layers = 0;
   std::uint32_t num_q_heads = 0;  // this rank's
   std::uint32_t num_kv_heads = 0;
   std::uint32_t head_dim = 0;  // a multiple of 16, at most 256
   std::uint32_t num_pages = 0;
-  std::uint32_t max_num_rows = 0;
+  std::uint32_t max_num_rows = 0;  // of a linear layer
+  std::uint32_t max_in_features = 0;
   sampler_options sampling;
   // [rope_kind]; [max_model_len, head_dim / 2] each. The owner keeps them alive.
   std::array<rope_view, 2> ropes;
@@ -85,7 +87,12 @@ class cpu_device : public device {
   // The row of an activation that linear layers read; the others hold floats.
   std::uint32_t* operand_row(activation x, std::size_t row) const {
     return static_cast<std::uint32_t*>(x.data) +
-           row * kernels::operand_stride(x.width, options_.type);
+           row * kernels::operand_stride(x.width, operand_type());
+  }
+  // Quantised by whoever reads them, when the whole row is there.
+  dtype operand_type() const { return options_.quantized ? dtype::float32 : options_.type; }
+  weight_type weights() const {
+    return options_.quantized ? weight_type::int8 : weight_type_of(options_.type);
   }
   void multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                 const device_vector* bias, activation out);
@@ -104,6 +111,7 @@ class cpu_device : public device {
   kv_pages pages_;
   sampler sampler_;
   std::vector<aligned_buffer<float>> activations_;
+  aligned_buffer<std::uint32_t> quantized_;               // what a linear layer reads
   std::vector<std::unique_ptr<thread_scratch>> scratch_;  // [num_threads]
   std::vector<token_id> last_sampled_;                    // [max_num_seqs]
   std::vector<slot_sample> samples_;                      // of the step in progress

@@ -25,7 +25,7 @@ void cpu_device::embed(const device_matrix& table, activation x) {
 void cpu_device::norm_row(const float* addend, activation residual, std::uint32_t row,
                           const device_vector& weight, float eps, std::uint32_t* out) {
   kernels::add_rms_norm({addend, row_of(residual, row), values(weight), residual.width, eps},
-                        options_.type, out);
+                        operand_type(), out);
 }
 
 void cpu_device::add_rms_norm(const activation* addend, activation residual,
@@ -46,10 +46,17 @@ void cpu_device::norm_logit_rows(activation addend, activation residual,
 
 void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                           const device_vector* bias, activation out) {
-  const kernels::linear_args args{
-      operand_row(x, 0), kernels::operand_stride(x.width, options_.type), rows,
-      &packed(matrix),   bias != nullptr ? values(*bias) : nullptr,       row_of(out, 0),
+  kernels::linear_args args{
+      operand_row(x, 0), kernels::operand_stride(x.width, operand_type()), rows,
+      &packed(matrix),   bias != nullptr ? values(*bias) : nullptr,        row_of(out, 0),
       out.width};
+  if (options_.quantized) {
+    args.x = quantized_.data();
+    args.x_stride = kernels::quantized_stride(x.width);
+    pool_.parallel_for(rows, [&](std::uint32_t row, std::uint32_t) {
+      kernels::quantize_operand(row_of(x, row), x.width, quantized_.data() + row * args.x_stride);
+    });
+  }
   kernels::linear(args, pool_);
 }
 
@@ -116,8 +123,8 @@ void cpu_device::attend(std::uint32_t layer, const attention_task& task, std::ui
     const std::uint32_t head = kv_head * group + i % group;
     std::uint32_t* target = operand_row(out, first_row + i / group);
     kernels::make_operand(
-        scratch.out_row(i, dim), dim, options_.type,
-        target + std::size_t{head} * dim / kernels::elements_per_word(options_.type));
+        scratch.out_row(i, dim), dim, operand_type(),
+        target + std::size_t{head} * dim / kernels::elements_per_word(operand_type()));
   }
 }
 
@@ -133,7 +140,7 @@ void cpu_device::attention(std::uint32_t layer, activation qkv, activation out) 
 void cpu_device::silu_mul(activation gate_up, activation out) {
   pool_.parallel_for(num_rows(), [&](std::uint32_t row, std::uint32_t) {
     const float* gate = row_of(gate_up, row);
-    kernels::silu_mul(gate, gate + out.width, out.width, options_.type, operand_row(out, row));
+    kernels::silu_mul(gate, gate + out.width, out.width, operand_type(), operand_row(out, row));
   });
 }
 

@@ -1,5 +1,6 @@
 #include "cpu/cpu_runner.hpp"
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -70,10 +71,25 @@ outcome<std::vector<shard_plan>> plan_ranks(const model_config& config, std::uin
   return plans;
 }
 
+std::uint32_t max_rows(const cpu_runner_options& options) {
+  return std::max(options.max_num_batched_tokens, options.max_num_logit_rows);
+}
+
+std::uint32_t max_in_features(const model_config& config, const shard_plan& plan) {
+  return std::max({config.hidden_size, plan.q_size(), plan.intermediate.size()});
+}
+
+weight_type weights_of(const cpu_runner_options& options) {
+  return options.quantized ? weight_type::int8 : weight_type_of(options.type);
+}
+
 cpu_device_options device_options(const cpu_model& model, const shard_plan& plan) {
   const cpu_runner_options& options = model.options;
   cpu_device_options out;
   out.type = options.type;
+  out.quantized = options.quantized;
+  out.max_num_rows = max_rows(options);
+  out.max_in_features = max_in_features(model.config, plan);
   out.threads = options.threads;
   out.num_layers = model.config.num_hidden_layers;
   out.num_q_heads = plan.num_q_heads();
@@ -99,6 +115,7 @@ batch_limits limits_of(const cpu_model& model) {
 void pack_weights(cpu_model& model, const model_weights& weights) {
   cpu_device_options options = device_options(model, model.plans.front());
   options.num_pages = 0;
+  options.max_num_rows = 0;
   cpu_device packer(options);
   shared_matrix embedding;
   for (const shard_plan& plan : model.plans) {
@@ -108,7 +125,8 @@ void pack_weights(cpu_model& model, const model_weights& weights) {
   }
 }
 
-std::uint64_t rank_weight_bytes(const model_config& config, const shard_plan& plan, dtype type) {
+std::uint64_t rank_weight_bytes(const model_config& config, const shard_plan& plan,
+                                weight_type type) {
   const std::uint64_t qkv = plan.q_size() + 2ULL * plan.kv_size();
   const std::uint64_t hidden = config.hidden_size;
   const std::uint64_t features = plan.intermediate.size();
@@ -133,12 +151,17 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
   if (!plans) return plans.error();
   cpu_memory out;
   out.weight_bytes =
-      packed_matrix::size_in_bytes(config.vocab_size, config.hidden_size, options.type);
+      packed_matrix::size_in_bytes(config.vocab_size, config.hidden_size, weights_of(options));
   for (const shard_plan& plan : *plans) {
     const auto activations = forward::count_activations(
         config, plan, {options.max_num_batched_tokens, options.max_num_logit_rows});
-    out.weight_bytes += rank_weight_bytes(config, plan, options.type);
+    out.weight_bytes += rank_weight_bytes(config, plan, weights_of(options));
     out.activation_bytes += (activations.num_elements + activations.num_logits) * sizeof(float);
+    if (options.quantized) {
+      out.activation_bytes += max_rows(options) *
+                              kernels::quantized_stride(max_in_features(config, plan)) *
+                              sizeof(std::uint32_t);
+    }
     out.kv_page_bytes +=
         kv_page_bytes(config, plan, static_cast<std::uint32_t>(size_bytes(options.type)));
   }

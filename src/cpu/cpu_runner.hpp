@@ -13,6 +13,7 @@ namespace troupe {
 
 struct cpu_runner_options {
   dtype type = dtype::bfloat16;  // of weights and KV: float32 or bfloat16
+  bool quantized = false;        // weights, and what linear layers read, in int8 by groups of 128
   std::uint32_t tp_size = 1;
   thread_pool_options threads;  // of each rank
   std::uint32_t max_num_seqs = 64;

@@ -1,5 +1,6 @@
 // Operations on one row: norm, activation, making an operand of it.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "cpu/kernels.hpp"
@@ -103,6 +104,42 @@ void operand_row(const float* values, std::uint32_t width, dtype type, std::uint
   map_operand(inputs, width, type, out, [](const auto& v) HWY_ATTR { return v[0]; });
 }
 
+// One whole group; answers its scale.
+HWY_INLINE float quantize_group(const float* values, std::uint32_t* words) {
+  const float_tag d;
+  auto lanes = hn::Zero(d);
+  for (std::size_t i = 0; i < group_size; i += vector_lanes) {
+    lanes = hn::Max(lanes, hn::Abs(hn::LoadU(d, values + i)));
+  }
+  const float highest = hn::GetLane(hn::MaxOfLanes(d, lanes));
+  // Below, the inverse would overflow; nothing that small counts.
+  const auto inverse = splat(highest > 1e-30F ? 127.0F / highest : 0.0F);
+  auto* bytes = reinterpret_cast<std::uint8_t*>(words);
+  for (std::size_t i = 0; i < group_size; i += vector_lanes) {
+    const auto nearest = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), inverse));
+    const auto shifted = hn::Add(nearest, hn::Set(int_tag(), 128));
+    const hn::Rebind<std::uint8_t, float_tag> d8;
+    hn::StoreU(hn::DemoteTo(d8, shifted), d8, bytes + i);
+  }
+  return highest * (1.0F / 127.0F);
+}
+
+void quantize_row(const float* values, std::uint32_t width, std::uint32_t* out) {
+  const std::uint32_t groups = num_groups(width);
+  float scale = 0;
+  for (std::uint32_t g = 0; g < groups; ++g) {
+    const std::uint32_t first = g * group_size;
+    if (first + group_size <= width) {
+      scale = quantize_group(values + first, out + std::size_t{g} * group_words);
+    } else {
+      alignas(64) float tail[group_size] = {};
+      std::copy_n(values + first, width - first, tail);
+      scale = quantize_group(tail, out + std::size_t{g} * group_words);
+    }
+    out[std::size_t{groups} * group_words + g] = std::bit_cast<std::uint32_t>(scale);
+  }
+}
+
 }  // namespace troupe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -112,6 +149,7 @@ namespace troupe::kernels {
 HWY_EXPORT(norm_row);
 HWY_EXPORT(silu_row);
 HWY_EXPORT(operand_row);
+HWY_EXPORT(quantize_row);
 
 void add_rms_norm(const norm_args& args, dtype type, std::uint32_t* out) {
   HWY_DYNAMIC_DISPATCH(norm_row)(args, type, out);
@@ -124,6 +162,10 @@ void silu_mul(const float* gate, const float* up, std::uint32_t width, dtype typ
 
 void make_operand(const float* values, std::uint32_t width, dtype type, std::uint32_t* out) {
   HWY_DYNAMIC_DISPATCH(operand_row)(values, width, type, out);
+}
+
+void quantize_operand(const float* values, std::uint32_t width, std::uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(quantize_row)(values, width, out);
 }
 
 }  // namespace troupe::kernels

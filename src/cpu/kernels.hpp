@@ -29,6 +29,15 @@ constexpr std::size_t operand_stride(std::uint32_t width, dtype type) {
   return padded <= width ? padded : words;
 }
 
+// For int8 weights a row is quantised in groups of 128: four neighbours in a word, each plus 128,
+// zeros up to a whole group; then the scale of each group as a float.
+constexpr std::size_t quantized_stride(std::uint32_t width) {
+  const std::size_t words = std::size_t{num_groups(width)} * (group_words + 1);
+  return (((words + 15) / 16) | 1U) * 16;
+}
+// One row of out[quantized_stride(width)].
+void quantize_operand(const float* values, std::uint32_t width, std::uint32_t* out);
+
 struct linear_args {
   const std::uint32_t* x = nullptr;  // operands [num_rows, x_stride], of the matrix's type
   std::size_t x_stride = 0;

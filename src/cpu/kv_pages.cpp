@@ -1,6 +1,8 @@
 #include "cpu/kv_pages.hpp"
 
 #include <bit>
+#include <cstddef>
+#include <cstring>
 
 namespace troupe {
 namespace {
@@ -26,12 +28,11 @@ void kv_pages::write(std::uint32_t layer, page_idx page, std::uint32_t kv_head, 
   for (std::uint32_t i = 0; i < shape_.head_dim; i += 2) {
     keys[i / 2 * page_size_tokens] = pair_of(key[i], key[i + 1]);
   }
-  // The neighbour's half of the word stays as it is.
-  const std::uint32_t shift = token % 2 * 16;
-  const std::uint32_t kept = 0xFFFF0000U >> shift;
-  values += token / 2 * shape_.head_dim;
+  // Half a word each: another thread may be writing the neighbour's half.
+  auto* halves = reinterpret_cast<std::byte*>(values + token / 2 * shape_.head_dim);
   for (std::uint32_t i = 0; i < shape_.head_dim; ++i) {
-    values[i] = (values[i] & kept) | std::uint32_t{to_bfloat16(value[i]).bits} << shift;
+    const bfloat16 rounded = to_bfloat16(value[i]);
+    std::memcpy(halves + (2 * i + token % 2) * sizeof(rounded), &rounded, sizeof(rounded));
   }
 }
 

@@ -19,10 +19,16 @@ namespace {
 
 void linear_block(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
                   std::uint32_t first_tile, std::uint32_t end_tile) {
-  if (args.matrix->type() == dtype::float32) {
-    multiply_block<float32_format>(args, first_row, end_row, first_tile, end_tile);
-  } else {
-    multiply_block<bfloat16_format>(args, first_row, end_row, first_tile, end_tile);
+  switch (args.matrix->type()) {
+    case weight_type::float32:
+      multiply_block<float32_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
+    case weight_type::bfloat16:
+      multiply_block<bfloat16_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
+    case weight_type::int8:
+      multiply_block<int8_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
   }
 }
 
@@ -32,7 +38,7 @@ HWY_AFTER_NAMESPACE();
 #if TROUPE_PAIR_INSTRUCTION && HWY_TARGET == HWY_AVX3
 HWY_BEFORE_NAMESPACE();
 #pragma GCC push_options
-#pragma GCC target("avx512bf16")
+#pragma GCC target("avx512bf16,avx512vnni")
 namespace troupe::kernels::HWY_NAMESPACE::paired {
 namespace {
 #include "cpu/linear_tiles-inl.hpp"
@@ -40,7 +46,11 @@ namespace {
 
 void linear_block(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
                   std::uint32_t first_tile, std::uint32_t end_tile) {
-  multiply_block<bfloat16_format>(args, first_row, end_row, first_tile, end_tile);
+  if (args.matrix->type() == weight_type::int8) {
+    multiply_block<int8_format>(args, first_row, end_row, first_tile, end_tile);
+  } else {
+    multiply_block<bfloat16_format>(args, first_row, end_row, first_tile, end_tile);
+  }
 }
 
 }  // namespace troupe::kernels::HWY_NAMESPACE::paired
@@ -68,7 +78,7 @@ constexpr std::uint32_t blocks_per_thread = 8;
 
 void linear(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
             std::uint32_t first_tile, std::uint32_t end_tile) {
-  if (args.matrix->type() == dtype::float32) {
+  if (args.matrix->type() == weight_type::float32) {
     HWY_DYNAMIC_DISPATCH(linear_block)(args, first_row, end_row, first_tile, end_tile);
     return;
   }

@@ -1,9 +1,15 @@
 // The body of linear.cpp, included inside a namespace: once for each target, and once more for the
-// machine's own pair instruction, where `bfloat16_format` is another type. A register tile is a few
-// rows times two groups of output features; a row's sums never depend on how many stand beside it.
+// machine's own instructions for pairs and bytes, where `bfloat16_format` and `int8_format` are
+// other types. A register tile is a few rows times two groups of output features; a row's sums
+// never depend on how many stand beside it.
 
 // Rows whose sums fit the registers, and the vectors of a tile that are summed at once.
-inline constexpr std::uint32_t max_rows_at_once = group_vectors == 1 ? 12 : 4;
+template <class Format>
+constexpr std::uint32_t max_rows_at_once() {
+  if (group_vectors != 1) return 4;
+  // Of integer sums GCC 12 keeps no more in registers.
+  return Format::elements_per_word == 4 ? 8 : 12;
+}
 inline constexpr int tile_vectors = tile_width / vector_lanes;
 constexpr int vectors_at_once(int rows) { return rows == 1 ? tile_vectors : 2; }
 
@@ -47,6 +53,71 @@ HWY_INLINE void multiply_vectors(const tile_job& job, float* out) {
   }
 }
 
+// The exact sums of one group, into sums[row][output] as integers.
+template <class Format, int kRows, int kVectors>
+HWY_INLINE void sum_group(const tile_job& job, std::int32_t* out) {
+  int_vector sums[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 32
+    for (int v = 0; v < kVectors; ++v) {
+      // x carries 128 more: that is 128 times the sum of the weights.
+      const auto head = hn::LoadU(word_tag(), job.words + v * vector_lanes);
+      const auto sum = hn::ShiftRight<9>(hn::BitCast(int_tag(), hn::ShiftLeft<16>(head)));
+      sums[r][v] = hn::Sub(hn::Zero(int_tag()), sum);
+    }
+  }
+  const std::uint32_t* words = job.words + tile_width;
+  for (std::size_t k = 0; k < group_words; ++k, words += tile_width) {
+    typename Format::operand weights[kVectors];
+#pragma GCC unroll 32
+    for (int v = 0; v < kVectors; ++v) weights[v] = Format::load(words + v * vector_lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const auto bytes = Format::spread(job.x[static_cast<std::size_t>(r) * job.x_stride + k]);
+#pragma GCC unroll 32
+      for (int v = 0; v < kVectors; ++v) {
+        sums[r][v] = Format::multiply_add(bytes, weights[v], sums[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 32
+    for (int v = 0; v < kVectors; ++v) {
+      hn::StoreU(hn::BitCast(int_tag(), sums[r][v]), int_tag(),
+                 out + (r * kVectors + v) * vector_lanes);
+    }
+  }
+}
+
+// The same by groups: sums are exact within a group, then scaled and added in the order of the
+// groups.
+template <class Format, int kRows, int kVectors>
+HWY_INLINE void multiply_groups(const tile_job& job, float* out) {
+  const float_tag d;
+  const std::size_t groups = job.num_words / group_rows;
+  alignas(64) std::int32_t sums[kRows * kVectors * vector_lanes];
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::uint32_t* words = job.words + g * group_rows * tile_width;
+    sum_group<Format, kRows, kVectors>({job.x + g * group_words, job.x_stride, words, 0}, sums);
+    const std::uint32_t* x_scales = job.x + groups * group_words + g;
+    for (int r = 0; r < kRows; ++r) {
+      const auto scale =
+          float32_format::spread(x_scales[static_cast<std::size_t>(r) * job.x_stride]);
+      for (int v = 0; v < kVectors; ++v) {
+        const auto head = hn::LoadU(word_tag(), words + v * vector_lanes);
+        const auto weight_scale = hn::BitCast(d, hn::And(head, hn::Set(word_tag(), 0xFFFF0000U)));
+        const auto sum = hn::LoadU(int_tag(), sums + (r * kVectors + v) * vector_lanes);
+        float* total = out + r * tile_width + v * vector_lanes;
+        const auto before = g == 0 ? hn::Zero(d) : hn::LoadU(d, total);
+        const auto scaled = hn::Mul(hn::ConvertTo(d, sum), weight_scale);
+        hn::StoreU(hn::MulAdd(scaled, scale, before), d, total);
+      }
+    }
+  }
+}
+
 // The tile's sums, bias added, into the outputs that exist.
 HWY_INLINE void write_out(const linear_args& args, const float* sums, int rows, std::uint32_t row,
                           std::uint32_t tile) {
@@ -81,7 +152,11 @@ HWY_NOINLINE void multiply_rows(const linear_args& args, std::uint32_t row, std:
                args.matrix->tile_words() / tile_width};
   claim_outputs(args, kRows, row, tile);
   for (int v = 0; v < tile_vectors; v += vectors, job.words += vectors * vector_lanes) {
-    multiply_vectors<Format, kRows, vectors>(job, sums + v * vector_lanes);
+    if constexpr (Format::elements_per_word == 4) {
+      multiply_groups<Format, kRows, vectors>(job, sums + v * vector_lanes);
+    } else {
+      multiply_vectors<Format, kRows, vectors>(job, sums + v * vector_lanes);
+    }
   }
   write_out(args, sums, kRows, row, tile);
 }
@@ -98,10 +173,10 @@ constexpr std::array<rows_kernel, sizeof...(kRows)> kernels_of(
 template <class Format>
 void multiply_block(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
                     std::uint32_t first_tile, std::uint32_t end_tile) {
-  static constexpr auto kernels =
-      kernels_of<Format>(std::make_integer_sequence<int, max_rows_at_once>());
+  constexpr std::uint32_t at_once = max_rows_at_once<Format>();
+  static constexpr auto kernels = kernels_of<Format>(std::make_integer_sequence<int, at_once>());
   const std::uint32_t rows = end_row - first_row;
-  const std::uint32_t groups = (rows + max_rows_at_once - 1) / max_rows_at_once;
+  const std::uint32_t groups = (rows + at_once - 1) / at_once;
   for (std::uint32_t tile = first_tile; tile < end_tile; ++tile) {
     for (std::uint32_t g = 0; g < groups; ++g) {
       const std::uint32_t first = rows * g / groups;

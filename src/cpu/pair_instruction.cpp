@@ -9,7 +9,8 @@ namespace {
 
 bool machine_has_it() {
 #if TROUPE_PAIR_INSTRUCTION
-  return __builtin_cpu_supports("avx512bf16") != 0 && (hwy::SupportedTargets() & HWY_AVX3) != 0;
+  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vnni") != 0 &&
+         (hwy::SupportedTargets() & HWY_AVX3) != 0;
 #else
   return false;
 #endif

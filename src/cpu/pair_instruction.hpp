@@ -1,4 +1,5 @@
-// Whether the machine multiplies and adds pairs of bfloat16 by itself (AVX512_BF16). It does so in
+// Whether the machine multiplies and adds pairs of bfloat16 by itself (AVX512_BF16) and four bytes
+// (AVX512_VNNI, which every machine with the former has). It does the former in
 // the order that the kernels follow without it, so its use changes the speed and not one bit, as
 // long as subnormal numbers are taken as zeros on both ways: flush_subnormals.
 #pragma once

@@ -31,7 +31,9 @@ inline constexpr std::size_t group_vectors = group_lanes / vector_lanes;
 
 using float_tag = hn::CappedTag<float, vector_lanes>;
 using word_tag = hn::RebindToUnsigned<float_tag>;
+using int_tag = hn::RebindToSigned<float_tag>;
 using float_vector = hn::Vec<float_tag>;
+using int_vector = hn::Vec<int_tag>;
 
 HWY_INLINE float_vector splat(float x) { return hn::Set(float_tag(), x); }
 
@@ -146,6 +148,51 @@ struct bfloat16_format : bfloat16_words {
   }
 };
 
+// Words of four int8 weights, and of four activations from 0 to 255. The sums are exact.
+struct int8_format {
+  static constexpr std::uint32_t elements_per_word = 4;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  using half_int_tag = hn::Repartition<std::int16_t, int_tag>;
+  struct operand {
+    hn::Vec<half_int_tag> even;
+    hn::Vec<half_int_tag> odd;
+  };
+  static HWY_INLINE operand load(const std::uint32_t* words) {
+    const auto bytes = hn::BitCast(half_int_tag(), hn::LoadU(word_tag(), words));
+    return {hn::ShiftRight<8>(hn::ShiftLeft<8>(bytes)), hn::ShiftRight<8>(bytes)};
+  }
+  static HWY_INLINE operand spread(std::uint32_t word) {
+    const word_tag d;
+    return {hn::BitCast(half_int_tag(), hn::Set(d, word & 0x00FF00FFU)),
+            hn::BitCast(half_int_tag(), hn::Set(d, word >> 8U & 0x00FF00FFU))};
+  }
+  static HWY_INLINE int_vector multiply_add(const operand& x, const operand& w, int_vector sum) {
+    auto none = hn::Zero(int_tag());
+    sum = hn::ReorderWidenMulAccumulate(int_tag(), x.even, w.even, sum, none);
+    return hn::ReorderWidenMulAccumulate(int_tag(), x.odd, w.odd, sum, none);
+  }
+#else
+  using operand = int_vector;
+  static HWY_INLINE operand load(const std::uint32_t* words) {
+    return hn::BitCast(int_tag(), hn::LoadU(word_tag(), words));
+  }
+  static HWY_INLINE operand spread(std::uint32_t word) {
+    return hn::BitCast(int_tag(), hn::Set(word_tag(), word));
+  }
+  template <int kByte>
+  static HWY_INLINE int_vector product(operand x, operand w) {
+    const auto activation =
+        hn::ShiftRight<24>(hn::BitCast(word_tag(), hn::ShiftLeft<24 - 8 * kByte>(x)));
+    const auto weight = hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * kByte>(w));
+    return hn::Mul(hn::BitCast(int_tag(), activation), weight);
+  }
+  static HWY_INLINE int_vector multiply_add(operand x, operand w, int_vector sum) {
+    sum = hn::Add(hn::Add(sum, product<0>(x, w)), product<1>(x, w));
+    return hn::Add(hn::Add(sum, product<2>(x, w)), product<3>(x, w));
+  }
+#endif
+};
+
 // The sum of 16 partial sums in one fixed order: halves are added to each other.
 HWY_INLINE float sum_of_group(const float* lanes) {
   float half[8];
@@ -160,7 +207,7 @@ HWY_AFTER_NAMESPACE();
 #if TROUPE_PAIR_INSTRUCTION && HWY_TARGET == HWY_AVX3
 HWY_BEFORE_NAMESPACE();
 #pragma GCC push_options
-#pragma GCC target("avx512bf16")
+#pragma GCC target("avx512bf16,avx512vnni")
 namespace troupe::kernels::HWY_NAMESPACE::paired {
 
 // By vdpbf16ps: for each lane fma(even, even, fma(odd, odd, sum)), subnormals taken as zeros.
@@ -178,6 +225,19 @@ struct bfloat16_format : bfloat16_words {
   }
   static HWY_INLINE float_vector multiply_add(operand x, operand w, float_vector sum) {
     return float_vector{_mm512_dpbf16_ps(sum.raw, w, x)};
+  }
+};
+
+// By vpdpbusd.
+struct int8_format {
+  static constexpr std::uint32_t elements_per_word = 4;
+  using operand = __m512i;
+  static HWY_INLINE operand load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+  static HWY_INLINE operand spread(std::uint32_t word) {
+    return _mm512_set1_epi32(static_cast<int>(word));
+  }
+  static HWY_INLINE int_vector multiply_add(operand x, operand w, int_vector sum) {
+    return int_vector{_mm512_dpbusd_epi32(sum.raw, x, w)};
   }
 };
 

@@ -45,10 +45,11 @@ run_result run(std::vector<std::string> words) {
 TEST_CASE("help names every limit with its default") {
   auto help = run({"serve", "--help"});
   CHECK(help.status == 0);
-  for (auto flag : {"--max-num-seqs", "--max-num-batched-tokens", "--max-model-len",
-                    "--gpu-memory-utilization", "--tensor-parallel-size", "--served-model-name",
-                    "--dtype", "--load-format", "--queue-timeout", "--request-timeout",
-                    "--drain-timeout", "--max-num-queued-reqs", "--max-body-bytes"})
+  for (auto flag :
+       {"--max-num-seqs", "--max-num-batched-tokens", "--max-model-len", "--gpu-memory-utilization",
+        "--tensor-parallel-size", "--served-model-name", "--dtype", "--quantization",
+        "--load-format", "--queue-timeout", "--request-timeout", "--drain-timeout",
+        "--max-num-queued-reqs", "--max-body-bytes"})
     CHECK_MESSAGE(help.out.find(flag) != std::string::npos, flag);
 }
 
@@ -63,6 +64,7 @@ TEST_CASE("a wrong command line is refused in words, with status 2") {
         {"serve", TROUPE_DEMO_MODEL, "--queue-timeout", "soon"},
         {"serve", TROUPE_DEMO_MODEL, "--config", "/nonexistent.toml"},
         {"serve", TROUPE_DEMO_MODEL, "--load-format", "gguf"},
+        {"serve", TROUPE_DEMO_MODEL, "--quantization", "q4"},
         {"serve", TROUPE_DEMO_MODEL, "--gpu-memory-utilization", "nan"}}) {
     auto refused = run(words);
     CHECK(refused.status == 2);

@@ -1,6 +1,8 @@
 // Failures, memory and feedback of the real runner.
 #include "replica.hpp"
 
+#include "cpu/kernels.hpp"
+
 #include <doctest/doctest.h>
 
 #include <future>
@@ -120,6 +122,15 @@ TEST_CASE("memory is known before anything is allocated") {
   const std::uint64_t layer = (128 * 64 + 64 * 64 + 192 * 64 + 64 * 96) * 2 + (2 * 64 + 128) * 4;
   CHECK(memory.weight_bytes == 2 * table + 2 * layer + 64 * 4);
   CHECK(memory.rope_bytes == 2 * 1200 * 16 * 4);
+  cpu_runner_options quantized = options;
+  quantized.quantized = true;
+  const cpu_memory smaller = value_of(measure_cpu_memory(config, quantized));
+  // One group of 128 in every row: 33 words for 32 outputs, however few inputs there are.
+  const std::uint64_t tile = 33 * 32 * 4;
+  const std::uint64_t tiles = 2 * 7 + 2 * (128 + 64 + 192 + 64) / 32;
+  CHECK(smaller.weight_bytes == tiles * tile + 2 * (2 * 64 + 128) * 4 + 64 * 4);
+  CHECK(smaller.activation_bytes ==
+        memory.activation_bytes + 256 * kernels::quantized_stride(96) * 4);
 }
 
 TEST_CASE("what the CPU cannot do is refused with a sentence") {

@@ -1,9 +1,13 @@
 #include "cpu/thread_pool.hpp"
 
+#include "cpu/kv_pages.hpp"
+
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
+#include <thread>
 #include <vector>
 
 using namespace troupe;
@@ -42,4 +46,29 @@ TEST_CASE("a pool that slept wakes up, and one that never worked ends") {
     pool.parallel_for(10, [&](std::uint32_t i, std::uint32_t) { sum += static_cast<int>(i); });
   }
   CHECK(sum == 225);
+}
+
+TEST_CASE("threads write neighbouring tokens of a page at once") {
+  constexpr std::uint32_t dim = 256;
+  thread_pool pool({2, 0});
+  kv_pages pages({1, 1, 1, dim, dtype::bfloat16});
+  std::atomic<std::size_t> num_wrong{0};
+  std::atomic<int> num_started{0};
+  // Each looks after its own half of every word that both write to.
+  pool.parallel_for(2, [&](std::uint32_t token, std::uint32_t) {
+    ++num_started;
+    while (num_started < 2) std::this_thread::yield();
+    std::vector<float> row(dim);
+    const auto* halves = reinterpret_cast<const std::byte*>(pages.values(0, 0));
+    for (int round = 1; round <= 20'000; ++round) {
+      row.assign(dim, static_cast<float>(round % 100));
+      pages.write(0, 0, 0, token, row.data(), row.data());
+      for (std::uint32_t i = 0; i < dim; ++i) {
+        bfloat16 found;
+        std::memcpy(&found, halves + (2 * i + token) * sizeof(found), sizeof(found));
+        if (found != to_bfloat16(row[i])) ++num_wrong;
+      }
+    }
+  });
+  CHECK(num_wrong == 0);
 }

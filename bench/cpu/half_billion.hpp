@@ -1,0 +1,30 @@
+// The model that the measurements are made with.
+#pragma once
+#include "cpu/cpu_runner.hpp"
+
+#include <stdexcept>
+
+namespace troupe::bench {
+
+template <class T>
+T value_of(outcome<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return *std::move(result);
+}
+
+// The shape of Qwen2.5-0.5B.
+inline model_config half_billion() {
+  model_config config;
+  config.hidden_size = 896;
+  config.intermediate_size = 4864;
+  config.num_hidden_layers = 24;
+  config.num_attention_heads = 14;
+  config.num_key_value_heads = 2;
+  config.head_dim = 64;
+  config.vocab_size = 151'936;
+  config.max_position_embeddings = 32768;
+  config.tie_word_embeddings = true;
+  return config;
+}
+
+}  // namespace troupe::bench
