@@ -156,15 +156,19 @@ asio::awaitable<void> generation_socket::write_all() {
   while (!is_over_) {
     auto frame = next_frame();
     if (frame) {
-      bool was_sent = co_await socket_->send(*frame);
+      bool was_sent = co_await socket_->send_with_next(*frame);
       if (!was_sent) co_return;
-    } else if (is_winding_up_ && answers_.empty()) {
+      continue;
+    }
+    bool was_flushed = co_await socket_->flush();
+    if (!was_flushed) co_return;
+    if (is_winding_up_ && answers_.empty() && replies_.empty()) {
       co_await socket_->close(close_code::going_away, "the server is shutting down");
       co_return;
-    } else {
-      co_await work_->wait();
     }
+    co_await work_->wait();
   }
+  co_await socket_->flush();
 }
 
 std::optional<std::string> generation_socket::next_frame() {

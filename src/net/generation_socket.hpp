@@ -1,7 +1,7 @@
 // /ws: many generations side by side on one WebSocket, as docs/websocket.md says. The reader and
 // the writer are two coroutines on the connection's strand. The writer asks the generations in
-// turns what they have whenever the socket has taken the last frame, so that none of them waits for
-// another, and text that cannot be sent stays in its feed.
+// turns what they have whenever the socket has taken the last frames, so that none of them waits
+// for another, and text that cannot be sent stays in its feed.
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <cstddef>

@@ -22,8 +22,10 @@ using error = boost::system::error_code;
 constexpr auto await_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t tls_record_bytes = 16 << 10;
 constexpr std::size_t read_bytes = 16 << 10;
+constexpr std::size_t max_held_bytes = 16 << 10;
 
-// What Beast reads and writes: the connection's socket, plain or with TLS.
+// What Beast reads and writes: the connection's socket, plain or with TLS. While it holds bytes
+// back, whatever Beast writes, its own pongs included, waits in order for whoever flushes.
 class wire_stream {
  public:
   using executor_type = asio::any_io_executor;
@@ -49,7 +51,14 @@ class wire_stream {
   // TLS would make a record, and a packet, of each buffer: the head of a frame and its text.
   template <class Buffers, class Handler>
   void async_write_some(const Buffers& buffers, Handler&& handler) {
-    if (auto* tls = line_.tls()) {
+    if (holds_back_) {
+      auto num_bytes = asio::buffer_size(buffers);
+      auto size = held_.size();
+      held_.resize(size + num_bytes);
+      asio::buffer_copy(asio::buffer(held_.data() + size, num_bytes), buffers);
+      asio::post(get_executor(),
+                 beast::bind_front_handler(std::forward<Handler>(handler), error{}, num_bytes));
+    } else if (auto* tls = line_.tls()) {
       record_.resize(tls_record_bytes);
       record_.resize(asio::buffer_copy(asio::buffer(record_), buffers));
       tls->stream.async_write_some(asio::buffer(std::as_const(record_)),
@@ -58,6 +67,12 @@ class wire_stream {
       line_.socket().async_write_some(buffers, std::forward<Handler>(handler));
     }
   }
+
+  void hold_back() { holds_back_ = true; }
+  std::size_t num_held() const { return held_.size(); }
+  std::string take_held() { return std::exchange(held_, {}); }
+  // Everything that was held has been written.
+  void let_pass() { holds_back_ = false; }
 
   friend void beast_close_socket(wire_stream& stream) { stream.line_.abort(); }
   // The session closes the connection.
@@ -71,6 +86,8 @@ class wire_stream {
  private:
   connection& line_;
   std::string record_;
+  std::string held_;
+  bool holds_back_ = false;
 };
 
 using socket_stream = beast::websocket::stream<wire_stream, true>;
@@ -169,8 +186,31 @@ asio::awaitable<bool> websocket::send(std::string_view message) {
   auto result = co_await s.stream.async_write(buffer, await_tuple);
   s.line().disarm();
   if (!std::get<0>(result)) co_return true;
+  // Beast may have said why it closes, behind what is held back.
+  co_await flush();
   s.line().abort();
   co_return false;
+}
+
+asio::awaitable<bool> websocket::send_with_next(std::string_view message) {
+  auto& s = *state_;
+  s.stream.next_layer().hold_back();
+  bool was_taken = co_await send(message);
+  if (was_taken && s.stream.next_layer().num_held() >= max_held_bytes) was_taken = co_await flush();
+  co_return was_taken;
+}
+
+asio::awaitable<bool> websocket::flush() {
+  auto& wire = state_->stream.next_layer();
+  while (wire.num_held() > 0) {
+    auto bytes = wire.take_held();
+    auto result = co_await wire.line().write(bytes, state_->options.write_timeout);
+    if (result == io_result::done) continue;
+    wire.line().abort();
+    co_return false;
+  }
+  wire.let_pass();
+  co_return true;
 }
 
 asio::awaitable<void> websocket::close(close_code code, std::string_view reason) {

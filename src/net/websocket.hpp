@@ -34,8 +34,8 @@ enum class close_code : std::uint16_t {
   try_again_later = 1013,
 };
 
-// Every member is called on the strand. One `receive`, one `send` and one `close` may be under way
-// at the same time; all have returned before this is destroyed.
+// Every member is called on the strand. One `receive`, one of the sending members and one
+// `close` may be under way at the same time; all have returned before this is destroyed.
 class websocket {
  public:
   // `line` must outlive this.
@@ -51,6 +51,10 @@ class websocket {
   asio::awaitable<bool> receive(std::string& message);
   // False: the client is gone or takes nothing, and `receive` ends as well.
   asio::awaitable<bool> send(std::string_view message);
+  // The same for a message that others follow at once: they leave together. `flush` comes after
+  // the last one, and before any wait.
+  asio::awaitable<bool> send_with_next(std::string_view message);
+  asio::awaitable<bool> flush();
   // Says why, waits a moment for the client's farewell, and ends `receive`.
   asio::awaitable<void> close(close_code code, std::string_view reason);
   // Ends whatever is under way, without a word.
