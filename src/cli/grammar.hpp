@@ -5,7 +5,8 @@
 //   out  {"compiled": true, "error": null, "warnings": [...], "accept": [true, ...],
 //         "mask_us": {"p50": 0.4, "p99": 9.1, "max": 12.0}, "compile_us": 310.5}
 //        {"compiled": false, "error": {"pointer": "/a", "keyword": "...", "reason": "..."}, ...}
-// A warning has the form of an error. A text is accepted when every token's bit was set, and eos's
+// A warning has the form of an error; one says why a text was given up that outgrew the grammar's
+// limits. A text is accepted when every token's bit was set, and eos's
 // at its end. A line that cannot be read gives an error whose keyword is the field that is wrong.
 #pragma once
 #include <filesystem>

@@ -42,6 +42,11 @@ def check_lines():
     assert answers[1]["error"]["pointer"] == ""
     assert answers[2]["accept"] == [True, False]
     assert answers[3]["error"]["keyword"] == "schema"
+    ambiguous = 'root ::= root root root | root root | "a" | ""'
+    much, little = ask([{"grammar": ambiguous, "texts": ["a" * 400]},
+                        {"grammar": ambiguous, "texts": ["", "aa"]}])
+    assert much["accept"] == [False] and "more ways" in much["warnings"][0]["reason"], much
+    assert little["accept"] == [True, True] and not little["warnings"], little
 
 
 def check_policy():
