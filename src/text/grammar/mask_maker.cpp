@@ -46,7 +46,8 @@ bool mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
   if (!is_written_) std::fill(mask.begin(), mask.end(), 0);
   if (is_alike || needs_key_) return may_end_;
   const std::uint64_t key = looks == machine_.num_looks() ? shape : hash;
-  if (met_.insert(key).second) {
+  constexpr int often = 3;  // to keep a mask takes longer than to make an ordinary one
+  if (++met_[key] < often) {
     num_bytes_ += 32;
     return may_end_;
   }

@@ -11,7 +11,6 @@
 #include <span>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace troupe::grammar {
@@ -104,10 +103,10 @@ class mask_maker {
   // matter, else by hash.
   std::unordered_map<std::uint64_t, token_set> beyond_;
   std::unordered_map<std::uint64_t, whole_mask> whole_;
-  std::unordered_set<std::uint64_t> met_;  // masks that were made once: the next time they are kept
-  bool needs_key_ = false;                 // the mask in work depends on the bytes of a key
-  bool may_end_ = false;                   // the text may end where the mask in work is
-  bool is_written_ = false;                // something of it is there; before, it may hold anything
+  std::unordered_map<std::uint64_t, int> met_;  // masks that are not kept yet: how often made
+  bool needs_key_ = false;                      // the mask in work depends on the bytes of a key
+  bool may_end_ = false;                        // the text may end where the mask in work is
+  bool is_written_ = false;  // something of it is there; before, it may hold anything
   std::deque<place> places_;
   std::unordered_map<std::uint64_t, std::uint32_t> place_index_;
   std::size_t num_bytes_ = 0;
