@@ -130,6 +130,9 @@ std::string name_of(const std::filesystem::path& model_dir) {
 }  // namespace
 
 outcome<planned_model> plan_model(const serve_options& options) {
+  if (options.device != device_kind::cpu && options.weights != quantization::none)
+    return failure{error_code::invalid_argument,
+                   "quantises weights, and --device null and sim read none", "--quantization"};
   planned_model plan;
   plan.name =
       options.served_model_name.empty() ? name_of(options.model_dir) : options.served_model_name;

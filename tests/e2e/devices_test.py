@@ -73,6 +73,8 @@ def check_memory():
     assert refused.returncode == 1 and "12282.0 MiB" in refused.stderr, refused
     unknown = plan("--sim-gpu", "rtx9999")
     assert unknown.returncode == 2 and "h200" in unknown.stderr, unknown
+    idle = plan("--quantization", "int8")
+    assert idle.returncode == 1 and "--quantization" in idle.stderr, idle
 
 
 def main():
