@@ -42,6 +42,15 @@ std::vector<page_growth> running_batch::plan() {
   return lacking;
 }
 
+std::vector<page_growth> running_batch::lacking_ahead() const {
+  std::vector<page_growth> lacking;
+  for (auto& s : sequences_) {
+    if (!s.wants_tokens() || s.length() != s.num_scheduled + 1) continue;
+    if (auto n = pages_lacking(s, 1)) lacking.push_back({s.request.id, n});
+  }
+  return lacking;
+}
+
 void running_batch::grow(request_id request, std::span<const page_idx> pages) {
   if (auto* s = find(request)) s->pages.insert(s->pages.end(), pages.begin(), pages.end());
 }

@@ -47,6 +47,8 @@ class running_batch {
   // The next step in two halves, so that pages can be granted in between. `plan` decides the rows
   // and answers what they lack; `build` writes the batch. Empty plan: nothing to compute.
   std::vector<page_growth> plan();
+  // What the rows of the step after those in flight will lack, as far as that is known.
+  std::vector<page_growth> lacking_ahead() const;
   bool has_plan() const { return !plan_.empty(); }
   void grow(request_id request, std::span<const page_idx> pages);
   step_batch build();

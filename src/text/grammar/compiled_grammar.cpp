@@ -99,8 +99,12 @@ bool compiled_grammar::accept(thread_set& at, std::string_view bytes) const {
   const std::lock_guard guard(lock_);
   masks_.forget_when_large();
   thread_set next = at;
-  for (const char byte : bytes) {
-    next = machine_.step(next, byte);
+  while (!bytes.empty()) {
+    bytes.remove_prefix(machine_.skip(next, bytes));
+    if (!bytes.empty()) {
+      next = machine_.step(next, bytes[0]);
+      bytes.remove_prefix(1);
+    }
     check();
     if (next.threads.empty()) return false;
   }
@@ -179,9 +183,11 @@ std::vector<token_id> compiled_grammar::forced_tokens(const thread_set& at) cons
   bool is_last = false;
   {
     const std::lock_guard guard(lock_);
+    const bool is_certain = machine_.only_byte(at).has_value();
+    check();
+    if (!is_certain) return {};  // as nearly everywhere
     thread_set here = at;
     text = force(here);
-    if (text.empty()) return {};  // as nearly everywhere
     is_last = machine_.may_end(here) && !has_next(here);
     check();
   }

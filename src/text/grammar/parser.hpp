@@ -65,6 +65,8 @@ class parser {
 
   thread_set start();
   thread_set step(const thread_set& from, char byte);
+  // Steps while they need no more than the automaton: how many bytes.
+  std::size_t skip(thread_set& at, std::string_view bytes);
   bool may_end(const thread_set& at);
   // The byte without which nothing comes next; none where there is a choice, or where only the keys
   // that were there leave none.
