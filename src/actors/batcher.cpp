@@ -78,7 +78,9 @@ class batcher_actor : public batcher::base {
   // it takes part in every step, none is planned without it meanwhile.
   std::uint32_t max_steps_now() const {
     auto is_held_up = [](const sequence& s) { return s.request.constraint && s.num_in_flight > 0; };
-    return std::ranges::any_of(batch_.sequences(), is_held_up) ? 1 : max_steps_in_flight;
+    bool is_alone =
+        batch_.waits_for_tokens() || std::ranges::any_of(batch_.sequences(), is_held_up);
+    return is_alone ? 1 : max_steps_in_flight;
   }
 
   // While the device computes: pages for the next step, so that it does not wait for them.
@@ -166,7 +168,7 @@ class batcher_actor : public batcher::base {
       if (answer.growth[i])
         batch_.grow(asked[i].request, *answer.growth[i]);
       else
-        is_denied = is_denied || batch_.find(asked[i].request);
+        is_denied = is_denied || (!asked[i].is_for_drafts && batch_.find(asked[i].request));
     }
     return is_denied;
   }
@@ -325,8 +327,10 @@ class batcher_actor : public batcher::base {
     end_wait();
     last_progress_ = clock().now();
     last_step_seconds_ = step.seconds;
+    std::chrono::duration<double> spent =
+        last_progress_ - std::exchange(last_step_end_, last_progress_);
     pages_computed reports;
-    auto news = batch_.apply(*step.result);
+    auto news = batch_.apply(*step.result, spent.count());
     ask_about(news);  // first, so that masks are made while the readers are told
     for (auto& progress : news) {
       if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
@@ -451,6 +455,7 @@ class batcher_actor : public batcher::base {
     news_.num_waiting = static_cast<std::uint32_t>(waiting_.size());
     news_.prefill_tokens = shape.prefill_tokens;
     news_.decode_tokens = shape.decode_tokens;
+    news_.drafts = batch_.take_draft_counts();
     news_.seconds = seconds;
     news_.pending_tokens = count_pending_tokens(batch_.sequences());
     for (auto& s : waiting_) {
@@ -474,6 +479,7 @@ class batcher_actor : public batcher::base {
   std::uint32_t num_releases_under_way_ = 0;
   step_observed news_;         // since the last observation
   steady_time last_progress_;  // a step ended, or requests came
+  steady_time last_step_end_;
   double last_step_seconds_ = 0;
   std::vector<growing_answer> questions_;  // for the grammarian, not asked yet
   std::uint64_t mask_round_ = 0;

@@ -105,6 +105,30 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->group(group);
 }
 
+void add_speculation_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Speculation";
+  app->add_option("--num-speculative-tokens", o.num_speculative_tokens,
+                  "Tokens of a row guessed ahead by prompt lookup, at most; 0: none (default: 7 on "
+                  "the CPU, 0 on null and sim). Answers are the same")
+      ->check(CLI::Range(0U, 64U))
+      ->group(group);
+  app->add_option("--prompt-lookup-min", o.prompt_lookup_min,
+                  "Last tokens that must have stood before")
+      ->check(CLI::Range(2U, 64U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--prompt-lookup-max", o.prompt_lookup_max,
+                  "Last tokens that are looked at, for the longest match")
+      ->check(CLI::Range(2U, 64U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--max-speculative-rows", o.max_speculative_rows,
+                  "Rows of a step up to which guesses are added")
+      ->check(CLI::Range(1U, 4096U))
+      ->capture_default_str()
+      ->group(group);
+}
+
 void add_memory_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Memory";
   app->add_option("--gpu-memory-utilization", o.memory_utilization,
@@ -194,6 +218,7 @@ void add_serve(CLI::App& app, int& status) {
   add_model_flags(command, *options);
   add_device_flags(command, *options);
   add_engine_flags(command, *options);
+  add_speculation_flags(command, *options);
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);

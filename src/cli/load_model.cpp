@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/simulated_device.hpp"
+#include "core/draft_plan.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
@@ -13,6 +14,10 @@ namespace {
 
 // Stacks, actor mailboxes, HTTP buffers and the allocator's own: measured below this, rounded up.
 constexpr std::uint64_t margin_bytes = 256U << 20;
+
+// A step of eight rows waits for a model's weights about as long as a step of one. What is drawn
+// (null, sim) repeats nothing.
+constexpr std::uint32_t default_speculative_tokens = 7;
 
 outcome<std::uint64_t> read_available_memory() {
   std::ifstream file("/proc/meminfo");
@@ -57,6 +62,11 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   limits.request_timeout = options.request_timeout;
   limits.eos_token_ids = plan.defaults.eos_token_ids;
   limits.vocab_size = plan.words->vocab_size();
+  limits.num_speculative_tokens = options.num_speculative_tokens.value_or(
+      options.device == device_kind::cpu ? default_speculative_tokens : 0);
+  limits.prompt_lookup_min = options.prompt_lookup_min;
+  limits.prompt_lookup_max = std::max(options.prompt_lookup_max, options.prompt_lookup_min);
+  limits.max_speculative_rows = options.max_speculative_rows;
   if (plan.config.yarn) {
     limits.default_rope = rope_kind::scaled;
     if (options.yarn == yarn_mode::per_request)
@@ -75,6 +85,7 @@ cpu_runner_options make_runner_options(const serve_options& options, const plann
       options.threads ? options.threads : std::max(1U, cores / options.tensor_parallel_size);
   runner.max_num_seqs = plan.limits.max_num_seqs;
   runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
+  runner.max_num_logit_rows = count_logit_rows(plan.limits);
   runner.max_model_len = plan.limits.max_model_len;
   runner.num_tokens = plan.words->vocab_size();
   runner.eos_token_ids = plan.defaults.eos_token_ids;

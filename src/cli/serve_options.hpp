@@ -51,6 +51,10 @@ struct serve_options {
   std::uint32_t max_num_seqs = 64;
   std::uint32_t max_num_batched_tokens = 512;
   bool enable_prefix_caching = true;
+  std::optional<std::uint32_t> num_speculative_tokens;  // none: what suits the device
+  std::uint32_t prompt_lookup_min = 2;
+  std::uint32_t prompt_lookup_max = 5;
+  std::uint32_t max_speculative_rows = 8;
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t threads = 0;        // of each rank; 0: the cores divided by the ranks
   double memory_utilization = 0.5;  // of the memory that is available at the start

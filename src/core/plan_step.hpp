@@ -16,6 +16,7 @@ namespace troupe {
 struct planned_chunk {
   std::size_t sequence_idx = 0;  // into the running sequences, oldest first
   std::uint32_t num_tokens = 0;
+  std::uint32_t num_drafts = 0;  // guesses behind them: see core/draft_plan.hpp
 };
 
 // Which rows the next step computes, within `max_tokens` rows: first one row for every decoding

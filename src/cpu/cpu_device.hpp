@@ -101,6 +101,8 @@ class cpu_device : public device {
   void attend(std::uint32_t layer, const attention_task& task, std::uint32_t kv_head,
               activation qkv, activation out, kernels::attention_scratch& scratch);
   void plan_chunk(const attention_chunk& chunk);
+  void sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
+                   thread_scratch& scratch);
   void norm_row(const float* addend, activation residual, std::uint32_t row,
                 const device_vector& weight, float eps, std::uint32_t* out);
   std::span<const float> gathered_row(const gathered_logits& logits, std::uint32_t row,
@@ -114,7 +116,8 @@ class cpu_device : public device {
   aligned_buffer<std::uint32_t> quantized_;               // what a linear layer reads
   std::vector<std::unique_ptr<thread_scratch>> scratch_;  // [num_threads]
   std::vector<token_id> last_sampled_;                    // [max_num_seqs]
-  std::vector<slot_sample> samples_;                      // of the step in progress
+  std::vector<slot_sample> samples_;                      // [logit_rows] of the step in progress
+  std::vector<std::uint32_t> first_samples_;              // of each slot, then the end
   std::vector<token_id> shared_samples_;                  // [samples], on every rank
 
   // The step's inputs.
