@@ -89,10 +89,9 @@ class batcher_actor : public batcher::base {
     auto growth = batch_.lacking_ahead();
     if (growth.empty()) return;
     is_awaiting_pages_ = true;
-    auto asked = growth;
-    request(parts_.pages, caf::infinite, reserve_pages{std::move(growth), {}})
+    request(parts_.pages, caf::infinite, reserve_pages{growth, {}})
         .then(
-            [this, asked = std::move(asked)](pages_reserved& answer) {
+            [this, asked = std::move(growth)](pages_reserved& answer) {
               is_awaiting_pages_ = false;
               take_growth(asked, answer);  // what is denied is asked for again when it is needed
               advance();
@@ -147,12 +146,11 @@ class batcher_actor : public batcher::base {
   void ask_for_pages(std::vector<page_growth> growth,
                      std::vector<page_pool::admission_ask> admissions) {
     is_awaiting_pages_ = true;
-    auto asked = growth;
     std::vector<request_id> entering;
     for (auto& ask : admissions) entering.push_back(ask.owner);
-    request(parts_.pages, caf::infinite, reserve_pages{std::move(growth), std::move(admissions)})
+    request(parts_.pages, caf::infinite, reserve_pages{growth, std::move(admissions)})
         .then(
-            [this, asked = std::move(asked),
+            [this, asked = std::move(growth),
              entering = std::move(entering)](pages_reserved& answer) {
               is_awaiting_pages_ = false;
               on_pages(asked, entering, answer);
