@@ -21,7 +21,7 @@ cpu_device::cpu_device(const cpu_device_options& options)
     : options_(options),
       pool_(options.threads),
       pages_({options.num_layers, options.num_pages, options.num_kv_heads, options.head_dim,
-              options.type}),
+              options.kv}),
       sampler_(options.sampling),
       quantized_(options.quantized
                      ? options.max_num_rows * kernels::quantized_stride(options.max_in_features)

@@ -15,8 +15,9 @@
 namespace troupe {
 
 struct cpu_device_options {
-  dtype type = dtype::float32;  // of weights, KV pages and what linear layers read
+  dtype type = dtype::float32;  // of weights and what linear layers read
   bool quantized = false;       // linear layers and the embedding in int8, their inputs too
+  kv_type kv = kv_type::float32;
   thread_pool_options threads;
   std::uint32_t num_layers = 0;
   std::uint32_t num_q_heads = 0;  // this rank's

@@ -88,6 +88,7 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   cpu_device_options out;
   out.type = options.type;
   out.quantized = options.quantized;
+  out.kv = kv_type_of(options);
   out.max_num_rows = max_rows(options);
   out.max_in_features = max_in_features(model.config, plan);
   out.threads = options.threads;
@@ -143,6 +144,10 @@ std::uint64_t rank_weight_bytes(const model_config& config, const shard_plan& pl
 
 }  // namespace
 
+kv_type kv_type_of(const cpu_runner_options& options) {
+  return options.kv.value_or(kv_type_of(options.type));
+}
+
 outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                                        const cpu_runner_options& wanted) {
   const cpu_runner_options options = completed(wanted, config);
@@ -162,8 +167,9 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                               kernels::quantized_stride(max_in_features(config, plan)) *
                               sizeof(std::uint32_t);
     }
-    out.kv_page_bytes +=
-        kv_page_bytes(config, plan, static_cast<std::uint32_t>(size_bytes(options.type)));
+    const kv_shape pages{config.num_hidden_layers, 1, plan.num_kv_heads(), plan.head_dim,
+                         kv_type_of(options)};
+    out.kv_page_bytes += pages.page_bytes();
   }
   out.rope_bytes = 2ULL * options.max_model_len * config.head_dim * sizeof(float);
   return out;

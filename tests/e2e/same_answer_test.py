@@ -91,6 +91,9 @@ def main():
     check(["--tensor-parallel-size", 2], SCHEDULES[1:2])
     check(["--dtype", "float32"], SCHEDULES[:1])
     check(["--quantization", "int8"], SCHEDULES[1:2])
+    num_preemptions, num_hits = check(["--kv-cache-dtype", "int8"], SCHEDULES)
+    assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
+    check(["--kv-cache-dtype", "int8", "--tensor-parallel-size", 2], SCHEDULES[1:2])
 
 
 if __name__ == "__main__":
