@@ -17,7 +17,7 @@ class cpu_model {
   cpu_runner_options options;
   std::vector<shard_plan> plans;                             // [tp_size]
   std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
-  std::array<rope_table, 2> ropes;                           // [rope_kind]
+  std::array<rope_table, 2> ropes;  // [rope_kind]; without YaRN only the plain one
 };
 
 namespace {
@@ -99,7 +99,8 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   out.num_pages = options.num_pages;
   out.sampling = {options.num_tokens, options.max_num_seqs, options.eos_token_ids};
   for (std::size_t kind = 0; kind < model.ropes.size(); ++kind) {
-    out.ropes[kind] = {model.ropes[kind].cos, model.ropes[kind].sin};
+    const rope_table& table = model.config.yarn ? model.ropes[kind] : model.ropes.front();
+    out.ropes[kind] = {table.cos, table.sin};
   }
   return out;
 }
@@ -171,7 +172,8 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                          kv_type_of(options)};
     out.kv_page_bytes += pages.page_bytes();
   }
-  out.rope_bytes = 2ULL * options.max_model_len * config.head_dim * sizeof(float);
+  const std::uint64_t num_ropes = config.yarn ? 2 : 1;
+  out.rope_bytes = num_ropes * options.max_model_len * config.head_dim * sizeof(float);
   return out;
 }
 
@@ -185,7 +187,9 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
   auto plans = plan_ranks(config, options.tp_size);
   if (!plans) return plans.error();
   model->plans = *std::move(plans);
+  static_assert(static_cast<std::size_t>(rope_kind::plain) == 0);
   for (const rope_kind kind : {rope_kind::plain, rope_kind::scaled}) {
+    if (kind == rope_kind::scaled && !config.yarn) continue;
     model->ropes[static_cast<std::size_t>(kind)] =
         make_rope_table(config, kind, options.max_model_len);
   }

@@ -5,6 +5,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
 
 namespace troupe {
 namespace {
@@ -67,7 +70,21 @@ void write_bytes(const token_place& place, const float* key, const float* value)
   for (std::uint32_t i = 0; i < dim; ++i) out[2 * i] = std::bit_cast<std::byte>(bytes[i]);
 }
 
+std::span<std::byte> bytes_of(aligned_buffer<std::uint32_t>& buffer) {
+  return std::as_writable_bytes(buffer.span());
+}
+
 }  // namespace
+
+kv_pages::kv_pages(const kv_shape& shape)
+    : shape_(shape),
+      keys_(num_pages() * shape.key_stride()),
+      values_(num_pages() * shape.value_stride()) {
+  constexpr std::size_t little = std::size_t{64} << 20U;
+  std::vector<std::span<std::byte>> blocks{bytes_of(keys_), bytes_of(values_)};
+  if (blocks[0].size() < little) return;
+  filler_ = std::make_unique<memory_filler>(std::move(blocks));
+}
 
 void kv_pages::write(std::uint32_t layer, page_idx page, std::uint32_t kv_head, std::uint32_t token,
                      const float* key, const float* value) {

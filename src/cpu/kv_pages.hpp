@@ -2,9 +2,11 @@
 // apart; the order within a page of one head is kernels.hpp's. Allocated once, zeroed.
 #pragma once
 #include <cstdint>
+#include <memory>
 
 #include "cpu/aligned_buffer.hpp"
 #include "cpu/kernels.hpp"
+#include "cpu/memory_filler.hpp"
 
 namespace troupe {
 
@@ -48,10 +50,7 @@ struct kv_shape {
 class kv_pages {
  public:
   // Throws std::bad_alloc.
-  explicit kv_pages(const kv_shape& shape)
-      : shape_(shape),
-        keys_(num_pages() * shape.key_stride()),
-        values_(num_pages() * shape.value_stride()) {}
+  explicit kv_pages(const kv_shape& shape);
 
   const kv_shape& shape() const { return shape_; }
   // Of page 0.
@@ -80,6 +79,7 @@ class kv_pages {
   kv_shape shape_;
   aligned_buffer<std::uint32_t> keys_;
   aligned_buffer<std::uint32_t> values_;
+  std::unique_ptr<memory_filler> filler_;  // none where there is little to fill
 };
 
 }  // namespace troupe
