@@ -90,6 +90,7 @@ class running_batch {
     std::vector<flying_chunk> chunks;
   };
   void append_chunk(step_batch& batch, sequence& s, std::uint32_t num_tokens);
+  void make_room(step_batch& batch) const;
   void start_slot(step_batch& batch, sequence& s);
   std::optional<computed_tokens> report_computed(sequence& s);
 

@@ -25,6 +25,7 @@ struct cpu_device_options {
   std::uint32_t head_dim = 0;  // a multiple of 16, at most 256
   std::uint32_t num_pages = 0;
   std::uint32_t max_num_rows = 0;  // of a linear layer
+  std::size_t max_page_table = 0;  // entries of one step's
   std::uint32_t max_in_features = 0;
   sampler_options sampling;
   // [rope_kind]; [max_model_len, head_dim / 2] each. The owner keeps them alive.
@@ -101,6 +102,7 @@ class cpu_device : public device {
   void rotate(float* head, std::uint32_t row) const;
   void attend(std::uint32_t layer, const attention_task& task, std::uint32_t kv_head,
               activation qkv, activation out, kernels::attention_scratch& scratch);
+  void make_room();
   void plan_chunk(const attention_chunk& chunk);
   void norm_row(const float* addend, activation residual, std::uint32_t row,
                 const device_vector& weight, float eps, std::uint32_t* out);

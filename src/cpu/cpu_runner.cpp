@@ -90,6 +90,8 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   out.quantized = options.quantized;
   out.kv = kv_type_of(options);
   out.max_num_rows = max_rows(options);
+  const std::size_t max_pages = (options.max_model_len + page_size_tokens - 1) / page_size_tokens;
+  out.max_page_table = options.num_pages > 0 ? max_pages * options.max_num_seqs : 0;
   out.max_in_features = max_in_features(model.config, plan);
   out.threads = options.threads;
   out.num_layers = model.config.num_hidden_layers;

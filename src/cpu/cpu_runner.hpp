@@ -32,7 +32,7 @@ struct cpu_runner_options {
 kv_type kv_type_of(const cpu_runner_options& options);
 
 // What the ranks of one replica hold together, in bytes, before anything is allocated. Lists and
-// scratch of some kilobytes per thread are not in it.
+// scratch of some megabytes per thread are not in it.
 struct cpu_memory {
   std::uint64_t weight_bytes = 0;
   std::uint64_t kv_page_bytes = 0;     // one page, all layers, all ranks
