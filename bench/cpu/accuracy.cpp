@@ -1,8 +1,8 @@
 // What int8 and bfloat16 cost in accuracy: the logits of a text, position by position, against
-// float32's of the same weights: mean Kullback-Leibler divergence in nats, and how often the most
-// likely token is the same. The text is what the float32 model writes itself at temperature 1.
-// Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded weights;
-// [tokens].
+// those of more precise runs of the same weights: mean Kullback-Leibler divergence in nats, and how
+// often the most likely token is the same. The text is what the model writes itself at temperature
+// 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded weights;
+// [tokens, of which the logits of the last 512 are kept]; [the type that writes].
 #include "half_billion.hpp"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
 #include <string>
 
 using namespace troupe;
@@ -18,17 +19,25 @@ using namespace troupe::bench;
 namespace {
 
 constexpr std::uint32_t rows_at_once = 64;
+constexpr std::uint32_t rows_kept = 512;
 
 struct source {
   model_config config;
   model_weights weights;
 };
 
-std::unique_ptr<model_runner> make_runner(const source& from, dtype type, bool quantized,
+struct precision {
+  dtype type = dtype::float32;
+  bool quantized = false;
+  std::optional<kv_type> kv;
+};
+
+std::unique_ptr<model_runner> make_runner(const source& from, const precision& how,
                                           std::uint32_t num_tokens) {
   cpu_runner_options options;
-  options.type = type;
-  options.quantized = quantized;
+  options.type = how.type;
+  options.quantized = how.quantized;
+  options.kv = how.kv;
   options.threads.num_threads = 2;
   options.max_num_seqs = 1;
   options.max_num_batched_tokens = rows_at_once;
@@ -51,8 +60,8 @@ step_batch chunk_of(const std::vector<token_id>& tokens, std::uint32_t first, st
   return batch;
 }
 
-std::vector<token_id> write_text(const source& from, std::uint32_t num_tokens) {
-  const auto runner = make_runner(from, dtype::float32, false, num_tokens);
+std::vector<token_id> write_text(const source& from, dtype type, std::uint32_t num_tokens) {
+  const auto runner = make_runner(from, {.type = type}, num_tokens);
   std::vector<token_id> tokens{1};
   while (tokens.size() < num_tokens) {
     step_batch batch = chunk_of(tokens, static_cast<std::uint32_t>(tokens.size()) - 1, 1, true);
@@ -65,15 +74,19 @@ std::vector<token_id> write_text(const source& from, std::uint32_t num_tokens) {
   return tokens;
 }
 
-// [tokens.size(), vocab_size]
-std::vector<float> logits_of(const source& from, const std::vector<token_id>& tokens, dtype type,
-                             bool quantized) {
+// Of the last positions: [at most 512, vocab_size]
+std::vector<float> logits_of(const source& from, const std::vector<token_id>& tokens,
+                             const precision& how) {
   const auto length = static_cast<std::uint32_t>(tokens.size());
-  const auto runner = make_runner(from, type, quantized, length);
+  const auto runner = make_runner(from, how, length);
   std::vector<float> out;
   for (std::uint32_t first = 0; first < length; first += rows_at_once) {
-    const auto rows = runner->run_for_logits(
-        chunk_of(tokens, first, std::min(rows_at_once, length - first), false));
+    const auto batch = chunk_of(tokens, first, std::min(rows_at_once, length - first), false);
+    if (length - first > rows_kept) {
+      runner->run(batch);
+      continue;
+    }
+    const auto rows = runner->run_for_logits(batch);
     out.insert(out.end(), rows.begin(), rows.end());
   }
   return out;
@@ -100,7 +113,7 @@ void compare(const char* name, const std::vector<float>& exact, const std::vecto
     same += std::max_element(p.begin(), p.end()) - p.begin() ==
             std::max_element(q.begin(), q.end()) - q.begin();
   }
-  std::printf("%-10s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
+  std::printf("%-36s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
               divergence / static_cast<double>(rows),
               100.0 * static_cast<double>(same) / static_cast<double>(rows), rows);
 }
@@ -114,10 +127,25 @@ int main(int argc, char** argv) {
   from.config = model == "dummy" ? half_billion() : value_of(read_model_config(model));
   from.weights = value_of(model == "dummy" ? make_dummy_weights(from.config, 1)
                                            : load_weights(model, from.config));
-  const auto text = write_text(from, num_tokens);
-  const auto exact = logits_of(from, text, dtype::float32, false);
-  const std::size_t vocab = exact.size() / text.size();
-  compare("bfloat16", exact, logits_of(from, text, dtype::bfloat16, false), vocab);
-  compare("int8", exact, logits_of(from, text, dtype::bfloat16, true), vocab);
+  const bool writes_bfloat16 = argc > 3 && std::string(argv[3]) == "bfloat16";
+  const auto text =
+      write_text(from, writes_bfloat16 ? dtype::bfloat16 : dtype::float32, num_tokens);
+  const std::size_t vocab = from.config.vocab_size;
+  const auto exact = logits_of(from, text, {});
+  const auto pairs = logits_of(from, text, {.type = dtype::bfloat16});
+  const auto bytes = logits_of(from, text, {.type = dtype::bfloat16, .quantized = true});
+  const auto over_bytes = [&](bool quantized) {
+    return logits_of(from, text, {dtype::bfloat16, quantized, kv_type::int8});
+  };
+  compare("bfloat16 against float32", exact, pairs, vocab);
+  compare("int8 against float32", exact, bytes, vocab);
+  compare("float32, int8 KV against float32", exact, logits_of(from, text, {.kv = kv_type::int8}),
+          vocab);
+  const auto kv = over_bytes(false);
+  compare("bfloat16, int8 KV against float32", exact, kv, vocab);
+  compare("bfloat16, int8 KV against bfloat16", pairs, kv, vocab);
+  const auto both = over_bytes(true);
+  compare("int8, int8 KV against float32", exact, both, vocab);
+  compare("int8, int8 KV against int8", bytes, both, vocab);
   return 0;
 }

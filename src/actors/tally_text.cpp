@@ -63,6 +63,7 @@ void render_vllm_gauges(writer& out, const tally& t) {
   out.text().family("vllm:cache_config_info", kind::gauge, "How the KV cache is laid out.");
   out.text().sample(1,
                     {{"block_size", std::to_string(page_size_tokens)},
+                     {"cache_dtype", t.memory.request.kv_dtype},
                      {"num_gpu_blocks", std::to_string(t.limits.num_pages)},
                      {"enable_prefix_caching", t.limits.enable_prefix_caching ? "True" : "False"},
                      {"kv_cache_memory_bytes", std::to_string(t.memory.kv_bytes)}});

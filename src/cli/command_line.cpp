@@ -143,6 +143,13 @@ void add_memory_flags(CLI::App* app, serve_options& o) {
           "0.01 to 1"))
       ->capture_default_str()
       ->group(group);
+  add_choice<kv_cache_dtype>(app, "--kv-cache-dtype", o.kv_dtype,
+                             {{"auto", kv_cache_dtype::automatic},
+                              {"bf16", kv_cache_dtype::bf16},
+                              {"int8", kv_cache_dtype::int8}},
+                             "Keys and values on the CPU: auto (as --dtype), bf16, or int8: half "
+                             "the bytes of bf16, quantised as they come")
+      ->group(group);
   auto* bytes = add_bytes(app, "--kv-cache-memory-bytes", o.kv_cache_bytes,
                           "Size of the KV cache instead of what is left")
                     ->group(group);

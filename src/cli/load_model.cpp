@@ -36,6 +36,15 @@ dtype choose_dtype(const serve_options& options, const model_config& config) {
   return config.type == dtype::float32 ? dtype::float32 : dtype::bfloat16;
 }
 
+std::optional<kv_type> choose_kv_type(const serve_options& options) {
+  switch (options.kv_dtype) {
+    case kv_cache_dtype::automatic: break;
+    case kv_cache_dtype::bf16: return kv_type::bfloat16;
+    case kv_cache_dtype::int8: return kv_type::int8;
+  }
+  return std::nullopt;
+}
+
 outcome<std::uint32_t> choose_context(const serve_options& options, const model_config& config) {
   if (options.max_model_len == 0) return config.max_context();
   if (options.max_model_len > config.max_context())
@@ -79,6 +88,7 @@ cpu_runner_options make_runner_options(const serve_options& options, const plann
   cpu_runner_options runner;
   runner.type = choose_dtype(options, plan.config);
   runner.quantized = options.weights == quantization::int8;
+  runner.kv = choose_kv_type(options);
   runner.tp_size = options.tensor_parallel_size;
   auto cores = std::max(1U, std::thread::hardware_concurrency());
   runner.threads.num_threads =
@@ -110,6 +120,7 @@ outcome<memory_request> measure_machine(const serve_options& options, const plan
                         .activation_bytes = cost->activation_bytes,
                         .margin_bytes = margin_bytes + cost->rope_bytes,
                         .kv_page_bytes = cost->kv_page_bytes,
+                        .kv_dtype = std::string(to_string(kv_type_of(plan.runner))),
                         .total_bytes = *available};
 }
 
@@ -133,6 +144,19 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
   return plan_memory(ask);
 }
 
+// Flags that mean something to a device that computes, and to no other.
+refusal check_device(const serve_options& options) {
+  if (options.device == device_kind::cpu) return nothing{};
+  if (options.weights != quantization::none)
+    return failure{error_code::invalid_argument,
+                   "quantises weights, and --device null and sim read none", "--quantization"};
+  if (options.kv_dtype != kv_cache_dtype::automatic)
+    return failure{error_code::invalid_argument,
+                   "says how keys and values are stored, and --device null and sim store none",
+                   "--kv-cache-dtype"};
+  return nothing{};
+}
+
 std::string name_of(const std::filesystem::path& model_dir) {
   auto path = std::filesystem::weakly_canonical(model_dir);
   return path.filename().string();
@@ -141,9 +165,7 @@ std::string name_of(const std::filesystem::path& model_dir) {
 }  // namespace
 
 outcome<planned_model> plan_model(const serve_options& options) {
-  if (options.device != device_kind::cpu && options.weights != quantization::none)
-    return failure{error_code::invalid_argument,
-                   "quantises weights, and --device null and sim read none", "--quantization"};
+  if (auto checked = check_device(options); !checked) return checked.error();
   planned_model plan;
   plan.name =
       options.served_model_name.empty() ? name_of(options.model_dir) : options.served_model_name;

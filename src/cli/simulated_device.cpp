@@ -91,6 +91,7 @@ outcome<memory_request> measure_gpu(const serve_options& options, const planned_
                                             sizeof(float) * activations.num_logits,
                         .margin_bytes = gpu_margin_bytes,
                         .kv_page_bytes = kv_page_bytes(plan.config, *shard, element_bytes),
+                        .kv_dtype = "bfloat16",
                         .total_bytes = parts->gpu.memory_bytes};
 }
 

@@ -7,6 +7,7 @@ namespace troupe {
 
 std::vector<planned_chunk> plan_step(std::span<const sequence> running, std::uint32_t max_tokens) {
   std::vector<planned_chunk> plan;
+  plan.reserve(running.size());
   auto budget = max_tokens;
   auto add = [&](std::size_t idx, std::uint32_t num_tokens) {
     plan.push_back({idx, num_tokens});

@@ -70,6 +70,8 @@ step_batch running_batch::build() {
   step_batch batch{.id = {next_step_++}};
   flying_step flying{.id = batch.id, .was_ahead = !in_flight_.empty()};
   last_shape_ = {};
+  make_room(batch);
+  flying.chunks.reserve(plan_.size());
   for (auto& planned : plan_) {
     auto& s = sequences_[planned.sequence_idx];
     (s.is_decoding() ? last_shape_.decode_tokens : last_shape_.prefill_tokens) +=
@@ -86,6 +88,18 @@ step_batch running_batch::build() {
   flying.shape = last_shape_;
   in_flight_.push_back(std::move(flying));
   return batch;
+}
+
+void running_batch::make_room(step_batch& batch) const {
+  std::size_t num_tokens = 0;
+  std::size_t num_pages = 0;
+  for (auto& planned : plan_) {
+    num_tokens += planned.num_tokens + planned.num_drafts;
+    num_pages += sequences_[planned.sequence_idx].pages.size();
+  }
+  batch.chunks.reserve(plan_.size());
+  batch.tokens.reserve(num_tokens);
+  batch.page_table.reserve(num_pages);
 }
 
 void running_batch::start_slot(step_batch& batch, sequence& s) {
@@ -212,6 +226,7 @@ std::optional<computed_tokens> running_batch::report_computed(sequence& s) {
   auto num_full_pages = s.num_computed / page_size_tokens;
   if (num_full_pages <= s.num_reported_pages) return std::nullopt;
   computed_tokens report{.request = s.request.id, .num_computed = s.num_computed};
+  report.more.reserve(s.num_known() - s.num_reported);
   for (; s.num_reported < s.num_known(); ++s.num_reported)
     report.more.push_back(s.token_at(s.num_reported));
   s.num_reported_pages = num_full_pages;

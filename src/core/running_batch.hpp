@@ -109,6 +109,7 @@ class running_batch {
   std::uint32_t append_drafts(step_batch& batch, const sequence& s, std::uint32_t count) const;
   void take_samples(const flying_chunk& chunk, std::span<const slot_sample> samples,
                     std::vector<sequence_progress>& progress);
+  void make_room(step_batch& batch) const;
   void start_slot(step_batch& batch, sequence& s);
   std::optional<computed_tokens> report_computed(sequence& s);
   void note_pace(const flying_step& step, double seconds);

@@ -24,7 +24,7 @@ cpu_device::cpu_device(const cpu_device_options& options)
     : options_(options),
       pool_(options.threads),
       pages_({options.num_layers, options.num_pages, options.num_kv_heads, options.head_dim,
-              options.type}),
+              options.kv}),
       sampler_(options.sampling),
       quantized_(options.quantized
                      ? options.max_num_rows * kernels::quantized_stride(options.max_in_features)
@@ -33,6 +33,22 @@ cpu_device::cpu_device(const cpu_device_options& options)
   for (std::uint32_t i = 0; i < pool_.num_threads(); ++i) {
     scratch_.push_back(std::make_unique<thread_scratch>());
   }
+  make_room();
+}
+
+// A step allocates nothing but the samples that leave with its answer.
+void cpu_device::make_room() {
+  const std::size_t rows = options_.max_num_rows;
+  tokens_.reserve(rows);
+  slots_.reserve(rows);
+  positions_.reserve(rows);
+  ropes_.reserve(rows);
+  row_pages_.reserve(rows);
+  attention_tasks_.reserve(rows);
+  logit_rows_.reserve(rows);
+  masks_.reserve(rows);
+  page_table_.reserve(options_.max_page_table);
+  for (const auto& scratch : scratch_) scratch->choice.reserve(options_.sampling.num_tokens);
 }
 
 shared_matrix cpu_device::load_linear(const linear_slice& slice) {

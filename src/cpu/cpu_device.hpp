@@ -15,8 +15,9 @@
 namespace troupe {
 
 struct cpu_device_options {
-  dtype type = dtype::float32;  // of weights, KV pages and what linear layers read
+  dtype type = dtype::float32;  // of weights and what linear layers read
   bool quantized = false;       // linear layers and the embedding in int8, their inputs too
+  kv_type kv = kv_type::float32;
   thread_pool_options threads;
   std::uint32_t num_layers = 0;
   std::uint32_t num_q_heads = 0;  // this rank's
@@ -24,6 +25,7 @@ struct cpu_device_options {
   std::uint32_t head_dim = 0;  // a multiple of 16, at most 256
   std::uint32_t num_pages = 0;
   std::uint32_t max_num_rows = 0;  // of a linear layer
+  std::size_t max_page_table = 0;  // entries of one step's
   std::uint32_t max_in_features = 0;
   sampler_options sampling;
   // [rope_kind]; [max_model_len, head_dim / 2] each. The owner keeps them alive.
@@ -100,6 +102,7 @@ class cpu_device : public device {
   void rotate(float* head, std::uint32_t row) const;
   void attend(std::uint32_t layer, const attention_task& task, std::uint32_t kv_head,
               activation qkv, activation out, kernels::attention_scratch& scratch);
+  void make_room();
   void plan_chunk(const attention_chunk& chunk);
   void sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
                    thread_scratch& scratch);

@@ -83,10 +83,26 @@ void sampler::start(const slot_start& start) {
   slot.num_outputs = start.history.size() - start.num_prompt_tokens;
   slot.uses.clear();
   slot.counts_uses = wants_uses(start.sampling);
-  if (!slot.counts_uses) return;
-  for (std::size_t i = 0; i < start.history.size(); ++i) {
-    slot.uses[start.history[i]] += i < start.num_prompt_tokens ? 0 : 1;
+  if (slot.counts_uses) start_uses(slot, start);
+}
+
+void sampler::start_uses(slot_state& slot, const slot_start& start) const {
+  const auto uses = static_cast<std::size_t>(start.sampling.max_tokens) + start.history.size();
+  // All that there will be: a step allocates nothing.
+  slot.uses.reserve(std::min<std::size_t>(uses, options_.num_tokens));
+  for (const token_id token : start.history) slot.uses.push_back({token, 0});
+  std::ranges::sort(slot.uses, {}, &token_use::token);
+  const auto repeated = std::ranges::unique(slot.uses, {}, &token_use::token);
+  slot.uses.erase(repeated.begin(), repeated.end());
+  for (std::size_t i = start.num_prompt_tokens; i < start.history.size(); ++i) {
+    ++use_of(slot, start.history[i]).num_outputs;
   }
+}
+
+sampler::token_use& sampler::use_of(slot_state& slot, token_id token) {
+  auto at = std::ranges::lower_bound(slot.uses, token, {}, &token_use::token);
+  if (at == slot.uses.end() || at->token != token) at = slot.uses.insert(at, {token, 0});
+  return *at;
 }
 
 void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
@@ -134,7 +150,7 @@ sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits
   }
   ++slot.position;
   ++slot.num_outputs;
-  if (slot.counts_uses) ++slot.uses[out.token];
+  if (slot.counts_uses) ++use_of(slot, out.token).num_outputs;
   return out;
 }
 

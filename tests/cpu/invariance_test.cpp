@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <random>
 
 using namespace troupe;
@@ -29,10 +30,12 @@ model_config odd_config() {
 }
 
 std::shared_ptr<const cpu_model> odd_model(dtype type, std::uint32_t num_threads,
-                                           bool quantized = false) {
+                                           bool quantized = false,
+                                           std::optional<kv_type> kv = std::nullopt) {
   const model_config config = odd_config();
   cpu_runner_options options = small_options(type, 1, num_threads);
   options.quantized = quantized;
+  options.kv = kv;
   return value_of(load_cpu_model(config, value_of(make_dummy_weights(config, 5)), options));
 }
 
@@ -77,8 +80,9 @@ std::vector<float> logits_beside_others(test_replica& replica, test_sequence seq
   return out;
 }
 
-void check_invariance(dtype type, bool quantized = false) {
-  const auto model = odd_model(type, 1, quantized);
+void check_invariance(dtype type, bool quantized = false,
+                      std::optional<kv_type> kv = std::nullopt) {
+  const auto model = odd_model(type, 1, quantized, kv);
   test_replica replica(model);
   const test_sequence sequence = random_sequence(0, 150, 0);
   const auto expected = logits_in_chunks(replica, sequence, 64);
@@ -94,7 +98,7 @@ void check_invariance(dtype type, bool quantized = false) {
   CHECK(same_bits(logits_beside_others(replica, sequence,
                                        {random_sequence(1, 140, 40), random_sequence(2, 90, 90)}),
                   expected));
-  test_replica threaded(odd_model(type, 2, quantized));
+  test_replica threaded(odd_model(type, 2, quantized, kv));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 64), expected));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 1), expected));
 }
@@ -132,25 +136,44 @@ TEST_CASE("int8 logits do not depend on how a prompt is scheduled") {
   check_invariance(dtype::bfloat16, true);
 }
 
-TEST_CASE("int8 logits are near float32's") {
-  test_replica exact(odd_model(dtype::float32, 1));
-  test_replica rounded(odd_model(dtype::bfloat16, 1, true));
-  const test_sequence sequence = random_sequence(0, 150, 0);
-  const auto a = logits_in_chunks(exact, sequence, 64);
-  const auto b = logits_in_chunks(rounded, sequence, 64);
-  REQUIRE(a.size() == b.size());
-  double distance = 0;
-  double size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    distance += std::pow(double{a[i]} - double{b[i]}, 2);
-    size += std::pow(double{a[i]}, 2);
-  }
-  CHECK(std::sqrt(distance / size) <= 0.03);
-  CHECK(distance > 0);
+TEST_CASE("logits over int8 keys and values do not depend on how a prompt is scheduled") {
+  check_invariance(dtype::float32, false, kv_type::int8);
+  check_invariance(dtype::bfloat16, false, kv_type::int8);
+  check_invariance(dtype::bfloat16, true, kv_type::int8);
 }
 
-TEST_CASE("a preempted sequence goes on as if nothing had happened") {
-  test_replica replica(odd_model(dtype::bfloat16, 1));
+TEST_CASE("logits over bfloat16 pages beside float32 weights do not, either") {
+  check_invariance(dtype::float32, false, kv_type::bfloat16);
+}
+
+TEST_CASE("int8 logits are near float32's") {
+  test_replica exact(odd_model(dtype::float32, 1));
+  const test_sequence sequence = random_sequence(0, 150, 0);
+  const auto expected = logits_in_chunks(exact, sequence, 64);
+  const auto distance_of = [&](const std::shared_ptr<const cpu_model>& model) {
+    test_replica other(model);
+    const auto logits = logits_in_chunks(other, sequence, 64);
+    REQUIRE(logits.size() == expected.size());
+    double distance = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      distance += std::pow(double{expected[i]} - double{logits[i]}, 2);
+      size += std::pow(double{expected[i]}, 2);
+    }
+    return std::sqrt(distance / size);
+  };
+  const double weights = distance_of(odd_model(dtype::bfloat16, 1, true));
+  CHECK(weights <= 0.03);
+  CHECK(weights > 0);
+  const double pages = distance_of(odd_model(dtype::float32, 1, false, kv_type::int8));
+  CHECK(pages <= 0.01);
+  CHECK(pages > 0);
+}
+
+namespace {
+
+void check_preemption(kv_type kv) {
+  test_replica replica(odd_model(dtype::bfloat16, 1, false, kv));
   test_sequence sequence = random_sequence(0, 20, 0);
   sequence.pages.resize(8);
   std::iota(sequence.pages.begin(), sequence.pages.end(), 0U);
@@ -174,6 +197,13 @@ TEST_CASE("a preempted sequence goes on as if nothing had happened") {
     const auto rest = sampled_tokens(replica, again, start, 30 - cut);
     CHECK(rest == std::vector(expected.begin() + cut, expected.end()));
   }
+}
+
+}  // namespace
+
+TEST_CASE("a preempted sequence goes on as if nothing had happened") {
+  check_preemption(kv_type::bfloat16);
+  check_preemption(kv_type::int8);
 }
 
 TEST_CASE("ranks agree with one rank, padded heads included") {

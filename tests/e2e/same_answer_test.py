@@ -160,6 +160,9 @@ def main():
     check_guesses([], GUESSING)
     check_guesses(["--quantization", "int8"], GUESSING[2:3])
     check_guesses(["--tensor-parallel-size", 2], GUESSING[2:3])
+    num_preemptions, num_hits = check(["--kv-cache-dtype", "int8"], SCHEDULES)
+    assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
+    check(["--kv-cache-dtype", "int8", "--tensor-parallel-size", 2], SCHEDULES[1:2])
 
 
 if __name__ == "__main__":
