@@ -1,8 +1,8 @@
-// What int8 and bfloat16 cost in accuracy: the logits of a text, position by position, against
-// float32's of the same weights: mean Kullback-Leibler divergence in nats, and how often the most
-// likely token is the same. The text is what the float32 model writes itself at temperature 1.
-// Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded weights;
-// [tokens].
+// What bfloat16, int8 and int4 cost in accuracy: the logits of a text, position by position,
+// against float32's of the same weights: mean Kullback-Leibler divergence in nats, and how often
+// the most likely token is the same. The text is what the float32 model writes itself at
+// temperature 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded
+// weights; [tokens].
 #include "half_billion.hpp"
 
 #include <algorithm>
@@ -24,11 +24,11 @@ struct source {
   model_weights weights;
 };
 
-std::unique_ptr<model_runner> make_runner(const source& from, dtype type, bool quantized,
+std::unique_ptr<model_runner> make_runner(const source& from, dtype type, weight_format weights,
                                           std::uint32_t num_tokens) {
   cpu_runner_options options;
   options.type = type;
-  options.quantized = quantized;
+  options.weights = weights;
   options.threads.num_threads = 2;
   options.max_num_seqs = 1;
   options.max_num_batched_tokens = rows_at_once;
@@ -52,7 +52,7 @@ step_batch chunk_of(const std::vector<token_id>& tokens, std::uint32_t first, st
 }
 
 std::vector<token_id> write_text(const source& from, std::uint32_t num_tokens) {
-  const auto runner = make_runner(from, dtype::float32, false, num_tokens);
+  const auto runner = make_runner(from, dtype::float32, weight_format::plain, num_tokens);
   std::vector<token_id> tokens{1};
   while (tokens.size() < num_tokens) {
     step_batch batch = chunk_of(tokens, static_cast<std::uint32_t>(tokens.size()) - 1, 1, true);
@@ -67,9 +67,9 @@ std::vector<token_id> write_text(const source& from, std::uint32_t num_tokens) {
 
 // [tokens.size(), vocab_size]
 std::vector<float> logits_of(const source& from, const std::vector<token_id>& tokens, dtype type,
-                             bool quantized) {
+                             weight_format weights) {
   const auto length = static_cast<std::uint32_t>(tokens.size());
-  const auto runner = make_runner(from, type, quantized, length);
+  const auto runner = make_runner(from, type, weights, length);
   std::vector<float> out;
   for (std::uint32_t first = 0; first < length; first += rows_at_once) {
     const auto rows = runner->run_for_logits(
@@ -100,7 +100,7 @@ void compare(const char* name, const std::vector<float>& exact, const std::vecto
     same += std::max_element(p.begin(), p.end()) - p.begin() ==
             std::max_element(q.begin(), q.end()) - q.begin();
   }
-  std::printf("%-10s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
+  std::printf("%-14s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
               divergence / static_cast<double>(rows),
               100.0 * static_cast<double>(same) / static_cast<double>(rows), rows);
 }
@@ -115,9 +115,14 @@ int main(int argc, char** argv) {
   from.weights = value_of(model == "dummy" ? make_dummy_weights(from.config, 1)
                                            : load_weights(model, from.config));
   const auto text = write_text(from, num_tokens);
-  const auto exact = logits_of(from, text, dtype::float32, false);
+  const auto exact = logits_of(from, text, dtype::float32, weight_format::plain);
   const std::size_t vocab = exact.size() / text.size();
-  compare("bfloat16", exact, logits_of(from, text, dtype::bfloat16, false), vocab);
-  compare("int8", exact, logits_of(from, text, dtype::bfloat16, true), vocab);
+  const auto rounded = logits_of(from, text, dtype::bfloat16, weight_format::plain);
+  compare("bfloat16", exact, rounded, vocab);
+  for (const char* name : {"int8", "int4"}) {
+    const auto logits = logits_of(from, text, dtype::bfloat16, format_of(name));
+    compare(name, exact, logits, vocab);
+    compare("  to bfloat16", rounded, logits, vocab);
+  }
   return 0;
 }

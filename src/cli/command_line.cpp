@@ -34,9 +34,9 @@ void add_model_flags(CLI::App* app, serve_options& o) {
       ->group(group);
   add_choice<quantization>(
       app, "--quantization", o.weights,
-      {{"none", quantization::none}, {"int8", quantization::int8}},
-      "none: weights as --dtype says; int8: quantised while they are loaded, by "
-      "groups of 128, and what they are multiplied with, too")
+      {{"none", quantization::none}, {"int8", quantization::int8}, {"int4", quantization::int4}},
+      "none: weights as --dtype says; int8, int4: quantised while they are loaded, by groups of "
+      "128, and what they are multiplied with to int8; int4: embedding and LM head in int8")
       ->group(group);
   add_choice<load_format>(app, "--load-format", o.format,
                           {{"auto", load_format::files}, {"dummy", load_format::dummy}},

@@ -68,7 +68,9 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
 cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan) {
   cpu_runner_options runner;
   runner.type = choose_dtype(options, plan.config);
-  runner.quantized = options.weights == quantization::int8;
+  runner.weights = options.weights == quantization::int4   ? weight_format::int4
+                   : options.weights == quantization::int8 ? weight_format::int8
+                                                           : weight_format::plain;
   runner.tp_size = options.tensor_parallel_size;
   auto cores = std::max(1U, std::thread::hardware_concurrency());
   runner.threads.num_threads =

@@ -71,6 +71,15 @@ class signals {
   sigset_t set_{};
 };
 
+std::string name_of_weights(const cpu_runner_options& runner) {
+  switch (runner.weights) {
+    case weight_format::int8: return "int8";
+    case weight_format::int4: return "int4";
+    case weight_format::plain: break;
+  }
+  return std::string(to_string(runner.type));
+}
+
 service make_service(const planned_model& plan, const serve_options& options) {
   service facts;
   facts.model_name = plan.name;
@@ -89,9 +98,7 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.device = plan.device;
   facts.start_time = std::time(nullptr);
   facts.memory = plan.memory;
-  facts.weights_type = plan.runner.quantized                ? "int8"
-                       : plan.runner.type == dtype::float32 ? "float32"
-                                                            : "bfloat16";
+  facts.weights_type = name_of_weights(plan.runner);
   facts.tensor_parallel_size = options.tensor_parallel_size;
   facts.threads_per_rank = plan.runner.threads.num_threads;
   facts.executor_timeout = options.executor_timeout;

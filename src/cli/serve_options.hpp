@@ -11,7 +11,7 @@
 
 namespace troupe {
 
-enum class quantization : std::uint8_t { none, int8 };
+enum class quantization : std::uint8_t { none, int8, int4 };
 enum class load_format : std::uint8_t { files, dummy };
 // null and sim compute nothing: see sim/sim_runner.hpp.
 enum class device_kind : std::uint8_t { cpu, null, sim };

@@ -29,10 +29,10 @@ model_config odd_config() {
 }
 
 std::shared_ptr<const cpu_model> odd_model(dtype type, std::uint32_t num_threads,
-                                           bool quantized = false) {
+                                           weight_format weights = weight_format::plain) {
   const model_config config = odd_config();
   cpu_runner_options options = small_options(type, 1, num_threads);
-  options.quantized = quantized;
+  options.weights = weights;
   return value_of(load_cpu_model(config, value_of(make_dummy_weights(config, 5)), options));
 }
 
@@ -77,8 +77,8 @@ std::vector<float> logits_beside_others(test_replica& replica, test_sequence seq
   return out;
 }
 
-void check_invariance(dtype type, bool quantized = false) {
-  const auto model = odd_model(type, 1, quantized);
+void check_invariance(dtype type, weight_format weights = weight_format::plain) {
+  const auto model = odd_model(type, 1, weights);
   test_replica replica(model);
   const test_sequence sequence = random_sequence(0, 150, 0);
   const auto expected = logits_in_chunks(replica, sequence, 64);
@@ -94,7 +94,7 @@ void check_invariance(dtype type, bool quantized = false) {
   CHECK(same_bits(logits_beside_others(replica, sequence,
                                        {random_sequence(1, 140, 40), random_sequence(2, 90, 90)}),
                   expected));
-  test_replica threaded(odd_model(type, 2, quantized));
+  test_replica threaded(odd_model(type, 2, weights));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 64), expected));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 1), expected));
 }
@@ -127,26 +127,32 @@ TEST_CASE("bfloat16 logits do not depend on how a prompt is scheduled") {
   check_invariance(dtype::bfloat16);
 }
 
-TEST_CASE("int8 logits do not depend on how a prompt is scheduled") {
-  check_invariance(dtype::float32, true);
-  check_invariance(dtype::bfloat16, true);
+TEST_CASE("logits of integer weights do not depend on how a prompt is scheduled") {
+  for (const weight_format weights : {weight_format::int8, weight_format::int4}) {
+    check_invariance(dtype::float32, weights);
+    check_invariance(dtype::bfloat16, weights);
+  }
 }
 
-TEST_CASE("int8 logits are near float32's") {
+TEST_CASE("logits of integer weights are near float32's") {
   test_replica exact(odd_model(dtype::float32, 1));
-  test_replica rounded(odd_model(dtype::bfloat16, 1, true));
   const test_sequence sequence = random_sequence(0, 150, 0);
-  const auto a = logits_in_chunks(exact, sequence, 64);
-  const auto b = logits_in_chunks(rounded, sequence, 64);
-  REQUIRE(a.size() == b.size());
-  double distance = 0;
-  double size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    distance += std::pow(double{a[i]} - double{b[i]}, 2);
-    size += std::pow(double{a[i]}, 2);
+  const auto expected = logits_in_chunks(exact, sequence, 64);
+  for (const auto& [weights, limit] :
+       {std::pair(weight_format::int8, 0.03), std::pair(weight_format::int4, 0.3)}) {
+    test_replica rounded(odd_model(dtype::bfloat16, 1, weights));
+    const auto logits = logits_in_chunks(rounded, sequence, 64);
+    REQUIRE(logits.size() == expected.size());
+    double distance = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      distance += std::pow(double{logits[i]} - double{expected[i]}, 2);
+      size += std::pow(double{expected[i]}, 2);
+    }
+    CAPTURE(std::sqrt(distance / size));
+    CHECK(std::sqrt(distance / size) <= limit);
+    CHECK(distance > 0);
   }
-  CHECK(std::sqrt(distance / size) <= 0.03);
-  CHECK(distance > 0);
 }
 
 TEST_CASE("a preempted sequence goes on as if nothing had happened") {

@@ -91,6 +91,8 @@ def main():
     check(["--tensor-parallel-size", 2], SCHEDULES[1:2])
     check(["--dtype", "float32"], SCHEDULES[:1])
     check(["--quantization", "int8"], SCHEDULES[1:2])
+    check(["--quantization", "int4"], SCHEDULES[1:2])
+    check(["--quantization", "int4"], SCHEDULES[5:6])
 
 
 if __name__ == "__main__":
