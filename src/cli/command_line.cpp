@@ -20,6 +20,18 @@
 namespace troupe {
 namespace {
 
+CLI::Option* add_quantization(CLI::App* app, quantization& wanted) {
+  return add_choice<quantization>(
+      app, "--quantization", wanted,
+      {{"auto", quantization::automatic},
+       {"none", quantization::none},
+       {"int8", quantization::int8},
+       {"int4", quantization::int4}},
+      "auto: as the checkpoint is (AWQ, GPTQ: its integers, embedding and LM head in int8); none: "
+      "weights as --dtype says; int8, int4: quantised while they are loaded, by groups of 128, and "
+      "what they are multiplied with to int8; int4: embedding and LM head in int8");
+}
+
 void add_model_flags(CLI::App* app, serve_options& o) {
   app->add_option("model", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
       ->required()
@@ -32,12 +44,7 @@ void add_model_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::IsMember({"auto", "bfloat16", "float32"}))
       ->capture_default_str()
       ->group(group);
-  add_choice<quantization>(
-      app, "--quantization", o.weights,
-      {{"none", quantization::none}, {"int8", quantization::int8}, {"int4", quantization::int4}},
-      "none: weights as --dtype says; int8, int4: quantised while they are loaded, by groups of "
-      "128, and what they are multiplied with to int8; int4: embedding and LM head in int8")
-      ->group(group);
+  add_quantization(app, o.weights)->group(group);
   add_choice<load_format>(app, "--load-format", o.format,
                           {{"auto", load_format::files}, {"dummy", load_format::dummy}},
                           "auto: safetensors files; dummy: seeded random weights of config.json")
@@ -250,6 +257,7 @@ void add_score(CLI::App& app, int& status) {
   command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
   add_choice<dtype>(command, "--dtype", options->type,
                     {{"float32", dtype::float32}, {"bfloat16", dtype::bfloat16}}, "Arithmetic");
+  add_quantization(command, options->weights);
   command->add_option("--tensor-parallel-size", options->tensor_parallel_size)
       ->check(CLI::IsMember({1, 2, 4, 8}))
       ->capture_default_str();

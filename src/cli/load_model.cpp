@@ -65,12 +65,11 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   return limits;
 }
 
-cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan) {
+cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan,
+                                       weight_format weights) {
   cpu_runner_options runner;
   runner.type = choose_dtype(options, plan.config);
-  runner.weights = options.weights == quantization::int4   ? weight_format::int4
-                   : options.weights == quantization::int8 ? weight_format::int8
-                                                           : weight_format::plain;
+  runner.weights = weights;
   runner.tp_size = options.tensor_parallel_size;
   auto cores = std::max(1U, std::thread::hardware_concurrency());
   runner.threads.num_threads =
@@ -132,15 +131,18 @@ std::string name_of(const std::filesystem::path& model_dir) {
 }  // namespace
 
 outcome<planned_model> plan_model(const serve_options& options) {
-  if (options.device != device_kind::cpu && options.weights != quantization::none)
-    return failure{error_code::invalid_argument,
-                   "quantises weights, and --device null and sim read none", "--quantization"};
   planned_model plan;
   plan.name =
       options.served_model_name.empty() ? name_of(options.model_dir) : options.served_model_name;
   auto config = read_model_config(options.model_dir);
   if (!config) return config.error();
   plan.config = *std::move(config);
+  auto weights = choose_weight_format(options.weights, plan.config);
+  if (!weights) return weights.error();
+  if (options.device != device_kind::cpu && *weights != weight_format::plain)
+    return failure{error_code::invalid_argument,
+                   "asks for quantised weights, and --device null and sim read none",
+                   "--quantization"};
   auto defaults = read_generation_defaults(options.model_dir);
   if (!defaults) return defaults.error();
   plan.defaults = *std::move(defaults);
@@ -155,7 +157,7 @@ outcome<planned_model> plan_model(const serve_options& options) {
   auto context = choose_context(options, plan.config);
   if (!context) return context.error();
   plan.limits = make_limits(options, plan, *context);
-  plan.runner = make_runner_options(options, plan);
+  plan.runner = make_runner_options(options, plan, *weights);
   plan.device = describe_device(options);
   auto memory = make_memory_plan(options, plan);
   if (!memory) return memory.error();

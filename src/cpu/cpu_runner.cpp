@@ -61,11 +61,29 @@ cpu_runner_options completed(cpu_runner_options options, const model_config& con
   return options;
 }
 
-outcome<std::vector<shard_plan>> plan_ranks(const model_config& config, std::uint32_t tp_size) {
+// A published group has one scale: ranks must not divide it.
+refusal check_groups(const model_config& config, const shard_plan& plan) {
+  const std::uint32_t size = config.published->group_size;
+  const bool keeps_o = o_slice(plan, {}).keeps_groups(size);
+  if (keeps_o && down_slice(plan, {}).keeps_groups(size)) return nothing{};
+  return refuse("A tensor parallel size of " + std::to_string(plan.tp_size) +
+                    " cuts the checkpoint's groups of " + std::to_string(size) + " inputs of " +
+                    (keeps_o ? "down_proj" : "o_proj") +
+                    "; fewer ranks, or --quantization none, would not.",
+                "tensor-parallel-size");
+}
+
+outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
+                                            const cpu_runner_options& options) {
+  const std::uint32_t tp_size = options.tp_size;
+  const bool takes_groups = config.published && options.weights != weight_format::plain;
   std::vector<shard_plan> plans;
   for (std::uint32_t rank = 0; rank < std::max(tp_size, 1U); ++rank) {
     auto plan = plan_shard(config, tp_size, rank);
     if (!plan) return plan.error();
+    if (takes_groups) {
+      if (auto checked = check_groups(config, *plan); !checked) return checked.error();
+    }
     plans.push_back(*std::move(plan));
   }
   return plans;
@@ -156,7 +174,7 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                                        const cpu_runner_options& wanted) {
   const cpu_runner_options options = completed(wanted, config);
   if (auto checked = check_options(config, options); !checked) return checked.error();
-  auto plans = plan_ranks(config, options.tp_size);
+  auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   cpu_memory out;
   const weight_types types = types_of(options);
@@ -186,7 +204,7 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
   model->config = config;
   model->options = completed(options, config);
   if (auto checked = check_options(config, model->options); !checked) return checked.error();
-  auto plans = plan_ranks(config, options.tp_size);
+  auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   model->plans = *std::move(plans);
   for (const rope_kind kind : {rope_kind::plain, rope_kind::scaled}) {

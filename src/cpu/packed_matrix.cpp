@@ -76,10 +76,15 @@ struct row_scratch {
 void pack_integer_rows(const linear_slice& slice, weight_type type, std::uint32_t first,
                        std::uint32_t count, row_scratch& scratch, std::uint32_t* tile) {
   const std::uint32_t cols = slice.num_cols();
+  const bool has_integers = slice.has_integers(bits_of(type));
   scratch.floats.resize(cols);
   for (std::uint32_t r = 0; r < count; ++r) {
-    slice.copy_rows(first + r, 1, std::span<float>(scratch.floats));
-    kernels::round_to_integers(scratch.floats, bits_of(type), scratch.integers);
+    if (has_integers) {
+      slice.copy_integers(first + r, scratch.integers);
+    } else {
+      slice.copy_rows(first + r, 1, std::span<float>(scratch.floats));
+      kernels::round_to_integers(scratch.floats, bits_of(type), scratch.integers);
+    }
     const integer_row& row = scratch.integers;
     for (std::uint32_t g = 0; g < num_groups(cols); ++g) {
       const std::uint32_t k = g * group_size;

@@ -52,7 +52,8 @@ constexpr std::uint32_t group_rows(weight_type type) {
 
 class packed_matrix : public device_matrix {
  public:
-  // Throws std::bad_alloc.
+  // Integers are taken as they are from a slice that has them, else rounded to. Throws
+  // std::bad_alloc.
   packed_matrix(const linear_slice& slice, weight_type type, thread_pool& pool);
 
   std::uint64_t size_in_bytes() const override { return words_.size() * sizeof(std::uint32_t); }
