@@ -12,6 +12,7 @@
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
+#include "cli/quantize.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
@@ -269,6 +270,30 @@ void add_score(CLI::App& app, int& status) {
   });
 }
 
+void add_quantize(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand(
+      "quantize", "Make a checkpoint of int4 (AWQ) or int8 (GPTQ) of one of floats");
+  command->footer(
+      "Rounds every weight of the layers to the nearest integer, in groups of 128 inputs. int4 is\n"
+      "written in AWQ's layout, int8 in GPTQ's; embedding, LM head, norms and biases stay as they\n"
+      "are, the tokenizer's files are copied. Served, OUT_DIR answers as MODEL_DIR does with\n"
+      "--quantization int4 or int8.");
+  auto options = std::make_shared<quantize_options>();
+  command
+      ->add_option("model_dir", options->model_dir, "Safetensors of floats in Hugging Face layout")
+      ->required()
+      ->type_name("MODEL_DIR");
+  command->add_option("out_dir", options->out_dir, "Directory to make; must not exist")
+      ->required()
+      ->type_name("OUT_DIR");
+  add_choice<rounding_method>(command, "--method", options->method,
+                              {{"int4", rounding_method::int4}, {"int8", rounding_method::int8}},
+                              "Integers of four or eight bits");
+  command->add_option("--threads", options->num_threads, "CPU threads (default: all cores)")
+      ->check(CLI::Range(0U, 1024U));
+  command->callback([options, &status] { status = run_quantize(*options, std::cout, std::cerr); });
+}
+
 // The flags that somebody may have meant who gave unknown ones.
 void print_hints(const CLI::App& app) {
   std::vector<std::string> known;
@@ -294,6 +319,7 @@ int run_command_line(int argc, char** argv) {
   add_tokenize(app, status);
   add_grammar(app, status);
   add_score(app, status);
+  add_quantize(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError& error) {

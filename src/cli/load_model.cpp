@@ -130,6 +130,21 @@ std::string name_of(const std::filesystem::path& model_dir) {
 
 }  // namespace
 
+std::string name_of_weights(const planned_model& plan) {
+  switch (plan.runner.weights) {
+    case weight_format::int8: return "int8";
+    case weight_format::int4: return "int4";
+    case weight_format::plain: break;
+  }
+  return std::string(to_string(plan.runner.type));
+}
+
+std::string name_of_quantization(const planned_model& plan) {
+  if (plan.runner.weights == weight_format::plain) return {};
+  return plan.config.published ? std::string(to_string(plan.config.published->layout))
+                               : name_of_weights(plan);
+}
+
 outcome<planned_model> plan_model(const serve_options& options) {
   planned_model plan;
   plan.name =
@@ -159,6 +174,8 @@ outcome<planned_model> plan_model(const serve_options& options) {
   plan.limits = make_limits(options, plan, *context);
   plan.runner = make_runner_options(options, plan, *weights);
   plan.device = describe_device(options);
+  if (*weights != weight_format::plain)
+    plan.device += ", " + name_of_weights(plan) + " weights (" + name_of_quantization(plan) + ")";
   auto memory = make_memory_plan(options, plan);
   if (!memory) return memory.error();
   plan.memory = *std::move(memory);

@@ -71,15 +71,6 @@ class signals {
   sigset_t set_{};
 };
 
-std::string name_of_weights(const cpu_runner_options& runner) {
-  switch (runner.weights) {
-    case weight_format::int8: return "int8";
-    case weight_format::int4: return "int4";
-    case weight_format::plain: break;
-  }
-  return std::string(to_string(runner.type));
-}
-
 service make_service(const planned_model& plan, const serve_options& options) {
   service facts;
   facts.model_name = plan.name;
@@ -98,7 +89,8 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.device = plan.device;
   facts.start_time = std::time(nullptr);
   facts.memory = plan.memory;
-  facts.weights_type = name_of_weights(plan.runner);
+  facts.weights_type = name_of_weights(plan);
+  facts.quantization = name_of_quantization(plan);
   facts.tensor_parallel_size = options.tensor_parallel_size;
   facts.threads_per_rank = plan.runner.threads.num_threads;
   facts.executor_timeout = options.executor_timeout;

@@ -1,6 +1,7 @@
 #include "model/integer_tensors.hpp"
 
 #include "model/convert.hpp"
+#include "model/integer_packing.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -90,8 +91,7 @@ void take_integers(tensor_map& found, const weight_entry& expected, const publis
   const std::string prefix = expected.name.substr(0, expected.name.size() - ending.size());
   const std::int64_t out = expected.shape[0];
   const std::int64_t in = expected.shape[1];
-  if (out % format.per_word() != 0 ||
-      (format.layout == integer_layout::gptq && in % format.per_word() != 0)) {
+  if (!fits_words(format, out, in)) {
     misfits.add("weight " + expected.name + " of shape " + shape_text(expected.shape) +
                 " does not divide into words of " + std::to_string(format.per_word()) +
                 " integers");

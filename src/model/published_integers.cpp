@@ -1,7 +1,6 @@
 #include "model/published_integers.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <vector>
 
@@ -14,9 +13,6 @@ T element(const host_tensor& tensor, std::uint64_t index) {
   std::memcpy(&out, tensor.bytes.data() + index * sizeof(T), sizeof(T));
   return out;
 }
-
-// Where AWQ keeps the i-th of eight neighbouring outputs.
-constexpr std::array<std::uint32_t, 8> awq_shift = {0, 16, 4, 20, 8, 24, 12, 28};
 
 }  // namespace
 
@@ -33,7 +29,7 @@ void published_integers::copy_values(std::uint32_t row, std::uint32_t first_col,
     const bool is_awq = format_.layout == integer_layout::awq;
     const std::uint64_t index =
         is_awq ? col * (out_ / per_word) + row / per_word : col / per_word * out_ + row;
-    const auto shift = is_awq ? awq_shift[row % per_word]
+    const auto shift = is_awq ? format_.shift_of_output(row)
                               : static_cast<std::uint32_t>(col % per_word) * format_.bits;
     const auto word = element<std::uint32_t>(parts_.qweight, index);
     out[i] = static_cast<std::uint8_t>(word >> shift & mask);
@@ -44,8 +40,7 @@ std::uint8_t published_integers::zero(std::uint32_t row, std::uint32_t group) co
   const std::uint32_t per_word = format_.per_word();
   const std::uint64_t index = std::uint64_t{group} * (out_ / per_word) + row / per_word;
   const auto word = element<std::uint32_t>(parts_.qzeros, index);
-  const std::uint32_t shift = format_.layout == integer_layout::awq ? awq_shift[row % per_word]
-                                                                    : row % per_word * format_.bits;
+  const std::uint32_t shift = format_.shift_of_output(row);
   const std::uint32_t mask = (1U << format_.bits) - 1;
   return static_cast<std::uint8_t>(((word >> shift) + format_.added_to_zeros) & mask);
 }

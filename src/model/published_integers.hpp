@@ -30,6 +30,11 @@ struct published_format {
   std::uint32_t num_groups(std::uint32_t in_features) const {
     return group_size == 0 ? 1 : (in_features + group_size - 1) / group_size;
   }
+  // Where a word of neighbouring outputs keeps this one's bits.
+  std::uint32_t shift_of_output(std::uint32_t row) const {
+    constexpr std::uint32_t awq_shifts[8] = {0, 16, 4, 20, 8, 24, 12, 28};
+    return layout == integer_layout::awq ? awq_shifts[row % 8] : row % per_word() * bits;
+  }
 };
 
 // One weight's tensors; the shapes are the owner's promise.

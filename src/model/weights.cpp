@@ -19,11 +19,6 @@ bool is_harmless(std::string_view name, const host_tensor& tensor, const model_c
   return config.tie_word_embeddings && name == "lm_head.weight" && tensor.shape == head_shape;
 }
 
-// Embedding and LM head are published as floats.
-bool is_layer_weight(const weight_entry& entry) {
-  return entry.kind == weight_kind::matrix && entry.name.starts_with("model.layers.");
-}
-
 }  // namespace
 
 outcome<model_weights> load_weights(const std::filesystem::path& model_dir,
