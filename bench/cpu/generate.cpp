@@ -2,7 +2,8 @@
 // model directory): prompts in steps of 512 tokens, decoding by 1, 4 and 16 sequences, and by one
 // with a long context; and how long a step takes in which one sequence carries guesses along. Every
 // number is of the median step, or of the best prompt of three.
-// Arguments: weights (float32, bfloat16 or int8), threads, longest context, [model directory].
+// Arguments: weights (float32, bfloat16, int8 or int4), threads, longest context, [model
+// directory].
 #include "half_billion.hpp"
 
 #include <algorithm>
@@ -106,7 +107,7 @@ int main(int argc, char** argv) {
   cpu_runner_options options;
   const std::string name = argc > 1 ? argv[1] : "bfloat16";
   options.type = name == "float32" ? dtype::float32 : dtype::bfloat16;
-  options.quantized = name == "int8";
+  options.weights = format_of(name);
   options.threads.num_threads = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
   options.max_num_seqs = 16;
   options.max_num_batched_tokens = step_tokens;

@@ -26,7 +26,7 @@ cpu_device::cpu_device(const cpu_device_options& options)
       pages_({options.num_layers, options.num_pages, options.num_kv_heads, options.head_dim,
               options.kv}),
       sampler_(options.sampling),
-      quantized_(options.quantized
+      quantized_(options.weights != weight_format::plain
                      ? options.max_num_rows * kernels::quantized_stride(options.max_in_features)
                      : 0),
       last_sampled_(options.sampling.max_num_seqs) {
@@ -52,7 +52,13 @@ void cpu_device::make_room() {
 }
 
 shared_matrix cpu_device::load_linear(const linear_slice& slice) {
-  return std::make_shared<packed_matrix>(slice, weights(), pool_);
+  return std::make_shared<packed_matrix>(slice, layer_weights_of(options_.weights, options_.type),
+                                         pool_);
+}
+
+shared_matrix cpu_device::load_vocabulary(const linear_slice& slice) {
+  return std::make_shared<packed_matrix>(
+      slice, vocabulary_weights_of(options_.weights, options_.type), pool_);
 }
 
 shared_vector cpu_device::load_vector(std::span<const float> values) {

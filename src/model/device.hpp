@@ -93,6 +93,8 @@ class device {
 
   // Weights in. What they return may outlive the device and serve another one of its kind.
   virtual shared_matrix load_linear(const linear_slice& slice) = 0;
+  // The embedding or the LM head, one row for each token id.
+  virtual shared_matrix load_vocabulary(const linear_slice& slice) = 0;
   virtual shared_vector load_vector(std::span<const float> values) = 0;
 
   // [max_rows, width], zeroed; lives as long as the device. Called at start, never within a step.

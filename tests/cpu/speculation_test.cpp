@@ -28,10 +28,10 @@ model_config config_of() {
   return config;
 }
 
-std::shared_ptr<const cpu_model> load(dtype type, bool quantized, std::uint32_t tp_size) {
+std::shared_ptr<const cpu_model> load(dtype type, weight_format weights, std::uint32_t tp_size) {
   const model_config config = config_of();
   cpu_runner_options options = small_options(type, tp_size, tp_size == 1 ? 2 : 1);
-  options.quantized = quantized;
+  options.weights = weights;
   options.eos_token_ids = {5};
   return value_of(load_cpu_model(config, value_of(make_dummy_weights(config, 5)), options));
 }
@@ -140,15 +140,18 @@ void check(const std::shared_ptr<const cpu_model>& model) {
 }  // namespace
 
 TEST_CASE("guesses change no bit of an answer in bfloat16") {
-  check(load(dtype::bfloat16, false, 1));
+  check(load(dtype::bfloat16, weight_format::plain, 1));
 }
 
 TEST_CASE("guesses change no bit of an answer in float32") {
-  check(load(dtype::float32, false, 1));
+  check(load(dtype::float32, weight_format::plain, 1));
 }
 
-TEST_CASE("guesses change no bit of an answer in int8") { check(load(dtype::bfloat16, true, 1)); }
+TEST_CASE("guesses change no bit of an answer in int8 or int4") {
+  check(load(dtype::bfloat16, weight_format::int8, 1));
+  check(load(dtype::bfloat16, weight_format::int4, 1));
+}
 
 TEST_CASE("guesses change no bit of an answer of two ranks") {
-  check(load(dtype::bfloat16, false, 2));
+  check(load(dtype::bfloat16, weight_format::plain, 2));
 }

@@ -163,6 +163,8 @@ def main():
     num_preemptions, num_hits = check(["--kv-cache-dtype", "int8"], SCHEDULES)
     assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
     check(["--kv-cache-dtype", "int8", "--tensor-parallel-size", 2], SCHEDULES[1:2])
+    check(["--quantization", "int4"], SCHEDULES[1:2])
+    check(["--quantization", "int4"], SCHEDULES[5:6])
 
 
 if __name__ == "__main__":
