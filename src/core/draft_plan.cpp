@@ -6,8 +6,8 @@
 namespace troupe {
 namespace {
 
-// Of tokens for the time, or it is not worth the risk.
-constexpr double least_gain = 0.05;
+// Of tokens for the time: some waits for the step before are in vain.
+constexpr double least_gain = 0.1;
 // Steps, about, that an average looks back on; and those without guesses after which it is
 // forgotten that they were expensive, as the load or the machine may be another.
 constexpr double memory_steps = 16;

@@ -164,6 +164,35 @@ TEST_CASE("nobody gives way for guesses: what runs without preemption runs so wi
   check_quiet(s);
 }
 
+TEST_CASE("guesses get no page that somebody may need next, nor one behind a denied row") {
+  stage s(limits_of(64, 7));
+  auto pages = spawn_page_manager(s.self.ptr(), limits_of(5, 7), s.observer);
+  auto ask = [&](reserve_pages what) {
+    auto answer = s.self->request(pages, caf::infinite, std::move(what));
+    s.play();
+    std::vector<bool> granted;
+    answer.receive(
+        [&](pages_reserved& r) {
+          for (auto& growth : r.growth) granted.push_back(growth.has_value());
+          for (auto& admission : r.admissions) granted.push_back(admission.has_value());
+        },
+        [](const caf::error&) { FAIL("no answer"); });
+    return granted;
+  };
+  using grants = std::vector<bool>;
+  const page_pool::admission_ask first{.owner = {1}, .tokens = {1}};
+  const page_pool::admission_ask second{.owner = {2}, .tokens = {2}};
+  const page_pool::admission_ask third{.owner = {3}, .tokens = {3}};
+  CHECK(ask({.growth = {}, .admissions = {first, second}}) == grants{true, true});
+  CHECK(ask({.growth = {{{1}, 1, true}}, .admissions = {}}) == grants{true});
+  // Two pages are left, and two run. Who is admitted behind does not wait for guesses.
+  CHECK(ask({.growth = {{{1}, 1, true}}, .admissions = {third}}) == grants{false, true});
+  CHECK(ask({.growth = {{{2}, 2}, {{1}, 1, true}}, .admissions = {}}) == grants{false, false});
+  CHECK(ask({.growth = {{{2}, 1}}, .admissions = {}}) == grants{true});
+  s.self->send_exit(pages, caf::exit_reason::kill);
+  s.play();
+}
+
 TEST_CASE("a cancel between two runs of guesses: the pages come back") {
   stage s(limits_of(64, 7));
   auto ears = std::make_shared<heard>();
