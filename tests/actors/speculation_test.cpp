@@ -146,8 +146,8 @@ TEST_CASE("an answer ends within a run of guesses where it ends without them") {
 }
 
 TEST_CASE("nobody gives way for guesses: what runs without preemption runs so with them") {
-  auto requests = std::vector{make(1, 30, 100, 0), make(2, 41, 90, 9), make(3, 20, 110, 5)};
-  // To the page what they need at their ends.
+  // Side by side they reach their last pages, and the pool holds what they need to the page.
+  auto requests = std::vector{make(1, 30, 100, 0), make(2, 30, 100, 0), make(3, 30, 100, 0)};
   std::uint32_t num_pages = 0;
   for (auto& r : requests) num_pages += pages_for(r.prompt.size() + r.sampling.max_tokens - 1);
   stage s(limits_of(num_pages, 20));
