@@ -164,6 +164,17 @@ TEST_CASE("nobody gives way for guesses: what runs without preemption runs so wi
   check_quiet(s);
 }
 
+TEST_CASE("one alone whose guesses lack the last page goes on without them") {
+  for (std::uint32_t num_prompt = 20; num_prompt < 36; ++num_prompt) {
+    const auto request = make(1, num_prompt, 106, 0);
+    stage s(limits_of(pages_for(num_prompt + 106), 7));
+    const auto ears = s.send(request);
+    CHECK(ears->tokens == expected_answer(request, eos));
+    CHECK(s.metric("vllm:num_preemptions_total") == 0);
+    check_quiet(s);
+  }
+}
+
 TEST_CASE("guesses get no page that somebody may need next, nor one behind a denied row") {
   stage s(limits_of(64, 7));
   auto pages = spawn_page_manager(s.self.ptr(), limits_of(5, 7), s.observer);
