@@ -146,8 +146,8 @@ TEST_CASE("an answer ends within a run of guesses where it ends without them") {
 }
 
 TEST_CASE("nobody gives way for guesses: what runs without preemption runs so with them") {
-  auto requests = std::vector{make(1, 30, 100, 0), make(2, 41, 90, 9), make(3, 20, 110, 5)};
-  // To the page what they need at their ends.
+  // Side by side they reach their last pages, and the pool holds what they need to the page.
+  auto requests = std::vector{make(1, 30, 100, 0), make(2, 30, 100, 0), make(3, 30, 100, 0)};
   std::uint32_t num_pages = 0;
   for (auto& r : requests) num_pages += pages_for(r.prompt.size() + r.sampling.max_tokens - 1);
   stage s(limits_of(num_pages, 20));
@@ -162,6 +162,17 @@ TEST_CASE("nobody gives way for guesses: what runs without preemption runs so wi
   CHECK(s.metric("vllm:num_preemptions_total") == 0);
   CHECK(read_drafts(s).accepted > 50);
   check_quiet(s);
+}
+
+TEST_CASE("one alone whose guesses lack the last page goes on without them") {
+  for (std::uint32_t num_prompt = 20; num_prompt < 36; ++num_prompt) {
+    const auto request = make(1, num_prompt, 106, 0);
+    stage s(limits_of(pages_for(num_prompt + 106), 7));
+    const auto ears = s.send(request);
+    CHECK(ears->tokens == expected_answer(request, eos));
+    CHECK(s.metric("vllm:num_preemptions_total") == 0);
+    check_quiet(s);
+  }
 }
 
 TEST_CASE("guesses get no page that somebody may need next, nor one behind a denied row") {

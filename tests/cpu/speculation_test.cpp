@@ -139,6 +139,35 @@ void check(const std::shared_ptr<const cpu_model>& model) {
 
 }  // namespace
 
+TEST_CASE("behind a wrong guess a slot feeds back what it sampled last") {
+  test_replica replica(load(dtype::bfloat16, false, 2));
+  test_sequence sequence;
+  sequence.tokens = {5, 6, 7};
+  sequence.pages = {0, 1};
+  const auto expected = greedy_tokens(replica, sequence, 4);
+  sampling_params greedy;
+  greedy.temperature = 0;
+  step_batch batch;
+  batch.starts.push_back(sequence.start(greedy));
+  append_chunk(batch, sequence, 3, true);
+  CHECK(replica.run(batch).samples.at(0).sampled.token == expected[0]);
+  batch = {};
+  const token_id wrong = (expected[2] + 1) % static_cast<token_id>(vocab_size);
+  sequence.tokens.insert(sequence.tokens.end(), {last_sampled, expected[1], wrong, wrong});
+  append_chunk(batch, sequence, 4, true);
+  batch.chunks[0].num_drafts = 3;
+  const auto samples = replica.run(batch).samples;
+  REQUIRE(samples.size() == 2);
+  CHECK(samples[0].sampled.token == expected[1]);
+  CHECK(samples[1].sampled.token == expected[2]);
+  batch = {};
+  sequence.tokens.resize(5);
+  sequence.tokens.push_back(last_sampled);
+  sequence.num_done = 5;
+  append_chunk(batch, sequence, 1, true);
+  CHECK(replica.run(batch).samples.at(0).sampled.token == expected[3]);
+}
+
 TEST_CASE("guesses change no bit of an answer in bfloat16") {
   check(load(dtype::bfloat16, weight_format::plain, 1));
 }
