@@ -115,11 +115,13 @@ sampling_params penalised() {
 TEST_CASE("a decoded token allocates nothing on the CPU") {
   cpu_runner_options plain;
   cpu_runner_options bytes;
-  bytes.quantized = true;
+  bytes.weights = weight_format::int8;
   bytes.kv = kv_type::int8;
-  for (const cpu_runner_options& options : {plain, bytes}) {
+  cpu_runner_options small;
+  small.weights = weight_format::int4;
+  for (const cpu_runner_options& options : {plain, bytes, small}) {
     for (const sampling_params& params : {greedy(), drawn(), penalised()}) {
-      CAPTURE(options.quantized);
+      CAPTURE(static_cast<int>(options.weights));
       CAPTURE(params.temperature);
       // One a step, whatever its rows: the samples that leave with the answer.
       CHECK(allocations_of_runner(options, 1, params) == num_steps);

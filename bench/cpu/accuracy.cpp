@@ -1,8 +1,8 @@
-// What int8 and bfloat16 cost in accuracy: the logits of a text, position by position, against
-// those of more precise runs of the same weights: mean Kullback-Leibler divergence in nats, and how
-// often the most likely token is the same. The text is what the model writes itself at temperature
-// 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded weights;
-// [tokens, of which the logits of the last 512 are kept]; [the type that writes].
+// What bfloat16, int8 and int4 cost in accuracy: the logits of a text, position by position,
+// against those of more precise runs of the same weights: mean Kullback-Leibler divergence in nats,
+// and how often the most likely token is the same. The text is what the model writes itself at
+// temperature 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded
+// weights; [tokens, of which the logits of the last 512 are kept]; [the type that writes].
 #include "half_billion.hpp"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ struct source {
 
 struct precision {
   dtype type = dtype::float32;
-  bool quantized = false;
+  weight_format weights = weight_format::plain;
   std::optional<kv_type> kv;
 };
 
@@ -36,7 +36,7 @@ std::unique_ptr<model_runner> make_runner(const source& from, const precision& h
                                           std::uint32_t num_tokens) {
   cpu_runner_options options;
   options.type = how.type;
-  options.quantized = how.quantized;
+  options.weights = how.weights;
   options.kv = how.kv;
   options.threads.num_threads = 2;
   options.max_num_seqs = 1;
@@ -132,20 +132,24 @@ int main(int argc, char** argv) {
       write_text(from, writes_bfloat16 ? dtype::bfloat16 : dtype::float32, num_tokens);
   const std::size_t vocab = from.config.vocab_size;
   const auto exact = logits_of(from, text, {});
-  const auto pairs = logits_of(from, text, {.type = dtype::bfloat16});
-  const auto bytes = logits_of(from, text, {.type = dtype::bfloat16, .quantized = true});
-  const auto over_bytes = [&](bool quantized) {
-    return logits_of(from, text, {dtype::bfloat16, quantized, kv_type::int8});
-  };
-  compare("bfloat16 against float32", exact, pairs, vocab);
-  compare("int8 against float32", exact, bytes, vocab);
+  const auto rounded = logits_of(from, text, {.type = dtype::bfloat16});
+  compare("bfloat16 against float32", exact, rounded, vocab);
   compare("float32, int8 KV against float32", exact, logits_of(from, text, {.kv = kv_type::int8}),
           vocab);
-  const auto kv = over_bytes(false);
-  compare("bfloat16, int8 KV against float32", exact, kv, vocab);
-  compare("bfloat16, int8 KV against bfloat16", pairs, kv, vocab);
-  const auto both = over_bytes(true);
-  compare("int8, int8 KV against float32", exact, both, vocab);
-  compare("int8, int8 KV against int8", bytes, both, vocab);
+  const auto over_bytes = [&](weight_format weights) {
+    return logits_of(from, text, {dtype::bfloat16, weights, kv_type::int8});
+  };
+  const auto pages = over_bytes(weight_format::plain);
+  compare("bfloat16, int8 KV against float32", exact, pages, vocab);
+  compare("bfloat16, int8 KV against bfloat16", rounded, pages, vocab);
+  for (const std::string name : {"int8", "int4"}) {
+    const weight_format weights = format_of(name);
+    const auto logits = logits_of(from, text, {dtype::bfloat16, weights});
+    compare((name + " against float32").c_str(), exact, logits, vocab);
+    compare((name + " against bfloat16").c_str(), rounded, logits, vocab);
+    const auto both = over_bytes(weights);
+    compare((name + ", int8 KV against float32").c_str(), exact, both, vocab);
+    compare((name + ", int8 KV against " + name).c_str(), logits, both, vocab);
+  }
   return 0;
 }

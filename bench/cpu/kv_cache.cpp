@@ -2,7 +2,7 @@
 // seeded weights over bfloat16 pages and over int8 ones, step by step in turns: the median step and
 // the best one. The positions before the decoded ones are taken as they are: zeros, whose time is
 // that of others.
-// Arguments: threads, contexts separated by commas, [weights: bfloat16 or int8], [steps].
+// Arguments: threads, contexts separated by commas, [weights: bfloat16, int8 or int4], [steps].
 #include "half_billion.hpp"
 
 #include <algorithm>
@@ -31,10 +31,10 @@ struct subject {
   }
 };
 
-std::unique_ptr<model_runner> make_runner(kv_type kv, bool quantized, std::uint32_t num_threads,
-                                          std::uint32_t longest) {
+std::unique_ptr<model_runner> make_runner(kv_type kv, weight_format weights,
+                                          std::uint32_t num_threads, std::uint32_t longest) {
   cpu_runner_options options;
-  options.quantized = quantized;
+  options.weights = weights;
   options.kv = kv;
   options.threads.num_threads = num_threads;
   options.max_num_seqs = max_sequences;
@@ -103,12 +103,13 @@ int main(int argc, char** argv) {
   std::vector<std::uint32_t> contexts;
   for (std::string one; std::getline(list, one, ',');)
     contexts.push_back(static_cast<std::uint32_t>(std::atoi(one.c_str())));
-  const bool quantized = argc > 3 && std::string(argv[3]) == "int8";
+  const std::string name = argc > 3 ? argv[3] : "bfloat16";
+  const weight_format weights = format_of(name);
   const auto num_steps = static_cast<std::uint32_t>(argc > 4 ? std::atoi(argv[4]) : 41);
   subject pairs{
-      "bfloat16", make_runner(kv_type::bfloat16, quantized, num_threads, contexts.back()), {}};
-  subject bytes{"int8", make_runner(kv_type::int8, quantized, num_threads, contexts.back()), {}};
-  std::printf("%s weights, %u threads\n", quantized ? "int8" : "bfloat16", num_threads);
+      "bfloat16", make_runner(kv_type::bfloat16, weights, num_threads, contexts.back()), {}};
+  subject bytes{"int8", make_runner(kv_type::int8, weights, num_threads, contexts.back()), {}};
+  std::printf("%s weights, %u threads\n", name.c_str(), num_threads);
   for (const std::uint32_t context : contexts) {
     decode(pairs, bytes, 1, context, num_steps);
     decode(pairs, bytes, max_sequences, context, num_steps);

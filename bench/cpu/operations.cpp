@@ -1,7 +1,7 @@
 // Every CPU operation at the shape of Qwen2.5-0.5B beside the limits of the machine, in turns:
 // time, GFLOP/s and GB/s of the bytes that must be read at least once, each with its part of the
 // limit. "cold" weights come from memory (a quarter of a gigabyte each), the others from the
-// caches. Arguments: weights (float32, bfloat16 or int8), threads, [rounds].
+// caches. Arguments: weights (float32, bfloat16, int8 or int4), threads, [rounds].
 #include "cpu/kernels.hpp"
 #include "cpu/kv_pages.hpp"
 #include "limits.hpp"
@@ -78,7 +78,8 @@ double multiply_once(weight_type type) {
   switch (type) {
     case weight_type::float32: return bench::multiply_floats();
     case weight_type::bfloat16: return bench::multiply_pairs();
-    case weight_type::int8: break;
+    case weight_type::int8:
+    case weight_type::int4: break;
   }
   return bench::multiply_bytes();
 }
@@ -115,7 +116,7 @@ std::shared_ptr<const packed_matrix> make_matrix(thread_pool& pool, weight_type 
 }
 
 std::size_t row_stride(std::uint32_t in, weight_type type) {
-  if (type == weight_type::int8) return kernels::quantized_stride(in);
+  if (is_integer(type)) return kernels::quantized_stride(in);
   return kernels::operand_stride(in,
                                  type == weight_type::float32 ? dtype::float32 : dtype::bfloat16);
 }
@@ -124,7 +125,8 @@ void make_row(const float* x, std::uint32_t in, weight_type type, std::uint32_t*
   switch (type) {
     case weight_type::float32: kernels::make_operand(x, in, dtype::float32, out); break;
     case weight_type::bfloat16: kernels::make_operand(x, in, dtype::bfloat16, out); break;
-    case weight_type::int8: kernels::quantize_operand(x, in, out); break;
+    case weight_type::int8:
+    case weight_type::int4: kernels::quantize_operand(x, in, out); break;
   }
 }
 
@@ -264,7 +266,8 @@ void add_sampling(suite& all) {
 
 int main(int argc, char** argv) {
   const std::string name = argc > 1 ? argv[1] : "bfloat16";
-  const weight_type weights = name == "int8"      ? weight_type::int8
+  const weight_type weights = name == "int4"      ? weight_type::int4
+                              : name == "int8"    ? weight_type::int8
                               : name == "float32" ? weight_type::float32
                                                   : weight_type::bfloat16;
   const dtype type = weights == weight_type::float32 ? dtype::float32 : dtype::bfloat16;

@@ -12,6 +12,7 @@
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
+#include "cli/quantize.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
 #include "cli/tokenize.hpp"
@@ -19,6 +20,18 @@
 
 namespace troupe {
 namespace {
+
+CLI::Option* add_quantization(CLI::App* app, quantization& wanted) {
+  return add_choice<quantization>(
+      app, "--quantization", wanted,
+      {{"auto", quantization::automatic},
+       {"none", quantization::none},
+       {"int8", quantization::int8},
+       {"int4", quantization::int4}},
+      "auto: as the checkpoint is (AWQ, GPTQ: its integers, embedding and LM head in int8); none: "
+      "weights as --dtype says; int8, int4: quantised while they are loaded, by groups of 128, and "
+      "what they are multiplied with to int8; int4: embedding and LM head in int8");
+}
 
 void add_model_flags(CLI::App* app, serve_options& o) {
   app->add_option("model", o.model_dir, "Directory of a Qwen2.5 model in Hugging Face layout")
@@ -32,12 +45,7 @@ void add_model_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::IsMember({"auto", "bfloat16", "float32"}))
       ->capture_default_str()
       ->group(group);
-  add_choice<quantization>(
-      app, "--quantization", o.weights,
-      {{"none", quantization::none}, {"int8", quantization::int8}},
-      "none: weights as --dtype says; int8: quantised while they are loaded, by "
-      "groups of 128, and what they are multiplied with, too")
-      ->group(group);
+  add_quantization(app, o.weights)->group(group);
   add_choice<load_format>(app, "--load-format", o.format,
                           {{"auto", load_format::files}, {"dummy", load_format::dummy}},
                           "auto: safetensors files; dummy: seeded random weights of config.json")
@@ -102,6 +110,30 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->group(group);
   add_time(app, "--stall-timeout", o.stall_timeout,
            "/ready says 503 after so long without a step while requests wait")
+      ->group(group);
+}
+
+void add_speculation_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Speculation";
+  app->add_option("--num-speculative-tokens", o.num_speculative_tokens,
+                  "Tokens of a row guessed ahead by prompt lookup, at most; 0: none (default: 7 on "
+                  "the CPU, 0 on null and sim). Answers are the same")
+      ->check(CLI::Range(0U, 64U))
+      ->group(group);
+  app->add_option("--prompt-lookup-min", o.prompt_lookup_min,
+                  "Last tokens that must have stood before")
+      ->check(CLI::Range(2U, 64U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--prompt-lookup-max", o.prompt_lookup_max,
+                  "Last tokens that are looked at, for the longest match")
+      ->check(CLI::Range(2U, 64U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--max-speculative-rows", o.max_speculative_rows,
+                  "Rows of a step up to which guesses are added")
+      ->check(CLI::Range(1U, 4096U))
+      ->capture_default_str()
       ->group(group);
 }
 
@@ -201,6 +233,7 @@ void add_serve(CLI::App& app, int& status) {
   add_model_flags(command, *options);
   add_device_flags(command, *options);
   add_engine_flags(command, *options);
+  add_speculation_flags(command, *options);
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
@@ -257,6 +290,7 @@ void add_score(CLI::App& app, int& status) {
   command->add_option("model_dir", *model_dir)->required()->type_name("MODEL_DIR");
   add_choice<dtype>(command, "--dtype", options->type,
                     {{"float32", dtype::float32}, {"bfloat16", dtype::bfloat16}}, "Arithmetic");
+  add_quantization(command, options->weights);
   command->add_option("--tensor-parallel-size", options->tensor_parallel_size)
       ->check(CLI::IsMember({1, 2, 4, 8}))
       ->capture_default_str();
@@ -266,6 +300,30 @@ void add_score(CLI::App& app, int& status) {
   command->callback([model_dir, options, &status] {
     status = run_score(*model_dir, *options, std::cin, std::cout, std::cerr);
   });
+}
+
+void add_quantize(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand(
+      "quantize", "Make a checkpoint of int4 (AWQ) or int8 (GPTQ) of one of floats");
+  command->footer(
+      "Rounds every weight of the layers to the nearest integer, in groups of 128 inputs. int4 is\n"
+      "written in AWQ's layout, int8 in GPTQ's; embedding, LM head, norms and biases stay as they\n"
+      "are, the tokenizer's files are copied. Served, OUT_DIR answers as MODEL_DIR does with\n"
+      "--quantization int4 or int8.");
+  auto options = std::make_shared<quantize_options>();
+  command
+      ->add_option("model_dir", options->model_dir, "Safetensors of floats in Hugging Face layout")
+      ->required()
+      ->type_name("MODEL_DIR");
+  command->add_option("out_dir", options->out_dir, "Directory to make; must not exist")
+      ->required()
+      ->type_name("OUT_DIR");
+  add_choice<rounding_method>(command, "--method", options->method,
+                              {{"int4", rounding_method::int4}, {"int8", rounding_method::int8}},
+                              "Integers of four or eight bits");
+  command->add_option("--threads", options->num_threads, "CPU threads (default: all cores)")
+      ->check(CLI::Range(0U, 1024U));
+  command->callback([options, &status] { status = run_quantize(*options, std::cout, std::cerr); });
 }
 
 // The flags that somebody may have meant who gave unknown ones.
@@ -293,6 +351,7 @@ int run_command_line(int argc, char** argv) {
   add_tokenize(app, status);
   add_grammar(app, status);
   add_score(app, status);
+  add_quantize(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError& error) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/simulated_device.hpp"
+#include "core/draft_plan.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
@@ -13,6 +14,10 @@ namespace {
 
 // Stacks, actor mailboxes, HTTP buffers and the allocator's own: measured below this, rounded up.
 constexpr std::uint64_t margin_bytes = 256U << 20;
+
+// A step of eight rows waits for a model's weights about as long as a step of one. What is drawn
+// (null, sim) repeats nothing.
+constexpr std::uint32_t default_speculative_tokens = 7;
 
 outcome<std::uint64_t> read_available_memory() {
   std::ifstream file("/proc/meminfo");
@@ -66,6 +71,11 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   limits.request_timeout = options.request_timeout;
   limits.eos_token_ids = plan.defaults.eos_token_ids;
   limits.vocab_size = plan.words->vocab_size();
+  limits.num_speculative_tokens = options.num_speculative_tokens.value_or(
+      options.device == device_kind::cpu ? default_speculative_tokens : 0);
+  limits.prompt_lookup_min = options.prompt_lookup_min;
+  limits.prompt_lookup_max = std::max(options.prompt_lookup_max, options.prompt_lookup_min);
+  limits.max_speculative_rows = options.max_speculative_rows;
   if (plan.config.yarn) {
     limits.default_rope = rope_kind::scaled;
     if (options.yarn == yarn_mode::per_request)
@@ -74,10 +84,11 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   return limits;
 }
 
-cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan) {
+cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan,
+                                       weight_format weights) {
   cpu_runner_options runner;
   runner.type = choose_dtype(options, plan.config);
-  runner.quantized = options.weights == quantization::int8;
+  runner.weights = weights;
   runner.kv = choose_kv_type(options);
   runner.tp_size = options.tensor_parallel_size;
   auto cores = std::max(1U, std::thread::hardware_concurrency());
@@ -85,6 +96,7 @@ cpu_runner_options make_runner_options(const serve_options& options, const plann
       options.threads ? options.threads : std::max(1U, cores / options.tensor_parallel_size);
   runner.max_num_seqs = plan.limits.max_num_seqs;
   runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
+  runner.max_num_logit_rows = count_logit_rows(plan.limits);
   runner.max_model_len = plan.limits.max_model_len;
   runner.num_tokens = plan.words->vocab_size();
   runner.eos_token_ids = plan.defaults.eos_token_ids;
@@ -133,12 +145,13 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
   return plan_memory(ask);
 }
 
-// Flags that mean something to a device that computes, and to no other.
-refusal check_device(const serve_options& options) {
+// What means something to a device that computes, and to no other.
+refusal check_device(const serve_options& options, weight_format weights) {
   if (options.device == device_kind::cpu) return nothing{};
-  if (options.weights != quantization::none)
+  if (weights != weight_format::plain)
     return failure{error_code::invalid_argument,
-                   "quantises weights, and --device null and sim read none", "--quantization"};
+                   "asks for quantised weights, and --device null and sim read none",
+                   "--quantization"};
   if (options.kv_dtype != kv_cache_dtype::automatic)
     return failure{error_code::invalid_argument,
                    "says how keys and values are stored, and --device null and sim store none",
@@ -153,14 +166,31 @@ std::string name_of(const std::filesystem::path& model_dir) {
 
 }  // namespace
 
+std::string name_of_weights(const planned_model& plan) {
+  switch (plan.runner.weights) {
+    case weight_format::int8: return "int8";
+    case weight_format::int4: return "int4";
+    case weight_format::plain: break;
+  }
+  return std::string(to_string(plan.runner.type));
+}
+
+std::string name_of_quantization(const planned_model& plan) {
+  if (plan.runner.weights == weight_format::plain) return {};
+  return plan.config.published ? std::string(to_string(plan.config.published->layout))
+                               : name_of_weights(plan);
+}
+
 outcome<planned_model> plan_model(const serve_options& options) {
-  if (auto checked = check_device(options); !checked) return checked.error();
   planned_model plan;
   plan.name =
       options.served_model_name.empty() ? name_of(options.model_dir) : options.served_model_name;
   auto config = read_model_config(options.model_dir);
   if (!config) return config.error();
   plan.config = *std::move(config);
+  auto weights = choose_weight_format(options.weights, plan.config);
+  if (!weights) return weights.error();
+  if (auto checked = check_device(options, *weights); !checked) return checked.error();
   auto defaults = read_generation_defaults(options.model_dir);
   if (!defaults) return defaults.error();
   plan.defaults = *std::move(defaults);
@@ -175,8 +205,10 @@ outcome<planned_model> plan_model(const serve_options& options) {
   auto context = choose_context(options, plan.config);
   if (!context) return context.error();
   plan.limits = make_limits(options, plan, *context);
-  plan.runner = make_runner_options(options, plan);
+  plan.runner = make_runner_options(options, plan, *weights);
   plan.device = describe_device(options);
+  if (*weights != weight_format::plain)
+    plan.device += ", " + name_of_weights(plan) + " weights (" + name_of_quantization(plan) + ")";
   auto memory = make_memory_plan(options, plan);
   if (!memory) return memory.error();
   plan.memory = *std::move(memory);

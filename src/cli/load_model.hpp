@@ -31,6 +31,11 @@ struct planned_model {
 
 outcome<planned_model> plan_model(const serve_options& options);
 
+// "bfloat16", "float32", "int8", "int4"
+std::string name_of_weights(const planned_model& plan);
+// Who made the integers: "awq" or "gptq", or we ("int8", "int4"); empty where there are none.
+std::string name_of_quantization(const planned_model& plan);
+
 // Reads and packs the weights.
 outcome<runner_factory> load_runners(const planned_model& plan, const serve_options& options);
 

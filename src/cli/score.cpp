@@ -183,9 +183,13 @@ outcome<std::unique_ptr<scorer>> load_scorer(const std::filesystem::path& model_
   }
   auto config = read_model_config(model_dir);
   if (!config) return config.error();
+  auto format = choose_weight_format(options.weights, *config);
+  if (!format) return format.error();
   auto weights = load_weights(model_dir, *config);
   if (!weights) return weights.error();
-  auto model = load_cpu_model(*config, *weights, runner_options(*config, options));
+  cpu_runner_options runner = runner_options(*config, options);
+  runner.weights = *format;
+  auto model = load_cpu_model(*config, *weights, runner);
   if (!model) return model.error();
   return std::make_unique<scorer>(*model, *config, options);
 }

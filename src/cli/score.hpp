@@ -7,6 +7,7 @@
 // greedy continues the ids with the most likely token, eos or not. A line that cannot be scored
 // gives {"error": "..."}.
 #pragma once
+#include "cli/weight_choice.hpp"
 #include "model/tensor.hpp"
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct score_options {
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t num_greedy = 0;   // at most 4096
   std::uint32_t num_threads = 0;  // of each rank; 0: the machine's cores shared out among the ranks
+  quantization weights = quantization::automatic;
 };
 
 // 0: every line was answered, if only with an error. 1: the model could not be loaded or the device

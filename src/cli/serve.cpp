@@ -90,9 +90,8 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.device = plan.device;
   facts.start_time = std::time(nullptr);
   facts.memory = plan.memory;
-  facts.weights_type = plan.runner.quantized                ? "int8"
-                       : plan.runner.type == dtype::float32 ? "float32"
-                                                            : "bfloat16";
+  facts.weights_type = name_of_weights(plan);
+  facts.quantization = name_of_quantization(plan);
   facts.tensor_parallel_size = options.tensor_parallel_size;
   facts.threads_per_rank = plan.runner.threads.num_threads;
   facts.executor_timeout = options.executor_timeout;

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "cli/weight_choice.hpp"
 #include "core/config.hpp"
 
 namespace troupe {
 
-enum class quantization : std::uint8_t { none, int8 };
 enum class load_format : std::uint8_t { files, dummy };
 // null and sim compute nothing: see sim/sim_runner.hpp.
 enum class device_kind : std::uint8_t { cpu, null, sim };
@@ -40,7 +40,7 @@ struct serve_options {
   std::filesystem::path model_dir;
   std::string served_model_name;  // empty: the directory's name
   std::string dtype = "auto";     // auto: as the weights were published; float16 runs as bfloat16
-  quantization weights = quantization::none;
+  quantization weights = quantization::automatic;
   load_format format = load_format::files;
   std::uint64_t seed = 0;  // of dummy weights, and of the seeds drawn for requests without one
   yarn_mode yarn = yarn_mode::always;
@@ -53,6 +53,10 @@ struct serve_options {
   std::uint32_t max_num_seqs = 64;
   std::uint32_t max_num_batched_tokens = 512;
   bool enable_prefix_caching = true;
+  std::optional<std::uint32_t> num_speculative_tokens;  // none: what suits the device
+  std::uint32_t prompt_lookup_min = 2;
+  std::uint32_t prompt_lookup_max = 5;
+  std::uint32_t max_speculative_rows = 8;
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t threads = 0;        // of each rank; 0: the cores divided by the ranks
   double memory_utilization = 0.5;  // of the memory that is available at the start

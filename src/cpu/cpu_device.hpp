@@ -16,7 +16,7 @@ namespace troupe {
 
 struct cpu_device_options {
   dtype type = dtype::float32;  // of weights and what linear layers read
-  bool quantized = false;       // linear layers and the embedding in int8, their inputs too
+  weight_format weights = weight_format::plain;
   kv_type kv = kv_type::float32;
   thread_pool_options threads;
   std::uint32_t num_layers = 0;
@@ -48,6 +48,7 @@ class cpu_device : public device {
   explicit cpu_device(const cpu_device_options& options);
 
   shared_matrix load_linear(const linear_slice& slice) override;
+  shared_matrix load_vocabulary(const linear_slice& slice) override;
   shared_vector load_vector(std::span<const float> values) override;
   activation make_activation(std::uint32_t max_rows, std::uint32_t width) override;
   activation make_logits(std::uint32_t max_rows, std::uint32_t width) override;
@@ -92,10 +93,8 @@ class cpu_device : public device {
            row * kernels::operand_stride(x.width, operand_type());
   }
   // Quantised by whoever reads them, when the whole row is there.
-  dtype operand_type() const { return options_.quantized ? dtype::float32 : options_.type; }
-  weight_type weights() const {
-    return options_.quantized ? weight_type::int8 : weight_type_of(options_.type);
-  }
+  bool is_quantized() const { return options_.weights != weight_format::plain; }
+  dtype operand_type() const { return is_quantized() ? dtype::float32 : options_.type; }
   void multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                 const device_vector* bias, activation out);
   void rope_kv_write_row(std::uint32_t layer, std::uint32_t row, float* qkv);
@@ -104,6 +103,8 @@ class cpu_device : public device {
               activation qkv, activation out, kernels::attention_scratch& scratch);
   void make_room();
   void plan_chunk(const attention_chunk& chunk);
+  void sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
+                   thread_scratch& scratch);
   void norm_row(const float* addend, activation residual, std::uint32_t row,
                 const device_vector& weight, float eps, std::uint32_t* out);
   std::span<const float> gathered_row(const gathered_logits& logits, std::uint32_t row,
@@ -117,7 +118,8 @@ class cpu_device : public device {
   aligned_buffer<std::uint32_t> quantized_;               // what a linear layer reads
   std::vector<std::unique_ptr<thread_scratch>> scratch_;  // [num_threads]
   std::vector<token_id> last_sampled_;                    // [max_num_seqs]
-  std::vector<slot_sample> samples_;                      // of the step in progress
+  std::vector<slot_sample> samples_;                      // [logit_rows] of the step in progress
+  std::vector<std::uint32_t> first_samples_;              // of each slot, then the end
   std::vector<token_id> shared_samples_;                  // [samples], on every rank
 
   // The step's inputs.

@@ -50,7 +50,7 @@ void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix&
       operand_row(x, 0), kernels::operand_stride(x.width, operand_type()), rows,
       &packed(matrix),   bias != nullptr ? values(*bias) : nullptr,        row_of(out, 0),
       out.width};
-  if (options_.quantized) {
+  if (is_quantized()) {
     args.x = quantized_.data();
     args.x_stride = kernels::quantized_stride(x.width);
     pool_.parallel_for(rows, [&](std::uint32_t row, std::uint32_t) {

@@ -61,11 +61,29 @@ cpu_runner_options completed(cpu_runner_options options, const model_config& con
   return options;
 }
 
-outcome<std::vector<shard_plan>> plan_ranks(const model_config& config, std::uint32_t tp_size) {
+// A published group has one scale: ranks must not divide it.
+refusal check_groups(const model_config& config, const shard_plan& plan) {
+  const std::uint32_t size = config.published->group_size;
+  const bool keeps_o = o_slice(plan, {}).keeps_groups(size);
+  if (keeps_o && down_slice(plan, {}).keeps_groups(size)) return nothing{};
+  return refuse("A tensor parallel size of " + std::to_string(plan.tp_size) +
+                    " cuts the checkpoint's groups of " + std::to_string(size) + " inputs of " +
+                    (keeps_o ? "down_proj" : "o_proj") +
+                    "; fewer ranks, or --quantization none, would not.",
+                "tensor-parallel-size");
+}
+
+outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
+                                            const cpu_runner_options& options) {
+  const std::uint32_t tp_size = options.tp_size;
+  const bool takes_groups = config.published && options.weights != weight_format::plain;
   std::vector<shard_plan> plans;
   for (std::uint32_t rank = 0; rank < std::max(tp_size, 1U); ++rank) {
     auto plan = plan_shard(config, tp_size, rank);
     if (!plan) return plan.error();
+    if (takes_groups) {
+      if (auto checked = check_groups(config, *plan); !checked) return checked.error();
+    }
     plans.push_back(*std::move(plan));
   }
   return plans;
@@ -79,15 +97,11 @@ std::uint32_t max_in_features(const model_config& config, const shard_plan& plan
   return std::max({config.hidden_size, plan.q_size(), plan.intermediate.size()});
 }
 
-weight_type weights_of(const cpu_runner_options& options) {
-  return options.quantized ? weight_type::int8 : weight_type_of(options.type);
-}
-
 cpu_device_options device_options(const cpu_model& model, const shard_plan& plan) {
   const cpu_runner_options& options = model.options;
   cpu_device_options out;
   out.type = options.type;
-  out.quantized = options.quantized;
+  out.weights = options.weights;
   out.kv = kv_type_of(options);
   out.max_num_rows = max_rows(options);
   const std::size_t max_pages = (options.max_model_len + page_size_tokens - 1) / page_size_tokens;
@@ -129,19 +143,32 @@ void pack_weights(cpu_model& model, const model_weights& weights) {
   }
 }
 
+// What the weights are made of.
+struct weight_types {
+  weight_type layers;
+  weight_type vocabulary;
+};
+
+weight_types types_of(const cpu_runner_options& options) {
+  return {layer_weights_of(options.weights, options.type),
+          vocabulary_weights_of(options.weights, options.type)};
+}
+
 std::uint64_t rank_weight_bytes(const model_config& config, const shard_plan& plan,
-                                weight_type type) {
+                                weight_types types) {
   const std::uint64_t qkv = plan.q_size() + 2ULL * plan.kv_size();
   const std::uint64_t hidden = config.hidden_size;
   const std::uint64_t features = plan.intermediate.size();
-  const std::uint64_t layer = packed_matrix::size_in_bytes(qkv, hidden, type) +
-                              packed_matrix::size_in_bytes(hidden, plan.q_size(), type) +
-                              packed_matrix::size_in_bytes(2 * features, hidden, type) +
-                              packed_matrix::size_in_bytes(hidden, features, type) +
+  const std::uint64_t layer = packed_matrix::size_in_bytes(qkv, hidden, types.layers) +
+                              packed_matrix::size_in_bytes(hidden, plan.q_size(), types.layers) +
+                              packed_matrix::size_in_bytes(2 * features, hidden, types.layers) +
+                              packed_matrix::size_in_bytes(hidden, features, types.layers) +
                               (2 * hidden + qkv) * sizeof(float);
   const bool shares_embedding = config.tie_word_embeddings && plan.tp_size == 1;
   const std::uint64_t lm_head =
-      shares_embedding ? 0 : packed_matrix::size_in_bytes(plan.vocab_per_rank, hidden, type);
+      shares_embedding
+          ? 0
+          : packed_matrix::size_in_bytes(plan.vocab_per_rank, hidden, types.vocabulary);
   return config.num_hidden_layers * layer + hidden * sizeof(float) + lm_head;
 }
 
@@ -155,17 +182,18 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                                        const cpu_runner_options& wanted) {
   const cpu_runner_options options = completed(wanted, config);
   if (auto checked = check_options(config, options); !checked) return checked.error();
-  auto plans = plan_ranks(config, options.tp_size);
+  auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   cpu_memory out;
+  const weight_types types = types_of(options);
   out.weight_bytes =
-      packed_matrix::size_in_bytes(config.vocab_size, config.hidden_size, weights_of(options));
+      packed_matrix::size_in_bytes(config.vocab_size, config.hidden_size, types.vocabulary);
   for (const shard_plan& plan : *plans) {
     const auto activations = forward::count_activations(
         config, plan, {options.max_num_batched_tokens, options.max_num_logit_rows});
-    out.weight_bytes += rank_weight_bytes(config, plan, weights_of(options));
+    out.weight_bytes += rank_weight_bytes(config, plan, types);
     out.activation_bytes += (activations.num_elements + activations.num_logits) * sizeof(float);
-    if (options.quantized) {
+    if (options.weights != weight_format::plain) {
       out.activation_bytes += max_rows(options) *
                               kernels::quantized_stride(max_in_features(config, plan)) *
                               sizeof(std::uint32_t);
@@ -186,7 +214,7 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
   model->config = config;
   model->options = completed(options, config);
   if (auto checked = check_options(config, model->options); !checked) return checked.error();
-  auto plans = plan_ranks(config, options.tp_size);
+  auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   model->plans = *std::move(plans);
   static_assert(static_cast<std::size_t>(rope_kind::plain) == 0);

@@ -6,6 +6,7 @@
 
 #include "core/outcome.hpp"
 #include "cpu/kv_type.hpp"
+#include "cpu/packed_matrix.hpp"
 #include "cpu/thread_pool.hpp"
 #include "model/model_config.hpp"
 #include "model/model_runner.hpp"
@@ -16,7 +17,9 @@ namespace troupe {
 struct cpu_runner_options {
   dtype type = dtype::bfloat16;  // of weights: float32 or bfloat16
   std::optional<kv_type> kv;     // none: as `type`
-  bool quantized = false;        // weights, and what linear layers read, in int8 by groups of 128
+  // Other than plain: what linear layers read is quantised to int8, too. A checkpoint of integers
+  // must have that many bits, or be taken as plain.
+  weight_format weights = weight_format::plain;
   std::uint32_t tp_size = 1;
   thread_pool_options threads;  // of each rank
   std::uint32_t max_num_seqs = 64;

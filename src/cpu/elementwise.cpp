@@ -107,8 +107,13 @@ void operand_row(const float* values, std::uint32_t width, dtype type, std::uint
   map_operand(inputs, width, type, out, [](const auto& v) HWY_ATTR { return v[0]; });
 }
 
-// One whole group; answers its scale.
-HWY_INLINE float quantize_group(const float* values, std::uint32_t* words) {
+struct group_facts {
+  float scale;
+  std::int32_t sum;
+};
+
+// One whole group.
+HWY_INLINE group_facts quantize_group(const float* values, std::uint32_t* words) {
   const float_tag d;
   auto lanes = hn::Zero(d);
   for (std::size_t i = 0; i < group_size; i += vector_lanes) {
@@ -117,29 +122,33 @@ HWY_INLINE float quantize_group(const float* values, std::uint32_t* words) {
   const float highest = hn::GetLane(hn::MaxOfLanes(d, lanes));
   // Below, the inverse would overflow; nothing that small counts.
   const auto inverse = splat(highest > 1e-30F ? 127.0F / highest : 0.0F);
-  auto* bytes = reinterpret_cast<std::uint8_t*>(words);
+  auto* bytes = reinterpret_cast<std::int8_t*>(words);
+  auto sums = hn::Zero(int_tag());
   for (std::size_t i = 0; i < group_size; i += vector_lanes) {
     const auto nearest = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), inverse));
-    const auto shifted = hn::Add(nearest, hn::Set(int_tag(), 128));
-    const hn::Rebind<std::uint8_t, float_tag> d8;
-    hn::StoreU(hn::DemoteTo(d8, shifted), d8, bytes + i);
+    sums = hn::Add(sums, nearest);
+    const hn::Rebind<std::int8_t, float_tag> d8;
+    hn::StoreU(hn::DemoteTo(d8, nearest), d8, bytes + i);
   }
-  return highest * (1.0F / 127.0F);
+  return {highest * (1.0F / 127.0F), hn::GetLane(hn::SumOfLanes(int_tag(), sums))};
 }
 
 void quantize_row(const float* values, std::uint32_t width, std::uint32_t* out) {
   const std::uint32_t groups = num_groups(width);
-  float scale = 0;
+  std::uint32_t* scales = out + std::size_t{groups} * group_words;
+  std::uint32_t* sums = scales + groups;
+  group_facts facts{};
   for (std::uint32_t g = 0; g < groups; ++g) {
     const std::uint32_t first = g * group_size;
     if (first + group_size <= width) {
-      scale = quantize_group(values + first, out + std::size_t{g} * group_words);
+      facts = quantize_group(values + first, out + std::size_t{g} * group_words);
     } else {
       alignas(64) float tail[group_size] = {};
       std::copy_n(values + first, width - first, tail);
-      scale = quantize_group(tail, out + std::size_t{g} * group_words);
+      facts = quantize_group(tail, out + std::size_t{g} * group_words);
     }
-    out[std::size_t{groups} * group_words + g] = std::bit_cast<std::uint32_t>(scale);
+    scales[g] = std::bit_cast<std::uint32_t>(facts.scale);
+    sums[g] = static_cast<std::uint32_t>(-facts.sum) & 0xFFFFU;
   }
 }
 

@@ -30,10 +30,11 @@ constexpr std::size_t operand_stride(std::uint32_t width, dtype type) {
   return padded <= width ? padded : words;
 }
 
-// For int8 weights a row is quantised in groups of 128: four neighbours in a word, each plus 128,
-// zeros up to a whole group; then the scale of each group as a float.
+// For weights of integers a row is quantised in groups of 128: four neighbours from -127 to 127 in
+// a word, zeros up to a whole group; then the scale of each group as a float; then the negative sum
+// of each group's integers in the lower half of a word.
 constexpr std::size_t quantized_stride(std::uint32_t width) {
-  const std::size_t words = std::size_t{num_groups(width)} * (group_words + 1);
+  const std::size_t words = std::size_t{num_groups(width)} * (group_words + 2);
   return (((words + 15) / 16) | 1U) * 16;
 }
 // One row of out[quantized_stride(width)].

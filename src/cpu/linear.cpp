@@ -29,6 +29,9 @@ void linear_block(const linear_args& args, std::uint32_t first_row, std::uint32_
     case weight_type::int8:
       multiply_block<int8_format>(args, first_row, end_row, first_tile, end_tile);
       break;
+    case weight_type::int4:
+      multiply_block<int4_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
   }
 }
 
@@ -46,10 +49,17 @@ namespace {
 
 void linear_block(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,
                   std::uint32_t first_tile, std::uint32_t end_tile) {
-  if (args.matrix->type() == weight_type::int8) {
-    multiply_block<int8_format>(args, first_row, end_row, first_tile, end_tile);
-  } else {
-    multiply_block<bfloat16_format>(args, first_row, end_row, first_tile, end_tile);
+  switch (args.matrix->type()) {
+    case weight_type::float32: break;  // has no instruction of its own
+    case weight_type::bfloat16:
+      multiply_block<bfloat16_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
+    case weight_type::int8:
+      multiply_block<int8_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
+    case weight_type::int4:
+      multiply_block<int4_format>(args, first_row, end_row, first_tile, end_tile);
+      break;
   }
 }
 

@@ -1,14 +1,34 @@
 // The body of linear.cpp, included inside a namespace: once for each target, and once more for the
-// machine's own instructions for pairs and bytes, where `bfloat16_format` and `int8_format` are
-// other types. A register tile is a few rows times two groups of output features; a row's sums
-// never depend on how many stand beside it.
+// machine's own instructions for pairs and bytes, where `bfloat16_format` and `byte_words` are
+// other types. A register tile is a few rows times two groups of output features;
+// a row's sums never depend on how many stand beside it.
+
+// The operands of a vector of words: one of int8 weights, two of int4 weights.
+struct int8_format : byte_words {
+  static constexpr bool is_integer = true;
+  static constexpr int operands_per_word = 1;
+  static HWY_INLINE void load(const std::uint32_t* words, operand* out) {
+    out[0] = weights_of(hn::LoadU(word_tag(), words));
+  }
+};
+
+struct int4_format : byte_words {
+  static constexpr bool is_integer = true;
+  static constexpr int operands_per_word = 2;
+  static HWY_INLINE void load(const std::uint32_t* words, operand* out) {
+    const auto mask = hn::Set(word_tag(), 0x0F0F0F0FU);
+    const auto both = hn::LoadU(word_tag(), words);
+    out[0] = weights_of(hn::And(both, mask));
+    out[1] = weights_of(hn::And(hn::ShiftRight<4>(both), mask));
+  }
+};
 
 // Rows whose sums fit the registers, and the vectors of a tile that are summed at once.
 template <class Format>
 constexpr std::uint32_t max_rows_at_once() {
   if (group_vectors != 1) return 4;
   // Of integer sums GCC 12 keeps no more in registers.
-  return Format::elements_per_word == 4 ? 8 : 12;
+  return Format::is_integer ? 8 : 12;
 }
 inline constexpr int tile_vectors = tile_width / vector_lanes;
 constexpr int vectors_at_once(int rows) { return rows == 1 ? tile_vectors : 2; }
@@ -53,31 +73,43 @@ HWY_INLINE void multiply_vectors(const tile_job& job, float* out) {
   }
 }
 
+// One group: its words in a tile, and of each row its bytes and what the row's sum starts with.
+struct group_job {
+  const std::uint32_t* x;
+  const std::uint32_t* negative_sums;
+  std::size_t x_stride;
+  const std::uint32_t* words;
+};
+
 // The exact sums of one group, into sums[row][output] as integers.
 template <class Format, int kRows, int kVectors>
-HWY_INLINE void sum_group(const tile_job& job, std::int32_t* out) {
+HWY_INLINE void sum_group(const group_job& job, std::int32_t* out) {
+  constexpr int parts = Format::operands_per_word;
   int_vector sums[kRows][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) {
-      // x carries 128 more: that is 128 times the sum of the weights.
       const auto head = hn::LoadU(word_tag(), job.words + v * vector_lanes);
-      const auto sum = hn::ShiftRight<9>(hn::BitCast(int_tag(), hn::ShiftLeft<16>(head)));
-      sums[r][v] = hn::Sub(hn::Zero(int_tag()), sum);
+      sums[r][v] =
+          Format::start(head, job.negative_sums[static_cast<std::size_t>(r) * job.x_stride]);
     }
   }
   const std::uint32_t* words = job.words + tile_width;
-  for (std::size_t k = 0; k < group_words; ++k, words += tile_width) {
-    typename Format::operand weights[kVectors];
+  for (std::size_t k = 0; k < group_words; k += parts, words += tile_width) {
+    typename Format::operand weights[kVectors][parts];
 #pragma GCC unroll 32
-    for (int v = 0; v < kVectors; ++v) weights[v] = Format::load(words + v * vector_lanes);
+    for (int v = 0; v < kVectors; ++v) Format::load(words + v * vector_lanes, weights[v]);
+#pragma GCC unroll 2
+    for (int part = 0; part < parts; ++part) {
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const auto bytes = Format::spread(job.x[static_cast<std::size_t>(r) * job.x_stride + k]);
+      for (int r = 0; r < kRows; ++r) {
+        const auto bytes = Format::spread(
+            job.x[static_cast<std::size_t>(r) * job.x_stride + k + static_cast<std::size_t>(part)]);
 #pragma GCC unroll 32
-      for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = Format::multiply_add(bytes, weights[v], sums[r][v]);
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] = Format::multiply_add(bytes, weights[v][part], sums[r][v]);
+        }
       }
     }
   }
@@ -85,8 +117,7 @@ HWY_INLINE void sum_group(const tile_job& job, std::int32_t* out) {
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) {
-      hn::StoreU(hn::BitCast(int_tag(), sums[r][v]), int_tag(),
-                 out + (r * kVectors + v) * vector_lanes);
+      hn::StoreU(sums[r][v], int_tag(), out + (r * kVectors + v) * vector_lanes);
     }
   }
 }
@@ -96,22 +127,29 @@ HWY_INLINE void sum_group(const tile_job& job, std::int32_t* out) {
 template <class Format, int kRows, int kVectors>
 HWY_INLINE void multiply_groups(const tile_job& job, float* out) {
   const float_tag d;
-  const std::size_t groups = job.num_words / group_rows;
+  constexpr std::size_t rows_of_words = 1 + group_words / Format::operands_per_word;
+  const std::size_t groups = job.num_words / rows_of_words;
+  const std::uint32_t* x_scales = job.x + groups * group_words;
+  const std::uint32_t* negative_sums = x_scales + groups;
   alignas(64) std::int32_t sums[kRows * kVectors * vector_lanes];
   for (std::size_t g = 0; g < groups; ++g) {
-    const std::uint32_t* words = job.words + g * group_rows * tile_width;
-    sum_group<Format, kRows, kVectors>({job.x + g * group_words, job.x_stride, words, 0}, sums);
-    const std::uint32_t* x_scales = job.x + groups * group_words + g;
+    const std::uint32_t* words = job.words + g * rows_of_words * tile_width;
+    sum_group<Format, kRows, kVectors>(
+        {job.x + g * group_words, negative_sums + g, job.x_stride, words}, sums);
+    float_vector weight_scales[kVectors];
+#pragma GCC unroll 32
+    for (int v = 0; v < kVectors; ++v) {
+      weight_scales[v] = scales_of(hn::LoadU(word_tag(), words + v * vector_lanes));
+    }
     for (int r = 0; r < kRows; ++r) {
       const auto scale =
-          float32_format::spread(x_scales[static_cast<std::size_t>(r) * job.x_stride]);
+          float32_format::spread(x_scales[static_cast<std::size_t>(r) * job.x_stride + g]);
+#pragma GCC unroll 32
       for (int v = 0; v < kVectors; ++v) {
-        const auto head = hn::LoadU(word_tag(), words + v * vector_lanes);
-        const auto weight_scale = hn::BitCast(d, hn::And(head, hn::Set(word_tag(), 0xFFFF0000U)));
         const auto sum = hn::LoadU(int_tag(), sums + (r * kVectors + v) * vector_lanes);
         float* total = out + r * tile_width + v * vector_lanes;
         const auto before = g == 0 ? hn::Zero(d) : hn::LoadU(d, total);
-        const auto scaled = hn::Mul(hn::ConvertTo(d, sum), weight_scale);
+        const auto scaled = hn::Mul(hn::ConvertTo(d, sum), weight_scales[v]);
         hn::StoreU(hn::MulAdd(scaled, scale, before), d, total);
       }
     }
@@ -152,7 +190,7 @@ HWY_NOINLINE void multiply_rows(const linear_args& args, std::uint32_t row, std:
                args.matrix->tile_words() / tile_width};
   claim_outputs(args, kRows, row, tile);
   for (int v = 0; v < tile_vectors; v += vectors, job.words += vectors * vector_lanes) {
-    if constexpr (Format::elements_per_word == 4) {
+    if constexpr (Format::is_integer) {
       multiply_groups<Format, kRows, vectors>(job, sums + v * vector_lanes);
     } else {
       multiply_vectors<Format, kRows, vectors>(job, sums + v * vector_lanes);

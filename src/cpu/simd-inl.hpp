@@ -95,6 +95,7 @@ HWY_INLINE float_vector power_of_two(float_vector x) {
 // reduced dimension, the even one in the lower half. `multiply_add` adds a word's products to a
 // sum, the odd one first: that is what the machine's own instruction does where it has one.
 struct float32_format {
+  static constexpr bool is_integer = false;
   static constexpr std::uint32_t elements_per_word = 1;
   // exp(x * scale(s)) = exp(x * s)
   static HWY_INLINE float scale(float s) { return s; }
@@ -116,6 +117,7 @@ struct float32_format {
 };
 
 struct bfloat16_words {
+  static constexpr bool is_integer = false;
   static constexpr std::uint32_t elements_per_word = 2;
   static HWY_INLINE float scale(float s) { return s * 0x1.715476p+0F; }  // 1 / ln 2
   static HWY_INLINE float_vector exp(float_vector x) { return power_of_two(x); }
@@ -148,23 +150,28 @@ struct bfloat16_format : bfloat16_words {
   }
 };
 
-// Words of four int8 weights, and of four activations from 0 to 255. The sums are exact.
-struct int8_format {
-  static constexpr std::uint32_t elements_per_word = 4;
+// Integers of weights from 0 to 255 and of activations from -127 to 127, four in a word of
+// operands. A sum starts at the activations' negative sum times the weights' zero point, which
+// stands in the lower half of a group's head. The sums are exact.
+struct byte_words {
+  static HWY_INLINE int_vector start(hn::Vec<word_tag> head, std::uint32_t negative_sum) {
+    const auto zeros = hn::BitCast(int_tag(), hn::And(head, hn::Set(word_tag(), 0xFFFFU)));
+    return hn::Mul(zeros, hn::Set(int_tag(), static_cast<std::int16_t>(negative_sum)));
+  }
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   using half_int_tag = hn::Repartition<std::int16_t, int_tag>;
   struct operand {
     hn::Vec<half_int_tag> even;
     hn::Vec<half_int_tag> odd;
   };
-  static HWY_INLINE operand load(const std::uint32_t* words) {
-    const auto bytes = hn::BitCast(half_int_tag(), hn::LoadU(word_tag(), words));
-    return {hn::ShiftRight<8>(hn::ShiftLeft<8>(bytes)), hn::ShiftRight<8>(bytes)};
+  static HWY_INLINE operand weights_of(hn::Vec<word_tag> words) {
+    return {hn::BitCast(half_int_tag(), hn::And(words, hn::Set(word_tag(), 0x00FF00FFU))),
+            hn::BitCast(half_int_tag(),
+                        hn::And(hn::ShiftRight<8>(words), hn::Set(word_tag(), 0x00FF00FFU)))};
   }
   static HWY_INLINE operand spread(std::uint32_t word) {
-    const word_tag d;
-    return {hn::BitCast(half_int_tag(), hn::Set(d, word & 0x00FF00FFU)),
-            hn::BitCast(half_int_tag(), hn::Set(d, word >> 8U & 0x00FF00FFU))};
+    const auto bytes = hn::BitCast(half_int_tag(), hn::Set(word_tag(), word));
+    return {hn::ShiftRight<8>(hn::ShiftLeft<8>(bytes)), hn::ShiftRight<8>(bytes)};
   }
   static HWY_INLINE int_vector multiply_add(const operand& x, const operand& w, int_vector sum) {
     auto none = hn::Zero(int_tag());
@@ -173,18 +180,18 @@ struct int8_format {
   }
 #else
   using operand = int_vector;
-  static HWY_INLINE operand load(const std::uint32_t* words) {
-    return hn::BitCast(int_tag(), hn::LoadU(word_tag(), words));
+  static HWY_INLINE operand weights_of(hn::Vec<word_tag> words) {
+    return hn::BitCast(int_tag(), words);
   }
   static HWY_INLINE operand spread(std::uint32_t word) {
     return hn::BitCast(int_tag(), hn::Set(word_tag(), word));
   }
   template <int kByte>
   static HWY_INLINE int_vector product(operand x, operand w) {
-    const auto activation =
-        hn::ShiftRight<24>(hn::BitCast(word_tag(), hn::ShiftLeft<24 - 8 * kByte>(x)));
-    const auto weight = hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * kByte>(w));
-    return hn::Mul(hn::BitCast(int_tag(), activation), weight);
+    const auto activation = hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * kByte>(x));
+    const auto weight =
+        hn::ShiftRight<24>(hn::BitCast(word_tag(), hn::ShiftLeft<24 - 8 * kByte>(w)));
+    return hn::Mul(activation, hn::BitCast(int_tag(), weight));
   }
   static HWY_INLINE int_vector multiply_add(operand x, operand w, int_vector sum) {
     sum = hn::Add(hn::Add(sum, product<0>(x, w)), product<1>(x, w));
@@ -272,6 +279,13 @@ struct byte_products {
 #endif
 };
 
+// The scales in the upper halves of the groups' heads.
+HWY_INLINE float_vector scales_of(hn::Vec<word_tag> head) {
+  const hn::Rebind<hwy::float16_t, float_tag> d16;
+  const auto bits = hn::TruncateTo(half_tag(), hn::ShiftRight<16>(head));
+  return hn::PromoteTo(float_tag(), hn::BitCast(d16, bits));
+}
+
 // The sum of 16 partial sums in one fixed order: halves are added to each other.
 HWY_INLINE float sum_of_group(const float* lanes) {
   float half[8];
@@ -307,16 +321,18 @@ struct bfloat16_format : bfloat16_words {
   }
 };
 
-// By vpdpbusd.
-struct int8_format {
-  static constexpr std::uint32_t elements_per_word = 4;
+// By vpdpbusd; a sum starts with vpdpwssd, whose upper products are zeros.
+struct byte_words {
   using operand = __m512i;
-  static HWY_INLINE operand load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+  static HWY_INLINE int_vector start(hn::Vec<word_tag> head, std::uint32_t negative_sum) {
+    return int_vector{_mm512_dpwssd_epi32(_mm512_setzero_si512(), head.raw, spread(negative_sum))};
+  }
+  static HWY_INLINE operand weights_of(hn::Vec<word_tag> words) { return words.raw; }
   static HWY_INLINE operand spread(std::uint32_t word) {
     return _mm512_set1_epi32(static_cast<int>(word));
   }
   static HWY_INLINE int_vector multiply_add(operand x, operand w, int_vector sum) {
-    return int_vector{_mm512_dpbusd_epi32(sum.raw, x, w)};
+    return int_vector{_mm512_dpbusd_epi32(sum.raw, w, x)};
   }
 };
 

@@ -38,7 +38,7 @@ device_model load_device_model(device& target, const model_config& config, const
   model.embedding = std::move(embedding);
   if (model.embedding == nullptr) {
     model.embedding =
-        target.load_linear(whole(weights.embedding, config.vocab_size, config.hidden_size));
+        target.load_vocabulary(whole(weights.embedding, config.vocab_size, config.hidden_size));
   }
   for (const layer_weights& layer : weights.layers) {
     model.layers.push_back(load_layer(target, plan, layer));
@@ -46,7 +46,7 @@ device_model load_device_model(device& target, const model_config& config, const
   model.final_norm = target.load_vector(to_floats(weights.final_norm));
   const bool shares_embedding = config.tie_word_embeddings && plan.tp_size == 1;
   model.lm_head =
-      shares_embedding ? model.embedding : target.load_linear(lm_head_slice(plan, weights));
+      shares_embedding ? model.embedding : target.load_vocabulary(lm_head_slice(plan, weights));
   return model;
 }
 

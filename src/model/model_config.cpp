@@ -1,6 +1,7 @@
 #include "model/model_config.hpp"
 
 #include "model/key_reader.hpp"
+#include "model/quantization_config.hpp"
 #include "text/file.hpp"
 
 #include <algorithm>
@@ -45,13 +46,6 @@ void check_architecture(key_reader& in) {
 void check_features(key_reader& in) {
   if (const auto act = in.string("hidden_act"); act && *act != "silu") {
     in.refuse("hidden_act", "is \"" + *act + "\"; only \"silu\" is served.",
-              error_code::unsupported);
-  }
-  if (const json_value* quantized = in.find("quantization_config")) {
-    const json_value* method = quantized->find("quant_method");
-    const std::string name = method == nullptr ? "an unnamed method" : describe(*method);
-    in.refuse("quantization_config",
-              "asks for " + name + "; only float32, bfloat16 and float16 weights are served.",
               error_code::unsupported);
   }
   if (const auto part = in.number("partial_rotary_factor", 0, 1); part && *part != 1) {
@@ -285,6 +279,7 @@ outcome<model_config> read_model_config(const std::filesystem::path& model_dir) 
   check_features(in);
   read_shape(in, config);
   read_numbers(in, config);
+  config.published = read_published_format(in);
   if (!in.problem()) read_rope(in, config);
   if (!in.problem()) check_sliding_window(in, config);
   if (in.problem()) return *in.problem();

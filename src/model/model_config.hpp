@@ -2,6 +2,7 @@
 #pragma once
 #include "core/id.hpp"
 #include "core/outcome.hpp"
+#include "model/published_integers.hpp"
 #include "model/tensor.hpp"
 
 #include <cstdint>
@@ -34,7 +35,8 @@ struct model_config {
   double rope_theta = 1e6;
   std::optional<yarn_scaling> yarn;
   bool tie_word_embeddings = false;
-  dtype type = dtype::bfloat16;  // of the published weights
+  dtype type = dtype::bfloat16;               // of the published weights
+  std::optional<published_format> published;  // the layers are of integers, not of floats
 
   // The longest context that the model can do: with YaRN factor * original window.
   std::uint32_t max_context() const;

@@ -37,8 +37,10 @@ complaint read_dtype(const json_value* value, dtype& out) {
     out = dtype::bfloat16;
   } else if (name == "F16") {
     out = dtype::float16;
+  } else if (name == "I32") {
+    out = dtype::int32;
   } else {
-    return "has dtype " + name.substr(0, 32) + "; F32, BF16 or F16 was expected.";
+    return "has dtype " + name.substr(0, 32) + "; F32, BF16, F16 or I32 was expected.";
   }
   return std::nullopt;
 }

@@ -19,7 +19,8 @@ namespace troupe {
 using tensor_map = std::map<std::string, host_tensor, std::less<>>;
 
 // The tensors of one file's bytes, which they refer to. `file_name` is for the failure's message.
-// Refuses whatever the format does not allow and element types other than F32, BF16 and F16.
+// Refuses whatever the format does not allow and element types other than F32, BF16,
+// F16 and I32.
 outcome<tensor_map> parse_safetensors(std::span<const std::byte> file, std::string_view file_name);
 
 struct checkpoint {

@@ -2,6 +2,7 @@
 
 #include "core/batch.hpp"
 #include "model/convert.hpp"
+#include "model/published_integers.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -143,6 +144,74 @@ void linear_slice::copy_rows(std::uint32_t first, std::uint32_t count,
   assert(std::uint64_t{first} + count <= num_rows_ && out.size() == std::size_t{count} * num_cols_);
   for (std::uint32_t i = 0; i < count; ++i) {
     copy_row(first + i, out.subspan(std::size_t{i} * num_cols_, num_cols_));
+  }
+}
+
+template <class Piece>
+void linear_slice::for_each_piece(const Piece& piece) const {
+  std::uint32_t col = 0;
+  for (const col_run& run : cols_) {
+    const std::uint32_t end = col + run.count;
+    std::uint32_t source = run.first.value_or(0);
+    while (col < end) {
+      const std::uint32_t count = std::min(group_size - col % group_size, end - col);
+      if (run.first) piece(col, source, count);
+      col += count;
+      source += count;
+    }
+  }
+}
+
+bool linear_slice::keeps_groups(std::uint32_t size) const {
+  if (size == 0) return true;
+  std::vector<std::optional<std::uint32_t>> owners(num_groups(num_cols_));
+  bool kept = true;
+  for_each_piece([&](std::uint32_t col, std::uint32_t source, std::uint32_t count) {
+    auto& owner = owners[col / group_size];
+    if (!owner) owner = source / size;
+    kept = kept && *owner == source / size && *owner == (source + count - 1) / size;
+  });
+  return kept;
+}
+
+bool linear_slice::has_integers(std::uint32_t bits) const {
+  const published_integers* any = nullptr;
+  for (const row_run& run : rows_) {
+    if (!run.weight) continue;
+    any = run.weight->integers.get();
+    if (any == nullptr || any->format().bits != bits) return false;
+  }
+  return any != nullptr && keeps_groups(any->format().group_size);
+}
+
+void linear_slice::copy_integers(std::uint32_t row, integer_row& out) const {
+  out.resize(num_cols_);
+  std::ranges::fill(out.values, std::uint8_t{0});
+  std::ranges::fill(out.scales, float16{});
+  std::ranges::fill(out.zeros, std::uint8_t{0});
+  auto run = rows_.begin();
+  while (row >= run->count) row -= (run++)->count;
+  if (!run->weight) return;
+  const published_integers& source = *run->weight->integers;
+  const std::uint32_t source_row = run->first + row;
+  for_each_piece([&](std::uint32_t col, std::uint32_t source_col, std::uint32_t count) {
+    const std::uint32_t group = col / group_size;
+    const std::uint32_t source_group = source.group_of(source_col);
+    out.scales[group] = source.scale(source_row, source_group);
+    out.zeros[group] = source.zero(source_row, source_group);
+    source.copy_values(source_row, source_col, std::span(out.values).subspan(col, count));
+  });
+  fill_padding(out);
+}
+
+// Columns of zeros are those whose integer is the zero point.
+void linear_slice::fill_padding(integer_row& out) const {
+  std::uint32_t col = 0;
+  for (const col_run& run : cols_) {
+    for (std::uint32_t k = col; !run.first && k < col + run.count; ++k) {
+      out.values[k] = out.zeros[k / group_size];
+    }
+    col += run.count;
   }
 }
 

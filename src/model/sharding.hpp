@@ -9,6 +9,7 @@
 #pragma once
 #include "core/numeric.hpp"
 #include "core/outcome.hpp"
+#include "model/integer_groups.hpp"
 #include "model/model_config.hpp"
 #include "model/tensor.hpp"
 #include "model/weights.hpp"
@@ -86,12 +87,23 @@ class linear_slice {
   // Rows first .. first + count - 1 into out[count * num_cols()].
   void copy_rows(std::uint32_t first, std::uint32_t count, std::span<float> out) const;
   void copy_rows(std::uint32_t first, std::uint32_t count, std::span<bfloat16> out) const;
+  // Whether every weight is of integers of that many bits, and no group of 128 columns mixes
+  // groups.
+  bool has_integers(std::uint32_t bits) const;
+  // Only for a slice that has them.
+  void copy_integers(std::uint32_t row, integer_row& out) const;
+  // Whether every group of 128 columns is a part of one group of `size` inputs; 0: all are one.
+  bool keeps_groups(std::uint32_t size) const;
   // The whole bias into out[num_rows()]; zero where a row has none.
   void copy_bias(std::span<float> out) const;
 
  private:
   template <class Element>
   void copy_row(std::uint32_t row, std::span<Element> out) const;
+  // Calls piece(column, source column, count) for neighbours that stand in one group of 128 here.
+  template <class Piece>
+  void for_each_piece(const Piece& piece) const;
+  void fill_padding(integer_row& out) const;
 
   std::vector<row_run> rows_;
   std::vector<col_run> cols_;

@@ -18,6 +18,11 @@ struct weight_entry {
   host_tensor* target = nullptr;  // the tensor's place in the model_weights that was passed
 };
 
+// The weights that are published as integers; embedding and LM head stay floats.
+inline bool is_layer_weight(const weight_entry& entry) {
+  return entry.kind == weight_kind::matrix && entry.name.starts_with("model.layers.");
+}
+
 // Sizes weights.layers and lists every tensor in checkpoint order. A tied LM head is not listed.
 std::vector<weight_entry> list_weights(const model_config& config, model_weights& weights);
 

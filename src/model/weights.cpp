@@ -1,5 +1,7 @@
 #include "model/weights.hpp"
 
+#include "model/integer_tensors.hpp"
+#include "model/misfit_list.hpp"
 #include "model/safetensors.hpp"
 #include "model/weight_table.hpp"
 
@@ -8,38 +10,6 @@
 
 namespace troupe {
 namespace {
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string out = "[";
-  for (std::int64_t size : shape) {
-    if (out.size() > 1) out += ", ";
-    out += std::to_string(size);
-  }
-  return out + "]";
-}
-
-// The first few misfits and how many more there are: a wrong config makes hundreds of them.
-class misfit_list {
- public:
-  void add(const std::string& text) {
-    constexpr std::size_t shown = 3;
-    if (++count_ > shown) {
-      ++more_;
-      return;
-    }
-    if (!text_.empty()) text_ += "; ";
-    text_ += text;
-  }
-  bool empty() const { return count_ == 0; }
-  std::string text() const {
-    return more_ == 0 ? text_ + "." : text_ + "; and " + std::to_string(more_) + " more.";
-  }
-
- private:
-  std::string text_;
-  std::size_t count_ = 0;
-  std::size_t more_ = 0;
-};
 
 // What older exports write beside the weights, or Hugging Face itself ignores: rotary frequencies,
 // which follow from the config, and the LM head of a tied model, for which the embedding stands.
@@ -59,6 +29,10 @@ outcome<model_weights> load_weights(const std::filesystem::path& model_dir,
   model_weights out;
   misfit_list misfits;
   for (weight_entry& expected : list_weights(config, out)) {
+    if (config.published && is_layer_weight(expected)) {
+      take_integers(found, expected, *config.published, misfits);
+      continue;
+    }
     const auto at = found.find(expected.name);
     if (at == found.end()) {
       misfits.add("tensor " + expected.name + " of shape " + shape_text(expected.shape) +
@@ -68,6 +42,9 @@ outcome<model_weights> load_weights(const std::filesystem::path& model_dir,
     if (at->second.shape != expected.shape) {
       misfits.add("tensor " + expected.name + " has shape " + shape_text(at->second.shape) +
                   ", expected " + shape_text(expected.shape));
+    }
+    if (at->second.type == dtype::int32) {
+      misfits.add("tensor " + expected.name + " is of int32, expected floats");
     }
     *expected.target = std::move(at->second);
     found.erase(at);

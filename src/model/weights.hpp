@@ -12,7 +12,8 @@
 
 namespace troupe {
 
-// Linear weights are [out_features, in_features], as Hugging Face stores them.
+// Linear weights are [out_features, in_features], as Hugging Face stores them; where the config
+// has a published_format, those of the layers are made of integers.
 struct layer_weights {
   host_tensor input_norm;  // [hidden]
   host_tensor q, k, v;     // [heads * head_dim, hidden]

@@ -33,7 +33,8 @@ struct service {
   // For people who ask what runs here.
   memory_plan memory;
   std::string device = "cpu";  // in words
-  std::string weights_type;    // "bfloat16", "float32", "int8"
+  std::string weights_type;    // "bfloat16", "float32", "int8", "int4"
+  std::string quantization;    // "int8", "int4", "awq", "gptq"; empty: none
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t threads_per_rank = 1;
   std::chrono::milliseconds executor_timeout{0};

@@ -43,6 +43,25 @@ TEST_CASE("infinities stay and NaN stays NaN") {
   CHECK(to_bfloat16(std::bit_cast<float>(0x7F800001U)).bits == 0x7FC0);
 }
 
+TEST_CASE("rounding to float16 takes the nearer neighbour and the even one of two") {
+  for (std::uint32_t bits = 0; bits < 0x7C00; ++bits) {
+    const double low = to_float(float16{static_cast<std::uint16_t>(bits)});
+    const double high =
+        bits == 0x7BFF
+            ? 65536.0
+            : static_cast<double>(to_float(float16{static_cast<std::uint16_t>(bits + 1)}));
+    const auto middle = static_cast<float>((low + high) / 2);
+    const std::uint32_t even = bits + bits % 2;
+    REQUIRE(to_float16(static_cast<float>(low)).bits == bits);
+    REQUIRE(to_float16(middle).bits == even);
+    REQUIRE(to_float16(std::nextafter(middle, 0.0F)).bits == bits);
+    REQUIRE(to_float16(std::nextafter(middle, INFINITY)).bits == bits + 1);
+    REQUIRE(to_float16(-middle).bits == (even | 0x8000U));
+  }
+  CHECK(to_float16(1e-40F).bits == 0);
+  CHECK(to_float16(-1e30F).bits == 0xFC00);
+}
+
 TEST_CASE("float16 widens to the value that its bits name") {
   for (std::uint32_t bits = 0; bits < 0x7C00; ++bits) {
     const int exponent = static_cast<int>(bits >> 10U);

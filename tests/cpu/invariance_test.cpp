@@ -30,11 +30,11 @@ model_config odd_config() {
 }
 
 std::shared_ptr<const cpu_model> odd_model(dtype type, std::uint32_t num_threads,
-                                           bool quantized = false,
+                                           weight_format weights = weight_format::plain,
                                            std::optional<kv_type> kv = std::nullopt) {
   const model_config config = odd_config();
   cpu_runner_options options = small_options(type, 1, num_threads);
-  options.quantized = quantized;
+  options.weights = weights;
   options.kv = kv;
   return value_of(load_cpu_model(config, value_of(make_dummy_weights(config, 5)), options));
 }
@@ -80,9 +80,9 @@ std::vector<float> logits_beside_others(test_replica& replica, test_sequence seq
   return out;
 }
 
-void check_invariance(dtype type, bool quantized = false,
+void check_invariance(dtype type, weight_format weights = weight_format::plain,
                       std::optional<kv_type> kv = std::nullopt) {
-  const auto model = odd_model(type, 1, quantized, kv);
+  const auto model = odd_model(type, 1, weights, kv);
   test_replica replica(model);
   const test_sequence sequence = random_sequence(0, 150, 0);
   const auto expected = logits_in_chunks(replica, sequence, 64);
@@ -98,7 +98,7 @@ void check_invariance(dtype type, bool quantized = false,
   CHECK(same_bits(logits_beside_others(replica, sequence,
                                        {random_sequence(1, 140, 40), random_sequence(2, 90, 90)}),
                   expected));
-  test_replica threaded(odd_model(type, 2, quantized, kv));
+  test_replica threaded(odd_model(type, 2, weights, kv));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 64), expected));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 1), expected));
 }
@@ -131,22 +131,25 @@ TEST_CASE("bfloat16 logits do not depend on how a prompt is scheduled") {
   check_invariance(dtype::bfloat16);
 }
 
-TEST_CASE("int8 logits do not depend on how a prompt is scheduled") {
-  check_invariance(dtype::float32, true);
-  check_invariance(dtype::bfloat16, true);
+TEST_CASE("logits of integer weights do not depend on how a prompt is scheduled") {
+  for (const weight_format weights : {weight_format::int8, weight_format::int4}) {
+    check_invariance(dtype::float32, weights);
+    check_invariance(dtype::bfloat16, weights);
+  }
 }
 
 TEST_CASE("logits over int8 keys and values do not depend on how a prompt is scheduled") {
-  check_invariance(dtype::float32, false, kv_type::int8);
-  check_invariance(dtype::bfloat16, false, kv_type::int8);
-  check_invariance(dtype::bfloat16, true, kv_type::int8);
+  check_invariance(dtype::float32, weight_format::plain, kv_type::int8);
+  check_invariance(dtype::bfloat16, weight_format::plain, kv_type::int8);
+  check_invariance(dtype::bfloat16, weight_format::int8, kv_type::int8);
+  check_invariance(dtype::bfloat16, weight_format::int4, kv_type::int8);
 }
 
 TEST_CASE("logits over bfloat16 pages beside float32 weights do not, either") {
-  check_invariance(dtype::float32, false, kv_type::bfloat16);
+  check_invariance(dtype::float32, weight_format::plain, kv_type::bfloat16);
 }
 
-TEST_CASE("int8 logits are near float32's") {
+TEST_CASE("logits of integers are near float32's") {
   test_replica exact(odd_model(dtype::float32, 1));
   const test_sequence sequence = random_sequence(0, 150, 0);
   const auto expected = logits_in_chunks(exact, sequence, 64);
@@ -162,10 +165,14 @@ TEST_CASE("int8 logits are near float32's") {
     }
     return std::sqrt(distance / size);
   };
-  const double weights = distance_of(odd_model(dtype::bfloat16, 1, true));
-  CHECK(weights <= 0.03);
-  CHECK(weights > 0);
-  const double pages = distance_of(odd_model(dtype::float32, 1, false, kv_type::int8));
+  for (const auto& [weights, limit] :
+       {std::pair(weight_format::int8, 0.03), std::pair(weight_format::int4, 0.3)}) {
+    const double distance = distance_of(odd_model(dtype::bfloat16, 1, weights));
+    CHECK(distance <= limit);
+    CHECK(distance > 0);
+  }
+  const double pages =
+      distance_of(odd_model(dtype::float32, 1, weight_format::plain, kv_type::int8));
   CHECK(pages <= 0.01);
   CHECK(pages > 0);
 }
@@ -173,7 +180,7 @@ TEST_CASE("int8 logits are near float32's") {
 namespace {
 
 void check_preemption(kv_type kv) {
-  test_replica replica(odd_model(dtype::bfloat16, 1, false, kv));
+  test_replica replica(odd_model(dtype::bfloat16, 1, weight_format::plain, kv));
   test_sequence sequence = random_sequence(0, 20, 0);
   sequence.pages.resize(8);
   std::iota(sequence.pages.begin(), sequence.pages.end(), 0U);

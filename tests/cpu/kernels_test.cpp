@@ -3,6 +3,7 @@
 #include "cpu/kv_pages.hpp"
 #include "cpu/pair_instruction.hpp"
 #include "cpu/reference.hpp"
+#include "cpu/weight_rounding.hpp"
 
 #include <doctest/doctest.h>
 #include <hwy/targets.h>
@@ -159,58 +160,123 @@ TEST_CASE("subnormal bfloat16 products are zeros on every target") {
       std::vector<double>(3 * 32), 1e-37);
 }
 
-TEST_CASE("int8 layers are exact within a group and near the formula") {
+namespace {
+
+// Two tensors' rows, of which the second continues the first, as one layer.
+void check_integer_layer(std::uint32_t rows, std::uint32_t in, weight_type type) {
+  CAPTURE(in);
+  CAPTURE(rows);
+  constexpr std::uint32_t out = 50;
+  const auto x = random_floats(std::size_t{rows} * in, rows + in, 3.0F);
+  auto w = random_floats(std::size_t{out} * in, out, 0.1F);
+  for (std::uint32_t i = 0; i < in; ++i) w[i] += 0.3F;  // a zero point at the edge
+  const auto bias = random_floats(out, 3);
   thread_pool pool({1, 0});
-  for (const std::uint32_t in : {1U, 37U, 128U, 129U, 300U, 896U}) {
-    for (const std::uint32_t rows : {1U, 3U, 13U}) {
-      CAPTURE(in);
-      CAPTURE(rows);
-      constexpr std::uint32_t out = 50;
-      const auto x = random_floats(std::size_t{rows} * in, rows + in, 3.0F);
-      const auto w = random_floats(std::size_t{out} * in, out, 0.1F);
-      const auto bias = random_floats(out, 3);
-      const linear_slice slice({{out, 0, view(w, out, in), std::nullopt}}, {{in, 0}});
-      const packed_matrix matrix(slice, weight_type::int8, pool);
-      const std::size_t stride = kernels::quantized_stride(in);
-      std::vector<double> expected;
-      for (std::uint32_t r = 0; r < rows; ++r) {
-        const auto row = reference::linear(std::span(x).subspan(std::size_t{r} * in, in), w, bias);
-        expected.insert(expected.end(), row.begin(), row.end());
-      }
-      on_every_target(
-          [&] {
-            std::vector<std::uint32_t> operand(rows * stride);
-            for (std::uint32_t r = 0; r < rows; ++r) {
-              kernels::quantize_operand(&x[std::size_t{r} * in], in, &operand[r * stride]);
-            }
-            std::vector<float> result(expected.size());
-            kernels::linear(
-                {operand.data(), stride, rows, &matrix, bias.data(), result.data(), out}, 0, rows,
-                0, matrix.num_tiles());
-            return result;
-          },
-          // A product is off by 0.003 on average; the worst of 650 sums by five times that.
-          expected, 0.015 * std::sqrt(static_cast<double>(in)) + 0.03);
+  const linear_slice slice({{out, 0, view(w, out, in), std::nullopt}}, {{in, 0}});
+  const packed_matrix matrix(slice, type, pool);
+  for (std::uint32_t n = 0; n < out; ++n) matrix.copy_row(n, &w[std::size_t{n} * in]);
+  const std::size_t stride = kernels::quantized_stride(in);
+  std::vector<double> expected;
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    const auto row = reference::linear(std::span(x).subspan(std::size_t{r} * in, in), w, bias);
+    expected.insert(expected.end(), row.begin(), row.end());
+  }
+  on_every_target(
+      [&] {
+        std::vector<std::uint32_t> operand(rows * stride);
+        for (std::uint32_t r = 0; r < rows; ++r) {
+          kernels::quantize_operand(&x[std::size_t{r} * in], in, &operand[r * stride]);
+        }
+        std::vector<float> result(expected.size());
+        kernels::linear({operand.data(), stride, rows, &matrix, bias.data(), result.data(), out}, 0,
+                        rows, 0, matrix.num_tiles());
+        return result;
+      },
+      // An activation is off by 0.012 at most, 0.007 on average; times a weight of 0.1, and for the
+      // first output of 0.3: the worst of 650 sums, with room.
+      expected, 0.015 * std::sqrt(static_cast<double>(in)) + 0.03);
+}
+
+}  // namespace
+
+TEST_CASE("layers of integers are as near to the formula as their inputs' eight bits") {
+  for (const weight_type type : {weight_type::int8, weight_type::int4}) {
+    CAPTURE(type);
+    for (const std::uint32_t in : {1U, 37U, 128U, 129U, 300U, 896U}) {
+      for (const std::uint32_t rows : {1U, 2U, 3U, 8U, 13U}) check_integer_layer(rows, in, type);
     }
   }
 }
 
-TEST_CASE("an int8 matrix gives its rows back to half a step") {
+TEST_CASE("sums of the largest integers and of the smallest scales are exact on every target") {
+  // Inputs of 127 steps of 1 and weights of 15 steps at a zero point of 0: 128 * 127 * 15 steps.
+  // The smallest scale that a float16 has is 2^-24.
+  std::vector<float> w(std::size_t{32} * 128, 15 * 0x1p-24F);
+  const std::vector<float> x(128, 127.0F);
+  thread_pool pool({1, 0});
+  const linear_slice slice({{32, 0, view(w, 32, 128), std::nullopt}}, {{128, 0}});
+  for (const weight_type type : {weight_type::int8, weight_type::int4}) {
+    const packed_matrix matrix(slice, type, pool);
+    std::vector<float> row(128);
+    matrix.copy_row(5, row.data());
+    const double sum = 128.0 * 127 * row[0];
+    CHECK(sum == (type == weight_type::int4 ? 128.0 * 127 * 15 * 0x1p-24 : 0.0));
+    on_every_target(
+        [&] {
+          std::vector<std::uint32_t> operand(kernels::quantized_stride(128));
+          kernels::quantize_operand(x.data(), 128, operand.data());
+          std::vector<float> result(32);
+          kernels::linear({operand.data(), operand.size(), 1, &matrix, nullptr, result.data(), 32},
+                          0, 1, 0, 1);
+          return result;
+        },
+        std::vector<double>(32, sum), 0);
+  }
+}
+
+TEST_CASE("a matrix of integers gives its rows back to a step") {
   auto w = random_floats(40 * 200, 1);
   std::fill(w.begin() + 128, w.begin() + 200, 0.0F);  // a group of zeros
   w[0] = 7;
   thread_pool pool({2, 0});
   const linear_slice slice({{40, 0, view(w, 40, 200), std::nullopt}}, {{200, 0}});
-  const packed_matrix matrix(slice, weight_type::int8, pool);
-  CHECK(matrix.size_in_bytes() == 2 * 2 * 33 * 32 * 4);
-  for (std::uint32_t row = 0; row < 40; ++row) {
-    std::vector<float> out(200);
-    matrix.copy_row(row, out.data());
-    for (std::uint32_t k = 0; k < 200; ++k) {
-      const float highest = row == 0 && k < 128 ? 7.0F : 4.5F;
-      CHECK(std::fabs(out[k] - w[row * 200 + k]) <= highest / 127 * 0.51F);
+  for (const weight_type type : {weight_type::int8, weight_type::int4}) {
+    CAPTURE(type);
+    const packed_matrix matrix(slice, type, pool);
+    const bool is_int4 = type == weight_type::int4;
+    CHECK(matrix.size_in_bytes() == 2 * 2 * (is_int4 ? 17 : 33) * 32 * 4);
+    for (std::uint32_t row = 0; row < 40; ++row) {
+      std::vector<float> out(200);
+      matrix.copy_row(row, out.data());
+      double error = 0;
+      for (std::uint32_t k = 0; k < 200; ++k) {
+        const float highest = row == 0 && k < 128 ? 7.0F : 4.5F;
+        // Of four bits a half goes to rounding the zero point, and up to 15 % of the range are cut
+        // off where that makes the errors smaller.
+        const float step = is_int4 ? highest * 2 / 15 : highest / 127 * 0.51F;
+        const float cut = is_int4 && k < 128 ? highest * 0.15F : 0.0F;
+        CHECK(std::fabs(out[k] - w[row * 200 + k]) <= step + cut);
+        error += std::pow(double{out[k]} - double{w[row * 200 + k]}, 2);
+      }
+      CHECK(std::sqrt(error / 200) <= (is_int4 ? 0.16 : 0.017));
+      if (row == 0) CHECK(out[150] == 0.0F);
     }
-    if (row == 0) CHECK(out[150] == 0.0F);
+  }
+}
+
+TEST_CASE("every target rounds weights to the same integers") {
+  const auto weights = random_floats(300, 9, 0.02F);
+  for (const std::uint32_t bits : {4U, 8U}) {
+    const auto round = [&] {
+      integer_row row;
+      kernels::round_to_integers(weights, bits, row);
+      std::vector<float> out(row.values.begin(), row.values.end());
+      for (const float16 scale : row.scales) out.push_back(to_float(scale));
+      out.insert(out.end(), row.zeros.begin(), row.zeros.end());
+      return out;
+    };
+    const auto expected = round();
+    on_every_target(round, {expected.begin(), expected.end()}, 0);
   }
 }
 

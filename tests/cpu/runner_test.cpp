@@ -128,7 +128,7 @@ TEST_CASE("memory is known before anything is allocated") {
   CHECK(memory.weight_bytes == 2 * table + 2 * layer + 64 * 4);
   CHECK(memory.rope_bytes == 1200 * 16 * 4);
   cpu_runner_options quantized = options;
-  quantized.quantized = true;
+  quantized.weights = weight_format::int8;
   const cpu_memory smaller = value_of(measure_cpu_memory(config, quantized));
   // One group of 128 in every row: 33 words for 32 outputs, however few inputs there are.
   const std::uint64_t tile = 33 * 32 * 4;
@@ -136,6 +136,11 @@ TEST_CASE("memory is known before anything is allocated") {
   CHECK(smaller.weight_bytes == tiles * tile + 2 * (2 * 64 + 128) * 4 + 64 * 4);
   CHECK(smaller.activation_bytes ==
         memory.activation_bytes + 256 * kernels::quantized_stride(96) * 4);
+  quantized.weights = weight_format::int4;
+  const cpu_memory smallest = value_of(measure_cpu_memory(config, quantized));
+  // Layers in 17 words for 32 outputs; embedding and head, 14 tiles, stay in eight bits.
+  CHECK(smaller.weight_bytes - smallest.weight_bytes == (tiles - 14) * 16 * 32 * 4);
+  CHECK(smallest.activation_bytes == smaller.activation_bytes);
 }
 
 TEST_CASE("what the CPU cannot do is refused with a sentence") {

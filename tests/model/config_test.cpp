@@ -200,6 +200,75 @@ TEST_CASE("a sliding window is refused where it would change an answer, and only
   }
 }
 
+TEST_CASE("layers of integers are known as they are published") {
+  json_members awq = seven_b();
+  // As Qwen2.5-0.5B-Instruct-AWQ and -GPTQ-Int8 have it.
+  awq["quantization_config"] =
+      R"({"bits": 4, "group_size": 128, "modules_to_not_convert": null, "quant_method": "awq",)"
+      R"( "version": "gemm", "zero_point": true})";
+  auto config = read(awq);
+  REQUIRE_MESSAGE(config, config.error().message);
+  REQUIRE(config->published.has_value());
+  CHECK(config->published->layout == integer_layout::awq);
+  CHECK(config->published->bits == 4);
+  CHECK(config->published->group_size == 128);
+  CHECK(config->published->added_to_zeros == 0);
+  json_members gptq = seven_b();
+  gptq["quantization_config"] =
+      R"({"batch_size": 1, "bits": 8, "block_name_to_quantize": null, "damp_percent": 0.01,)"
+      R"( "dataset": null, "desc_act": false, "exllama_config": {"version": 1},)"
+      R"( "group_size": 128, "quant_method": "gptq", "sym": true, "true_sequential": true})";
+  config = read(gptq);
+  REQUIRE_MESSAGE(config, config.error().message);
+  REQUIRE(config->published.has_value());
+  CHECK(config->published->layout == integer_layout::gptq);
+  CHECK(config->published->bits == 8);
+  CHECK(config->published->added_to_zeros == 1);
+  gptq["quantization_config"] =
+      R"({"bits":4,"group_size":-1,"quant_method":"gptq","desc_act":true,)"
+      R"("checkpoint_format":"gptq_v2"})";
+  config = read(gptq);
+  REQUIRE_MESSAGE(config, config.error().message);
+  CHECK(config->published->group_size == 0);
+  CHECK(config->published->num_groups(896) == 1);
+  CHECK(config->published->added_to_zeros == 0);
+  CHECK(!read(seven_b())->published);
+}
+
+TEST_CASE("published integers that are not served are refused by name") {
+  struct wrong_format {
+    const char* value;
+    const char* expected;
+  };
+  const wrong_format table[] = {
+      {"{}", R"(quant_method is missing; "awq", "gptq" or)"},
+      {R"({"quant_method":"bitsandbytes"})", R"(is "bitsandbytes")"},
+      {"\"awq\"", "an object or null was expected"},
+      {R"({"quant_method":"awq"})", "bits is missing"},
+      {R"({"quant_method":"awq","bits":4})", "group_size is missing"},
+      {R"({"quant_method":"awq","bits":4,"group_size":64})",
+       "group_size is 64; a multiple of 128, or -1"},
+      {R"({"quant_method":"awq","bits":4,"group_size":192})", "group_size is 192"},
+      {R"({"quant_method":"awq","bits":4,"group_size":-0.5})", "group_size is -0.5"},
+      {R"({"quant_method":"awq","bits":3,"group_size":128})", "bits is 3; AWQ is served with 4"},
+      {R"({"quant_method":"awq","bits":4,"group_size":128,"version":"gemv"})",
+       R"(version is "gemv"; only "gemm")"},
+      {R"({"quant_method":"awq","bits":4,"group_size":128,"zero_point":false})",
+       "zero_point is false"},
+      {R"({"quant_method":"gptq","bits":2,"group_size":128})",
+       "bits is 2; GPTQ is served with 4 or 8"},
+      {R"({"quant_method":"gptq","bits":4,"group_size":128,"desc_act":true})", "desc_act is true"},
+      {R"({"quant_method":"gptq","bits":4,"group_size":128,"checkpoint_format":"marlin"})",
+       R"(checkpoint_format is "marlin")"},
+  };
+  for (const wrong_format& wrong : table) {
+    json_members members = seven_b();
+    members["quantization_config"] = wrong.value;
+    const std::string message = message_of(members);
+    CHECK_MESSAGE(message.find(wrong.expected) != std::string::npos, message);
+  }
+}
+
 TEST_CASE("what the model cannot be is refused by name") {
   struct wrong_key {
     const char* key;
@@ -213,8 +282,6 @@ TEST_CASE("what the model cannot be is refused by name") {
       {"architectures", "[]", "not a list of one name"},
       {"hidden_act", R"("gelu")", R"(hidden_act is "gelu")"},
       {"hidden_act", "3", "hidden_act is 3; a string was expected"},
-      {"quantization_config", R"({"quant_method":"awq","bits":4})", R"(asks for "awq")"},
-      {"quantization_config", "{}", "an unnamed method"},
       {"torch_dtype", R"("float8_e4m3fn")", "float32, bfloat16 or float16 was expected"},
       {"rope_scaling", R"({"type":"dynamic","factor":2})", R"(type is "dynamic")"},
       {"rope_scaling", R"({"rope_type":"mrope"})", R"(rope_type is "mrope")"},

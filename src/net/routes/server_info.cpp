@@ -21,6 +21,7 @@ json_object model_of(const service& facts) {
           {"vocab_size", number(facts.vocab_size)},
           {"device", facts.device},
           {"dtype", facts.weights_type},
+          {"quantization", facts.quantization.empty() ? json_value() : facts.quantization},
           {"tensor_parallel_size", number(facts.tensor_parallel_size)},
           {"threads_per_rank", number(facts.threads_per_rank)}};
 }
