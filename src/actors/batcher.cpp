@@ -308,8 +308,7 @@ class batcher_actor : public batcher::base {
 
   void launch_step() {
     auto batch = std::make_shared<const step_batch>(batch_.build());
-    auto shape = batch_.last_shape();
-    shapes_.push_back(shape);
+    shapes_.push_back(batch_.last_shape());
     for (auto& rank : parts_.ranks) send(rank, run_step{batch, step_listener{this}});
     has_reserved_ahead_ = false;
     advance();
@@ -336,6 +335,7 @@ class batcher_actor : public batcher::base {
       if (progress.end) end(progress.request, *progress.end, {});
     }
     if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
+    batch_.observe(shapes_.front(), step.seconds);
     observe_step(shapes_.front(), step.seconds);
     shapes_.pop_front();
     advance();
@@ -446,7 +446,7 @@ class batcher_actor : public batcher::base {
     advance();
   }
 
-  void observe_step(running_batch::step_shape shape, double seconds) {
+  void observe_step(step_shape shape, double seconds) {
     news_.num_running = num_running();
     news_.num_constrained = static_cast<std::uint32_t>(std::ranges::count_if(
         batch_.sequences(), [](const sequence& s) { return s.request.constraint != nullptr; }));
@@ -472,7 +472,7 @@ class batcher_actor : public batcher::base {
   batcher_parts parts_;
   std::deque<sequence> waiting_;  // preempted ones first, oldest first
   std::unordered_map<request_id, ending_ptr> readers_;
-  std::deque<running_batch::step_shape> shapes_;  // of the steps in flight
+  std::deque<step_shape> shapes_;  // of the steps in flight
   std::uint32_t num_available_pages_;
   std::uint32_t num_releases_under_way_ = 0;
   step_observed news_;         // since the last observation

@@ -4,20 +4,34 @@
 #include <string>
 
 namespace troupe {
+namespace {
 
-std::vector<planned_chunk> plan_step(std::span<const sequence> running, std::uint32_t max_tokens) {
+constexpr std::uint32_t few_rows = 16;
+
+}  // namespace
+
+std::vector<planned_chunk> plan_step(std::span<const sequence> running, const step_bounds& bounds) {
   std::vector<planned_chunk> plan;
   plan.reserve(running.size());
-  auto budget = max_tokens;
+  auto budget = bounds.max_tokens;
   auto add = [&](std::size_t idx, std::uint32_t num_tokens) {
     plan.push_back({idx, num_tokens});
     budget -= num_tokens;
   };
   for (std::size_t i = 0; i < running.size() && budget > 0; ++i)
     if (running[i].is_decoding()) add(i, 1);
-  for (std::size_t i = 0; i < running.size() && budget > 0; ++i)
-    if (!running[i].is_decoding() && running[i].num_remaining() > 0)
-      add(i, std::min(budget, running[i].num_remaining()));
+  auto long_budget = plan.empty() ? budget : std::min(budget, bounds.max_long_tokens);
+  for (std::size_t i = 0; i < running.size() && budget > 0; ++i) {
+    auto& s = running[i];
+    if (s.is_decoding() || s.num_remaining() == 0) continue;
+    // Its last few rows, and those of tokens that came without a step, delay nobody.
+    bool is_long =
+        s.length() - s.num_cached_tokens > bounds.max_tokens && s.num_remaining() > few_rows;
+    auto num_tokens = std::min({s.num_remaining(), budget, is_long ? long_budget : budget});
+    if (num_tokens == 0) continue;
+    if (is_long) long_budget -= num_tokens;
+    add(i, num_tokens);
+  }
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -19,9 +20,16 @@ struct planned_chunk {
   std::uint32_t num_drafts = 0;  // guesses behind them: see core/draft_plan.hpp
 };
 
-// Which rows the next step computes, within `max_tokens` rows: first one row for every decoding
-// sequence, then the prompts, oldest first, cut where the budget ends.
-std::vector<planned_chunk> plan_step(std::span<const sequence> running, std::uint32_t max_tokens);
+struct step_bounds {
+  std::uint32_t max_tokens = 0;  // rows of the step
+  // Rows of long prompts, together, in a step in which others decode.
+  std::uint32_t max_long_tokens = std::numeric_limits<std::uint32_t>::max();
+};
+
+// Which rows the next step computes: first one row for every decoding sequence, then the prompts,
+// oldest first, cut where the bounds end. Prompts are long that do not fit one step: beside them
+// those who decode would wait for many whole steps.
+std::vector<planned_chunk> plan_step(std::span<const sequence> running, const step_bounds& bounds);
 
 // Pages that the sequence lacks for its next `num_tokens` rows.
 std::uint32_t pages_lacking(const sequence& s, std::uint32_t num_tokens);

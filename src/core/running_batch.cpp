@@ -35,7 +35,7 @@ sequence& running_batch::admit(sequence entering, std::vector<page_idx> pages,
 }
 
 std::vector<page_growth> running_batch::plan() {
-  plan_ = plan_step(sequences_, limits_.max_num_batched_tokens);
+  plan_ = plan_step(sequences_, {limits_.max_num_batched_tokens, pace_.max_rows()});
   std::vector<page_growth> lacking;
   for (auto& chunk : plan_) {
     auto& s = sequences_[chunk.sequence_idx];

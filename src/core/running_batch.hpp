@@ -4,6 +4,7 @@
 #include "core/config.hpp"
 #include "core/draft_plan.hpp"
 #include "core/plan_step.hpp"
+#include "core/prefill_pace.hpp"
 #include "core/sequence.hpp"
 
 #include <cstdint>
@@ -80,12 +81,10 @@ class running_batch {
   std::uint32_t num_in_flight() const { return static_cast<std::uint32_t>(in_flight_.size()); }
   const engine_limits& limits() const { return limits_; }
 
-  struct step_shape {
-    std::uint32_t prefill_tokens = 0;
-    std::uint32_t decode_tokens = 0;
-  };
   // Of the batch that `build` wrote last.
   step_shape last_shape() const { return last_shape_; }
+  // What a step took, in the order of the steps: later ones are cut accordingly.
+  void observe(const step_shape& shape, double seconds) { pace_.observe(shape, seconds); }
   // Since the last call.
   draft_counts take_draft_counts() { return std::exchange(draft_counts_, {}); }
 
@@ -123,6 +122,7 @@ class running_batch {
   std::uint64_t next_step_ = 1;
   std::uint64_t next_epoch_ = 1;
   step_shape last_shape_;
+  prefill_pace pace_;
   draft_counts draft_counts_;
   draft_cost draft_cost_;
 };

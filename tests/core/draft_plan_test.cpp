@@ -115,12 +115,12 @@ TEST_CASE("decoding rows get drafts up to the end of their answer; bound ones an
   auto limits = limits_of(5);
   const draft_cost cost(8);
   std::vector running{repeating(1, 12)};
-  auto steps = plan_step(running, 64);
+  auto steps = plan_step(running, {64});
   add_drafts(running, limits, cost, steps);
   REQUIRE(steps.size() == 1);
   CHECK(steps[0].num_drafts == 5);
   running[0] = repeating(1, 18);
-  steps = plan_step(running, 64);
+  steps = plan_step(running, {64});
   add_drafts(running, limits, cost, steps);
   CHECK(steps[0].num_drafts == 1);  // and its own: 20
   running[0] = repeating(1, 19);
@@ -134,7 +134,7 @@ TEST_CASE("decoding rows get drafts up to the end of their answer; bound ones an
   prompt.request.prompt.assign(100, 1);
   running = {repeating(1, 12), prompt};
   CHECK_FALSE(would_draft(running, limits, cost));
-  steps = plan_step(running, 64);
+  steps = plan_step(running, {64});
   add_drafts(running, limits, cost, steps);
   CHECK(steps[0].num_drafts == 0);
 }

@@ -24,7 +24,7 @@ sequence make(std::uint64_t id, std::uint32_t num_prompt, std::uint32_t num_sche
 
 TEST_CASE("decodes come first, then prompts oldest first, cut by the budget") {
   std::vector running{make(1, 100, 40), make(2, 8, 8, 1), make(3, 50, 0), make(4, 9, 10, 2)};
-  auto plan = plan_step(running, 64);
+  auto plan = plan_step(running, {64});
   REQUIRE(plan.size() == 4);
   CHECK(plan[0].sequence_idx == 1);
   CHECK(plan[1].sequence_idx == 3);
@@ -34,26 +34,46 @@ TEST_CASE("decodes come first, then prompts oldest first, cut by the budget") {
   CHECK(plan[3].num_tokens == 2);
 }
 
+TEST_CASE("beside decoding sequences a long prompt is cut shorter, short ones are not") {
+  std::vector running{make(1, 1000, 64), make(2, 8, 8, 1), make(3, 50, 0), make(4, 900, 0)};
+  auto plan = plan_step(running, {.max_tokens = 200, .max_long_tokens = 40});
+  REQUIRE(plan.size() == 3);
+  CHECK(plan[0].sequence_idx == 1);
+  CHECK(plan[1].sequence_idx == 0);
+  CHECK(plan[1].num_tokens == 40);
+  CHECK(plan[2].sequence_idx == 2);  // the second long one has to wait: they share the rows
+  CHECK(plan[2].num_tokens == 50);
+  // A short one does not wait for rows that long ones may not have.
+  CHECK(plan_step(running, {.max_tokens = 200, .max_long_tokens = 0}).size() == 2);
+  // What the prefix cache has makes it short.
+  running[0].num_cached_tokens = 900;
+  CHECK(plan_step(running, {.max_tokens = 200, .max_long_tokens = 40})[1].num_tokens == 199);
+  // Nobody else decodes: nobody waits.
+  running[0].num_cached_tokens = 0;
+  running.erase(running.begin() + 1);
+  CHECK(plan_step(running, {.max_tokens = 200, .max_long_tokens = 40})[0].num_tokens == 200);
+}
+
 TEST_CASE("a sequence whose tokens are all in flight asks for no row") {
   auto s = make(1, 4, 5, 1);
   s.request.sampling.max_tokens = 2;
   s.num_in_flight = 1;
   CHECK(s.num_remaining() == 0);
-  CHECK(plan_step(std::vector{s}, 64).empty());
+  CHECK(plan_step(std::vector{s}, {64}).empty());
 }
 
 TEST_CASE("without its mask a constrained sequence computes all but the row that samples") {
   auto anything = test::make_rule([](auto&, token_id) { return true; });
   std::vector running{make(1, 8, 8, 1), make(2, 8, 8, 1), make(3, 30, 10), make(4, 30, 29)};
   for (auto i : {1, 2, 3}) running[std::size_t(i)].request.constraint = anything;
-  auto plan = plan_step(running, 64);
+  auto plan = plan_step(running, {64});
   REQUIRE(plan.size() == 2);
   CHECK(plan[0].sequence_idx == 0);
   CHECK(plan[1].sequence_idx == 2);
   CHECK(plan[1].num_tokens == 19);
   CHECK_FALSE(running[2].samples_after(19));
   for (auto& s : running) s.mask = std::make_shared<const token_mask>(1);
-  plan = plan_step(running, 64);
+  plan = plan_step(running, {64});
   REQUIRE(plan.size() == 4);
   CHECK(plan[2].num_tokens == 20);
   CHECK(running[2].samples_after(20));
