@@ -1,8 +1,9 @@
 // What bfloat16, int8 and int4 cost in accuracy: the logits of a text, position by position,
-// against float32's of the same weights: mean Kullback-Leibler divergence in nats, and how often
-// the most likely token is the same. The text is what the float32 model writes itself at
-// temperature 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded
-// weights; [tokens].
+// against those of more precise runs of the same weights: mean Kullback-Leibler divergence in nats,
+// and how often the most likely token is the same. The text is what the model writes itself at
+// temperature
+// 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded weights;
+// [tokens, of which the logits of the last 512 are kept]; [the type that writes].
 #include "half_billion.hpp"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
 #include <string>
 
 using namespace troupe;
@@ -18,17 +20,25 @@ using namespace troupe::bench;
 namespace {
 
 constexpr std::uint32_t rows_at_once = 64;
+constexpr std::uint32_t rows_kept = 512;
 
 struct source {
   model_config config;
   model_weights weights;
 };
 
-std::unique_ptr<model_runner> make_runner(const source& from, dtype type, weight_format weights,
+struct precision {
+  dtype type = dtype::float32;
+  weight_format weights = weight_format::plain;
+  std::optional<kv_type> kv;
+};
+
+std::unique_ptr<model_runner> make_runner(const source& from, const precision& how,
                                           std::uint32_t num_tokens) {
   cpu_runner_options options;
-  options.type = type;
-  options.weights = weights;
+  options.type = how.type;
+  options.weights = how.weights;
+  options.kv = how.kv;
   options.threads.num_threads = 2;
   options.max_num_seqs = 1;
   options.max_num_batched_tokens = rows_at_once;
@@ -51,8 +61,8 @@ step_batch chunk_of(const std::vector<token_id>& tokens, std::uint32_t first, st
   return batch;
 }
 
-std::vector<token_id> write_text(const source& from, std::uint32_t num_tokens) {
-  const auto runner = make_runner(from, dtype::float32, weight_format::plain, num_tokens);
+std::vector<token_id> write_text(const source& from, dtype type, std::uint32_t num_tokens) {
+  const auto runner = make_runner(from, {.type = type}, num_tokens);
   std::vector<token_id> tokens{1};
   while (tokens.size() < num_tokens) {
     step_batch batch = chunk_of(tokens, static_cast<std::uint32_t>(tokens.size()) - 1, 1, true);
@@ -65,15 +75,19 @@ std::vector<token_id> write_text(const source& from, std::uint32_t num_tokens) {
   return tokens;
 }
 
-// [tokens.size(), vocab_size]
-std::vector<float> logits_of(const source& from, const std::vector<token_id>& tokens, dtype type,
-                             weight_format weights) {
+// Of the last positions: [at most 512, vocab_size]
+std::vector<float> logits_of(const source& from, const std::vector<token_id>& tokens,
+                             const precision& how) {
   const auto length = static_cast<std::uint32_t>(tokens.size());
-  const auto runner = make_runner(from, type, weights, length);
+  const auto runner = make_runner(from, how, length);
   std::vector<float> out;
   for (std::uint32_t first = 0; first < length; first += rows_at_once) {
-    const auto rows = runner->run_for_logits(
-        chunk_of(tokens, first, std::min(rows_at_once, length - first), false));
+    const auto batch = chunk_of(tokens, first, std::min(rows_at_once, length - first), false);
+    if (length - first > rows_kept) {
+      runner->run(batch);
+      continue;
+    }
+    const auto rows = runner->run_for_logits(batch);
     out.insert(out.end(), rows.begin(), rows.end());
   }
   return out;
@@ -100,7 +114,7 @@ void compare(const char* name, const std::vector<float>& exact, const std::vecto
     same += std::max_element(p.begin(), p.end()) - p.begin() ==
             std::max_element(q.begin(), q.end()) - q.begin();
   }
-  std::printf("%-14s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
+  std::printf("%-36s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
               divergence / static_cast<double>(rows),
               100.0 * static_cast<double>(same) / static_cast<double>(rows), rows);
 }
@@ -114,15 +128,30 @@ int main(int argc, char** argv) {
   from.config = model == "dummy" ? half_billion() : value_of(read_model_config(model));
   from.weights = value_of(model == "dummy" ? make_dummy_weights(from.config, 1)
                                            : load_weights(model, from.config));
-  const auto text = write_text(from, num_tokens);
-  const auto exact = logits_of(from, text, dtype::float32, weight_format::plain);
-  const std::size_t vocab = exact.size() / text.size();
-  const auto rounded = logits_of(from, text, dtype::bfloat16, weight_format::plain);
-  compare("bfloat16", exact, rounded, vocab);
-  for (const char* name : {"int8", "int4"}) {
-    const auto logits = logits_of(from, text, dtype::bfloat16, format_of(name));
-    compare(name, exact, logits, vocab);
-    compare("  to bfloat16", rounded, logits, vocab);
-  }
+  const bool writes_bfloat16 = argc > 3 && std::string(argv[3]) == "bfloat16";
+  const auto text =
+      write_text(from, writes_bfloat16 ? dtype::bfloat16 : dtype::float32, num_tokens);
+  const std::size_t vocab = from.config.vocab_size;
+  const auto exact = logits_of(from, text, {});
+  const auto pairs = logits_of(from, text, {.type = dtype::bfloat16});
+  const auto bytes =
+      logits_of(from, text, {.type = dtype::bfloat16, .weights = weight_format::int8});
+  const auto over_bytes = [&](weight_format weights) {
+    return logits_of(from, text, {dtype::bfloat16, weights, kv_type::int8});
+  };
+  compare("bfloat16 against float32", exact, pairs, vocab);
+  compare("int8 against float32", exact, bytes, vocab);
+  const auto halves =
+      logits_of(from, text, {.type = dtype::bfloat16, .weights = weight_format::int4});
+  compare("int4 against float32", exact, halves, vocab);
+  compare("int4 against bfloat16", pairs, halves, vocab);
+  compare("float32, int8 KV against float32", exact, logits_of(from, text, {.kv = kv_type::int8}),
+          vocab);
+  const auto kv = over_bytes(weight_format::plain);
+  compare("bfloat16, int8 KV against float32", exact, kv, vocab);
+  compare("bfloat16, int8 KV against bfloat16", pairs, kv, vocab);
+  const auto both = over_bytes(weight_format::int8);
+  compare("int8, int8 KV against float32", exact, both, vocab);
+  compare("int8, int8 KV against int8", bytes, both, vocab);
   return 0;
 }

@@ -1,6 +1,7 @@
 // Tokens per second of the whole model at the shape of Qwen2.5-0.5B with dummy weights (or of a
 // model directory): prompts in steps of 512 tokens, decoding by 1, 4 and 16 sequences, and by one
-// with a long context. Every number is of the median step, or of the best prompt of three.
+// with a long context; and how long a step takes in which one sequence carries guesses along. Every
+// number is of the median step, or of the best prompt of three.
 // Arguments: weights (float32, bfloat16, int8 or int4), threads, longest context, [model
 // directory].
 #include "half_billion.hpp"
@@ -74,6 +75,31 @@ void decode(model_runner& runner, std::uint32_t num_sequences, std::uint32_t con
               num_sequences / median, median * 1e3, seconds.front() * 1e3);
 }
 
+// Steps of one sequence with 1 to 16 rows that all get logits, in turns, so that what else the
+// machine does meets all of them.
+void verify(model_runner& runner, std::uint32_t context) {
+  const std::vector<std::uint32_t> sizes{1, 2, 3, 4, 6, 8, 10, 12, 16};
+  std::vector<std::vector<double>> seconds(sizes.size());
+  step_batch batch;
+  batch.starts.push_back({.slot = 0, .history = {1}, .num_prompt_tokens = 1});
+  append_chunk(batch, 0, context - 1, 1, 9);
+  runner.run(batch);
+  for (std::uint32_t round = 0; round < decode_steps; ++round) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      batch = {};
+      append_chunk(batch, 0, context, sizes[i], 9);
+      batch.chunks.back().num_drafts = sizes[i] - 1;
+      seconds[i].push_back(seconds_of(runner, batch));
+    }
+  }
+  std::printf("rows of one sequence at %u, ms a step:", context);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    std::sort(seconds[i].begin(), seconds[i].end());
+    std::printf("  %u: %.2f", sizes[i], seconds[i][decode_steps / 2] * 1e3);
+  }
+  std::printf("\n");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -96,6 +122,7 @@ int main(int argc, char** argv) {
   prefill(*runners[0], 512);
   if (longest > 512) prefill(*runners[0], longest);
   for (std::uint32_t n : {1U, 4U, 16U}) decode(*runners[0], n, 128);
+  verify(*runners[0], 128);
   if (longest > 512) {
     decode(*runners[0], 1, longest);
     decode(*runners[0], 16, longest);

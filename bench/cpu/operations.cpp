@@ -184,28 +184,43 @@ void add_linears(suite& all, thread_pool& pool, weight_type type) {
   add_layer(all, pool, type, 4864, 128, 896, {64, 512});
 }
 
-// `count` neighbouring rows of one KV head of a sequence on one thread: 7 query heads a row.
-void add_attention(suite& all, dtype type, std::uint32_t rows, std::uint32_t num_keys) {
+// Layers that come in turns, so that their keys and values come from memory.
+struct attention_set {
+  explicit attention_set(const kv_shape& shape) : pages(shape), table(shape.num_pages) {
+    for (std::uint32_t p = 0; p < shape.num_pages; ++p) table[p] = shape.num_pages - 1 - p;
+  }
+
+  kv_pages pages;
+  std::vector<page_idx> table;
+  std::vector<std::uint32_t> operands;
+  kernels::attention_scratch scratch;
+  std::uint32_t turn = 0;
+};
+
+// Neighbouring rows of one KV head of a sequence on one thread: 7 query heads a row.
+void add_attention(suite& all, kv_type type, std::uint32_t rows, std::uint32_t num_keys,
+                   bool cold) {
   constexpr std::uint32_t dim = 64;
   constexpr std::uint32_t group = 7;
-  const std::uint32_t num_pages = num_keys / page_size_tokens;
-  const auto pages = std::make_shared<kv_pages>(kv_shape{1, num_pages, 1, dim, type});
-  const auto table = std::make_shared<std::vector<page_idx>>(num_pages);
-  for (std::uint32_t p = 0; p < num_pages; ++p) (*table)[p] = num_pages - 1 - p;
-  const auto operands =
-      std::make_shared<std::vector<std::uint32_t>>(std::size_t{rows} * group * dim, 0x3C003C00U);
-  const auto scratch = std::make_shared<kernels::attention_scratch>();
+  kv_shape shape{1, num_keys / page_size_tokens, 1, dim, type};
+  const auto bytes = static_cast<double>(shape.page_bytes()) * shape.num_pages;
+  if (cold) shape.num_layers = static_cast<std::uint32_t>(total_bytes / bytes) + 1;
+  const auto set = std::make_shared<attention_set>(shape);
+  set->operands.resize(std::size_t{rows} * group * dim, 0x3C003C00U);
   for (std::uint32_t q = 0; q < rows * group; ++q) {
-    scratch->queries[q] = &(*operands)[std::size_t{q} * dim];
-    scratch->positions[q] = num_keys - rows + q / group;
+    set->scratch.queries[q] = &set->operands[std::size_t{q} * dim];
+    set->scratch.positions[q] = num_keys - rows + q / group;
   }
-  const double elements = static_cast<double>(num_keys) * dim;
-  all.add({"attention " + std::to_string(rows) + " rows, " + std::to_string(num_keys) + " keys",
-           4.0 * elements * rows * group, 2 * elements * static_cast<double>(size_bytes(type)),
-           [=] {
-             kernels::attention({rows * group, dim, 0.125F, type, pages->keys(0, 0),
-                                 pages->values(0, 0), pages->shape().page_words(), table->data()},
-                                *scratch);
+  const std::string name = "attention " + std::to_string(rows) + " rows, " +
+                           std::to_string(num_keys) + (type == kv_type::int8 ? " int8" : "") +
+                           (cold ? " cold keys" : " keys");
+  all.add({name, 4.0 * num_keys * dim * rows * group, bytes, [=] {
+             set->turn = (set->turn + 1) % shape.num_layers;
+             kernels::attention(
+                 {rows * group, dim, 0.125F, type, set->pages.keys(set->turn, 0),
+                  set->pages.values(set->turn, 0), shape.key_stride(), shape.value_stride(),
+                  shape.key_words(), shape.value_words(), set->table.data()},
+                 set->scratch);
            }});
 }
 
@@ -262,8 +277,13 @@ int main(int argc, char** argv) {
   add_limits(all, weights, pool);
   add_linears(all, pool, weights);
   for (const std::uint32_t rows : {1U, 9U}) {
-    for (const std::uint32_t keys : {512U, 8192U}) add_attention(all, type, rows, keys);
+    for (const std::uint32_t keys : {512U, 8192U}) {
+      add_attention(all, kv_type_of(type), rows, keys, false);
+      add_attention(all, kv_type::int8, rows, keys, false);
+    }
   }
+  add_attention(all, kv_type_of(type), 1, 8192, true);
+  add_attention(all, kv_type::int8, 1, 8192, true);
   add_rows(all, type);
   add_sampling(all);
   all.run(argc > 3 ? std::atoi(argv[3]) : 5);

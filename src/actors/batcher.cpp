@@ -16,22 +16,6 @@ using namespace std::chrono_literals;
 // Enough to hide the host's work behind the device's; more would only delay new requests.
 constexpr std::uint32_t max_steps_in_flight = 2;
 constexpr auto deadline_period = 50ms;
-// Of one turn of a constraint, so that one answer keeps the others from theirs for a moment only.
-constexpr std::uint32_t max_forced_at_once = 256;
-
-// How long a step may wait for masks while the device has nothing to do: what a late one costs
-// everybody, once.
-std::chrono::microseconds mask_patience(double last_step_seconds) {
-  auto half_a_step = std::chrono::duration<double>(last_step_seconds / 2);
-  return std::clamp(std::chrono::duration_cast<std::chrono::microseconds>(half_a_step),
-                    std::chrono::microseconds(2ms), std::chrono::microseconds(20ms));
-}
-
-// The model's opinion of a token costs a row of logits, so then every token has its step.
-std::uint32_t max_forced(const sequence& s) {
-  if (s.request.sampling.num_logprobs >= 0) return 0;
-  return std::min(max_forced_at_once, s.request.sampling.max_tokens - s.num_generated());
-}
 
 class batcher_actor : public batcher::base {
  public:
@@ -61,6 +45,7 @@ class batcher_actor : public batcher::base {
           advance();
         },
         [this](const step_done& step) { on_step_done(step); },
+        [this](masks_ready& news) { on_masks(news); },
         [this](const beat&) {
           return heartbeat{.num_messages = mailbox().size(),
                            .num_requests = static_cast<std::uint32_t>(readers_.size()),
@@ -74,7 +59,11 @@ class batcher_actor : public batcher::base {
  private:
   // Does the next thing that can be done now: every handler ends here.
   void advance() {
-    if (has_failed_ || is_awaiting_pages_ || batch_.num_in_flight() >= max_steps_now()) return;
+    if (has_failed_ || is_awaiting_pages_) return;
+    if (batch_.num_in_flight() >= max_steps_now()) {
+      reserve_ahead();
+      return;
+    }
     if (waits_for_masks()) return;
     take_requests();
     auto growth = batch_.plan();
@@ -89,7 +78,25 @@ class batcher_actor : public batcher::base {
   // it takes part in every step, none is planned without it meanwhile.
   std::uint32_t max_steps_now() const {
     auto is_held_up = [](const sequence& s) { return s.request.constraint && s.num_in_flight > 0; };
-    return std::ranges::any_of(batch_.sequences(), is_held_up) ? 1 : max_steps_in_flight;
+    bool is_alone =
+        batch_.waits_for_tokens() || std::ranges::any_of(batch_.sequences(), is_held_up);
+    return is_alone ? 1 : max_steps_in_flight;
+  }
+
+  // While the device computes: pages for the next step, so that it does not wait for them.
+  void reserve_ahead() {
+    if (std::exchange(has_reserved_ahead_, true)) return;
+    auto growth = batch_.lacking_ahead();
+    if (growth.empty()) return;
+    is_awaiting_pages_ = true;
+    request(parts_.pages, caf::infinite, reserve_pages{growth, {}})
+        .then(
+            [this, asked = std::move(growth)](pages_reserved& answer) {
+              is_awaiting_pages_ = false;
+              take_growth(asked, answer);  // what is denied is asked for again when it is needed
+              advance();
+            },
+            [this](const caf::error& error) { quit(error); });
   }
 
   void take_requests() {
@@ -139,12 +146,11 @@ class batcher_actor : public batcher::base {
   void ask_for_pages(std::vector<page_growth> growth,
                      std::vector<page_pool::admission_ask> admissions) {
     is_awaiting_pages_ = true;
-    auto asked = growth;
     std::vector<request_id> entering;
     for (auto& ask : admissions) entering.push_back(ask.owner);
-    request(parts_.pages, caf::infinite, reserve_pages{std::move(growth), std::move(admissions)})
+    request(parts_.pages, caf::infinite, reserve_pages{growth, std::move(admissions)})
         .then(
-            [this, asked = std::move(asked),
+            [this, asked = std::move(growth),
              entering = std::move(entering)](pages_reserved& answer) {
               is_awaiting_pages_ = false;
               on_pages(asked, entering, answer);
@@ -152,20 +158,29 @@ class batcher_actor : public batcher::base {
             [this](const caf::error& error) { quit(error); });
   }
 
-  void on_pages(const std::vector<page_growth>& asked, const std::vector<request_id>& entering,
-                pages_reserved& answer) {
+  // Whether a sequence that still runs was denied its pages.
+  bool take_growth(const std::vector<page_growth>& asked, pages_reserved& answer) {
     num_available_pages_ = answer.num_available;
     bool is_denied = false;
     for (std::size_t i = 0; i < asked.size(); ++i) {
       if (answer.growth[i])
         batch_.grow(asked[i].request, *answer.growth[i]);
       else
-        is_denied = is_denied || batch_.find(asked[i].request);
+        is_denied = is_denied || (!asked[i].is_for_drafts && batch_.find(asked[i].request));
     }
+    return is_denied;
+  }
+
+  void on_pages(const std::vector<page_growth>& asked, const std::vector<request_id>& entering,
+                pages_reserved& answer) {
+    bool is_denied = take_growth(asked, answer);
     bool is_any_admitted = false;
     for (std::size_t i = 0; i < entering.size(); ++i)
       if (answer.admissions[i]) is_any_admitted |= admit(entering[i], *answer.admissions[i]);
-    if (is_any_admitted) observe_step({}, 0);
+    if (is_any_admitted) {
+      ask_for_masks();
+      observe_step({}, 0);
+    }
     if (is_denied && num_releases_under_way_ > 0)
       return;  // pages are coming back; their arrival tries again
     if (is_denied)
@@ -196,7 +211,7 @@ class batcher_actor : public batcher::base {
     waiting_.erase(it);
     if (s.admitted == steady_time{}) s.admitted = clock().now();
     auto& running = batch_.admit(std::move(s), std::move(granted.pages), granted.num_cached_tokens);
-    if (running.request.constraint) ask_for_mask(running, running.generated);
+    if (running.request.constraint) add_question(running, running.generated);
     return true;
   }
 
@@ -245,22 +260,26 @@ class batcher_actor : public batcher::base {
     num_expected_masks_ = 0;
   }
 
-  void ask_for_mask(const sequence& s, std::vector<token_id> more) {
-    ++num_expected_masks_;
-    advance_constraint ask{s.request.id, s.request.constraint, std::move(more), max_forced(s)};
-    request(parts_.masks, caf::infinite, std::move(ask))
-        .then(
-            [this, who = s.request.id, epoch = s.epoch, asked = mask_round_](mask_ready& answer) {
-              if (asked == mask_round_) --num_expected_masks_;
-              on_mask(who, epoch, answer);
-            },
-            [this](const caf::error& error) { quit(error); });
+  void add_question(const sequence& s, std::vector<token_id> more) {
+    questions_.push_back(
+        {s.request.id, s.epoch, s.request.constraint, std::move(more), max_forced_tokens(s)});
   }
 
-  void on_mask(request_id who, std::uint64_t epoch, mask_ready& answer) {
-    news_.mask_seconds.push_back(answer.seconds);
-    auto* s = batch_.find(who);
-    if (s && s->epoch == epoch) go_on(*s, answer.turn);  // else ended or preempted meanwhile
+  // One message for all rows of a step: a mask costs no more than a message does.
+  void ask_for_masks() {
+    if (questions_.empty()) return;
+    num_expected_masks_ += static_cast<std::uint32_t>(questions_.size());
+    send(parts_.masks, advance_constraints{std::exchange(questions_, {}), mask_round_, this});
+  }
+
+  void on_masks(masks_ready& news) {
+    if (news.round == mask_round_)
+      num_expected_masks_ -= static_cast<std::uint32_t>(news.masks.size());
+    for (auto& mask : news.masks) {
+      news_.mask_seconds.push_back(mask.seconds);
+      auto* s = batch_.find(mask.request);
+      if (s && s->epoch == mask.epoch) go_on(*s, mask.turn);  // else ended or preempted meanwhile
+    }
     advance();
   }
 
@@ -292,6 +311,7 @@ class batcher_actor : public batcher::base {
     auto shape = batch_.last_shape();
     shapes_.push_back(shape);
     for (auto& rank : parts_.ranks) send(rank, run_step{batch, step_listener{this}});
+    has_reserved_ahead_ = false;
     advance();
   }
 
@@ -305,8 +325,12 @@ class batcher_actor : public batcher::base {
     end_wait();
     last_progress_ = clock().now();
     last_step_seconds_ = step.seconds;
+    std::chrono::duration<double> spent =
+        last_progress_ - std::exchange(last_step_end_, last_progress_);
     pages_computed reports;
-    for (auto& progress : batch_.apply(*step.result)) {
+    auto news = batch_.apply(*step.result, spent.count());
+    ask_about(news);  // first, so that masks are made while the readers are told
+    for (auto& progress : news) {
       if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
       if (progress.token) take_sample(progress);
       if (progress.end) end(progress.request, *progress.end, {});
@@ -317,11 +341,18 @@ class batcher_actor : public batcher::base {
     advance();
   }
 
+  void ask_about(const std::vector<sequence_progress>& news) {
+    for (auto& progress : news) {
+      if (!progress.token || progress.end) continue;
+      auto& s = *batch_.find(progress.request, progress.slot);
+      if (s.request.constraint) add_question(s, {progress.token->token});
+    }
+    ask_for_masks();
+  }
+
   void take_sample(sequence_progress& progress) {
     auto* s = batch_.find(progress.request, progress.slot);
-    auto token = progress.token->token;
     deliver(*s, std::move(*progress.token), last_progress_);
-    if (!progress.end && s->request.constraint) ask_for_mask(*s, {token});
   }
 
   // The token is the last one of those that the sequence has.
@@ -422,6 +453,7 @@ class batcher_actor : public batcher::base {
     news_.num_waiting = static_cast<std::uint32_t>(waiting_.size());
     news_.prefill_tokens = shape.prefill_tokens;
     news_.decode_tokens = shape.decode_tokens;
+    news_.drafts = batch_.take_draft_counts();
     news_.seconds = seconds;
     news_.pending_tokens = count_pending_tokens(batch_.sequences());
     for (auto& s : waiting_) {
@@ -445,13 +477,16 @@ class batcher_actor : public batcher::base {
   std::uint32_t num_releases_under_way_ = 0;
   step_observed news_;         // since the last observation
   steady_time last_progress_;  // a step ended, or requests came
+  steady_time last_step_end_;
   double last_step_seconds_ = 0;
+  std::vector<growing_answer> questions_;  // for the grammarian, not asked yet
   std::uint64_t mask_round_ = 0;
   std::uint32_t num_expected_masks_ = 0;  // asked for in this round
   bool is_watching_wait_ = false;
   bool queue_has_work_ = true;
   bool is_taking_ = false;
   bool is_awaiting_pages_ = false;
+  bool has_reserved_ahead_ = false;  // since the last step was launched
   bool is_ticking_ = false;
   bool has_failed_ = false;
 };

@@ -24,6 +24,8 @@ using batcher = caf::typed_actor<
     caf::reacts_to<work_waiting>, caf::reacts_to<cancel>,
     // step_listener
     caf::reacts_to<step_done>,
+    // mask_listener
+    caf::reacts_to<masks_ready>,
     // At once, with the number of requests in its hands and when a step ended last.
     caf::replies_to<beat>::with<heartbeat>,
     // From itself: plans the next step without the rows whose masks are late.

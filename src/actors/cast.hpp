@@ -31,8 +31,8 @@ struct release_pages;
 struct pages_released;
 struct pages_computed;
 // grammarian
-struct advance_constraint;
-struct mask_ready;
+struct advance_constraints;
+struct masks_ready;
 struct forget_constraint;
 // grammar_store
 struct compile_grammar;
@@ -99,8 +99,8 @@ TROUPE_HOUSE_MESSAGE(pages_reserved)
 TROUPE_HOUSE_MESSAGE(release_pages)
 TROUPE_HOUSE_MESSAGE(pages_released)
 TROUPE_HOUSE_MESSAGE(pages_computed)
-TROUPE_HOUSE_MESSAGE(advance_constraint)
-TROUPE_HOUSE_MESSAGE(mask_ready)
+TROUPE_HOUSE_MESSAGE(advance_constraints)
+TROUPE_HOUSE_MESSAGE(masks_ready)
 TROUPE_HOUSE_MESSAGE(forget_constraint)
 TROUPE_HOUSE_MESSAGE(compile_grammar)
 TROUPE_HOUSE_MESSAGE(grammar_compiled)

@@ -6,6 +6,12 @@
 namespace troupe {
 namespace {
 
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+// A message costs as much as a mask or two: ready ones wait so long for the next ones.
+constexpr auto news_period = 100us;
+
 class grammarian_actor : public grammarian::base {
  public:
   grammarian_actor(caf::actor_config& config, const engine_limits& limits)
@@ -15,18 +21,28 @@ class grammarian_actor : public grammarian::base {
 
   behavior_type make_behavior() override {
     return {
-        [this](const advance_constraint& ask) { return advance(ask); },
+        [this](const advance_constraints& ask) { advance(ask); },
         [this](const forget_constraint& gone) { constraints_.forget(gone.request); },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };
   }
 
  private:
-  mask_ready advance(const advance_constraint& ask) {
-    auto start = std::chrono::steady_clock::now();
-    auto turn = constraints_.advance(ask.request, ask.constraint, ask.more, ask.max_forced);
-    std::chrono::duration<float> spent = std::chrono::steady_clock::now() - start;
-    return {std::move(turn), spent.count()};
+  void advance(const advance_constraints& ask) {
+    masks_ready news{.round = ask.round};
+    auto told = steady_clock::now();
+    for (auto& answer : ask.answers) {
+      auto start = steady_clock::now();
+      if (start - told > news_period && !news.masks.empty()) {
+        send(ask.listener, std::exchange(news, {.round = ask.round}));
+        told = start;
+      }
+      auto turn =
+          constraints_.advance(answer.request, answer.constraint, answer.more, answer.max_forced);
+      std::chrono::duration<float> spent = steady_clock::now() - start;
+      news.masks.push_back({answer.request, answer.epoch, std::move(turn), spent.count()});
+    }
+    if (!news.masks.empty()) send(ask.listener, std::move(news));
   }
 
   running_constraints constraints_;

@@ -2,8 +2,8 @@
 // or step, never once per token.
 #pragma once
 #include "actors/heartbeat.hpp"
+#include "core/draft_plan.hpp"
 #include "core/outcome.hpp"
-#include "core/request.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -28,8 +28,8 @@ struct step_observed {
   std::uint32_t num_waiting = 0;      // taken from the queue, waiting for pages
   std::optional<steady_time> oldest;  // since when the oldest of those waits, from the queue on
   std::uint64_t pending_tokens = 0;   // of running and waiting prompts, not yet computed
-  std::uint32_t prefill_tokens = 0, decode_tokens = 0;
-  std::uint32_t num_preemptions = 0;
+  std::uint32_t prefill_tokens = 0, decode_tokens = 0, num_preemptions = 0;
+  draft_counts drafts;
   double seconds = 0;  // on the device; 0: nothing ran, only who runs or waits changed
   // Every token that was sent to its reader is in one of these two.
   std::vector<first_token_observed> first_tokens;

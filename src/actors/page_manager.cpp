@@ -36,6 +36,10 @@ class page_manager_actor : public page_manager::base {
     pages_reserved answer;
     bool is_denied = false;
     for (auto& growth : ask.growth) {
+      if (growth.is_for_drafts && (is_denied || !has_spare(growth.num_pages))) {
+        answer.growth.emplace_back();
+        continue;
+      }
       answer.growth.push_back(pool_.extend(growth.request, growth.num_pages));
       is_denied = is_denied || !answer.growth.back();
     }
@@ -46,6 +50,11 @@ class page_manager_actor : public page_manager::base {
     answer.num_available = pool_.num_available();
     observe();
     return answer;
+  }
+
+  // A page for every running sequence stays free.
+  bool has_spare(std::uint32_t num_pages) const {
+    return std::uint64_t{num_pages} + pool_.num_owners() <= pool_.num_available();
   }
 
   void observe() {

@@ -34,7 +34,8 @@ struct pages_computed {
 };
 
 using page_manager = caf::typed_actor<
-    // All or nothing for each growth and each admission.
+    // All or nothing for each growth and each admission. Growth for drafts is denied where it could
+    // take the page that a running sequence needs next.
     caf::replies_to<reserve_pages>::with<pages_reserved>,
     // Unknown owners hold nothing, so cancel may race finish.
     caf::replies_to<release_pages>::with<pages_released>,

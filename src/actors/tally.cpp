@@ -29,6 +29,9 @@ tally::tally(std::string name, const engine_limits& bounds, const memory_plan& p
 void tally::count(const step_observed& s) {
   step = s;
   num_preemptions += s.num_preemptions;
+  num_drafts += s.drafts.num_drafts;
+  num_draft_tokens += s.drafts.num_draft_tokens;
+  num_accepted_tokens += s.drafts.num_accepted_tokens;
   generation_tokens += s.first_tokens.size() + s.token_gaps.size();
   for (auto& first : s.first_tokens) {
     first_token.observe(first.seconds);

@@ -49,6 +49,7 @@ struct tally {
   double seconds_per_token = 0;  // of steps with prompts in them, exponentially averaged
 
   std::uint64_t num_preemptions = 0, num_steps = 0;
+  std::uint64_t num_drafts = 0, num_draft_tokens = 0, num_accepted_tokens = 0;
   std::uint64_t num_late_masks = 0, num_forced_tokens = 0, num_failed_constraints = 0;
   std::uint64_t prompt_tokens = 0, cached_tokens = 0, generation_tokens = 0;
   std::array<std::uint64_t, num_finish_reasons> num_finished{};

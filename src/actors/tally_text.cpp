@@ -63,6 +63,7 @@ void render_vllm_gauges(writer& out, const tally& t) {
   out.text().family("vllm:cache_config_info", kind::gauge, "How the KV cache is laid out.");
   out.text().sample(1,
                     {{"block_size", std::to_string(page_size_tokens)},
+                     {"cache_dtype", t.memory.request.kv_dtype},
                      {"num_gpu_blocks", std::to_string(t.limits.num_pages)},
                      {"enable_prefix_caching", t.limits.enable_prefix_caching ? "True" : "False"},
                      {"kv_cache_memory_bytes", std::to_string(t.memory.kv_bytes)}});
@@ -85,6 +86,12 @@ void render_vllm_counters(writer& out, const tally& t) {
               "Tokens looked up in the prefix cache.");
   out.counter("vllm:prefix_cache_hits_total", as_double(t.pages.hit_tokens),
               "Tokens found in the prefix cache.");
+  out.counter("vllm:spec_decode_num_drafts_total", as_double(t.num_drafts),
+              "Rows that carried guesses at the tokens behind theirs.");
+  out.counter("vllm:spec_decode_num_draft_tokens_total", as_double(t.num_draft_tokens),
+              "Tokens guessed.");
+  out.counter("vllm:spec_decode_num_accepted_tokens_total", as_double(t.num_accepted_tokens),
+              "Of these, tokens that the model chose, too.");
   auto ended = [&](finish_reason why) {
     return as_double(t.num_finished[static_cast<std::size_t>(why)]);
   };

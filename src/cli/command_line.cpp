@@ -113,6 +113,30 @@ void add_engine_flags(CLI::App* app, serve_options& o) {
       ->group(group);
 }
 
+void add_speculation_flags(CLI::App* app, serve_options& o) {
+  const auto* group = "Speculation";
+  app->add_option("--num-speculative-tokens", o.num_speculative_tokens,
+                  "Tokens of a row guessed ahead by prompt lookup, at most; 0: none (default: 7 on "
+                  "the CPU, 0 on null and sim). Answers are the same")
+      ->check(CLI::Range(0U, 64U))
+      ->group(group);
+  app->add_option("--prompt-lookup-min", o.prompt_lookup_min,
+                  "Last tokens that must have stood before")
+      ->check(CLI::Range(2U, 64U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--prompt-lookup-max", o.prompt_lookup_max,
+                  "Last tokens that are looked at, for the longest match")
+      ->check(CLI::Range(2U, 64U))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--max-speculative-rows", o.max_speculative_rows,
+                  "Rows of a step up to which guesses are added")
+      ->check(CLI::Range(1U, 4096U))
+      ->capture_default_str()
+      ->group(group);
+}
+
 void add_memory_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Memory";
   app->add_option("--gpu-memory-utilization", o.memory_utilization,
@@ -126,6 +150,13 @@ void add_memory_flags(CLI::App* app, serve_options& o) {
           },
           "0.01 to 1"))
       ->capture_default_str()
+      ->group(group);
+  add_choice<kv_cache_dtype>(app, "--kv-cache-dtype", o.kv_dtype,
+                             {{"auto", kv_cache_dtype::automatic},
+                              {"bf16", kv_cache_dtype::bf16},
+                              {"int8", kv_cache_dtype::int8}},
+                             "Keys and values on the CPU: auto (as --dtype), bf16, or int8: half "
+                             "the bytes of bf16, quantised as they come")
       ->group(group);
   auto* bytes = add_bytes(app, "--kv-cache-memory-bytes", o.kv_cache_bytes,
                           "Size of the KV cache instead of what is left")
@@ -202,6 +233,7 @@ void add_serve(CLI::App& app, int& status) {
   add_model_flags(command, *options);
   add_device_flags(command, *options);
   add_engine_flags(command, *options);
+  add_speculation_flags(command, *options);
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);

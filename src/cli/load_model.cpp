@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/simulated_device.hpp"
+#include "core/draft_plan.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
@@ -13,6 +14,10 @@ namespace {
 
 // Stacks, actor mailboxes, HTTP buffers and the allocator's own: measured below this, rounded up.
 constexpr std::uint64_t margin_bytes = 256U << 20;
+
+// A step of eight rows waits for a model's weights about as long as a step of one. What is drawn
+// (null, sim) repeats nothing.
+constexpr std::uint32_t default_speculative_tokens = 7;
 
 outcome<std::uint64_t> read_available_memory() {
   std::ifstream file("/proc/meminfo");
@@ -29,6 +34,15 @@ dtype choose_dtype(const serve_options& options, const model_config& config) {
   if (options.dtype == "float32") return dtype::float32;
   if (options.dtype == "bfloat16") return dtype::bfloat16;
   return config.type == dtype::float32 ? dtype::float32 : dtype::bfloat16;
+}
+
+std::optional<kv_type> choose_kv_type(const serve_options& options) {
+  switch (options.kv_dtype) {
+    case kv_cache_dtype::automatic: break;
+    case kv_cache_dtype::bf16: return kv_type::bfloat16;
+    case kv_cache_dtype::int8: return kv_type::int8;
+  }
+  return std::nullopt;
 }
 
 outcome<std::uint32_t> choose_context(const serve_options& options, const model_config& config) {
@@ -57,6 +71,11 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   limits.request_timeout = options.request_timeout;
   limits.eos_token_ids = plan.defaults.eos_token_ids;
   limits.vocab_size = plan.words->vocab_size();
+  limits.num_speculative_tokens = options.num_speculative_tokens.value_or(
+      options.device == device_kind::cpu ? default_speculative_tokens : 0);
+  limits.prompt_lookup_min = options.prompt_lookup_min;
+  limits.prompt_lookup_max = std::max(options.prompt_lookup_max, options.prompt_lookup_min);
+  limits.max_speculative_rows = options.max_speculative_rows;
   if (plan.config.yarn) {
     limits.default_rope = rope_kind::scaled;
     if (options.yarn == yarn_mode::per_request)
@@ -70,12 +89,14 @@ cpu_runner_options make_runner_options(const serve_options& options, const plann
   cpu_runner_options runner;
   runner.type = choose_dtype(options, plan.config);
   runner.weights = weights;
+  runner.kv = choose_kv_type(options);
   runner.tp_size = options.tensor_parallel_size;
   auto cores = std::max(1U, std::thread::hardware_concurrency());
   runner.threads.num_threads =
       options.threads ? options.threads : std::max(1U, cores / options.tensor_parallel_size);
   runner.max_num_seqs = plan.limits.max_num_seqs;
   runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
+  runner.max_num_logit_rows = count_logit_rows(plan.limits);
   runner.max_model_len = plan.limits.max_model_len;
   runner.num_tokens = plan.words->vocab_size();
   runner.eos_token_ids = plan.defaults.eos_token_ids;
@@ -100,6 +121,7 @@ outcome<memory_request> measure_machine(const serve_options& options, const plan
                         .activation_bytes = cost->activation_bytes,
                         .margin_bytes = margin_bytes + cost->rope_bytes,
                         .kv_page_bytes = cost->kv_page_bytes,
+                        .kv_dtype = std::string(to_string(kv_type_of(plan.runner))),
                         .total_bytes = *available};
 }
 
@@ -121,6 +143,20 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
   if (all_that_fits->num_pages <= useful_pages(plan.limits)) return all_that_fits;
   ask.num_pages = useful_pages(plan.limits);
   return plan_memory(ask);
+}
+
+// Flags that mean something to a device that computes, and to no other.
+refusal check_device(const serve_options& options, weight_format weights) {
+  if (options.device == device_kind::cpu) return nothing{};
+  if (weights != weight_format::plain)
+    return failure{error_code::invalid_argument,
+                   "asks for quantised weights, and --device null and sim read none",
+                   "--quantization"};
+  if (options.kv_dtype != kv_cache_dtype::automatic)
+    return failure{error_code::invalid_argument,
+                   "says how keys and values are stored, and --device null and sim store none",
+                   "--kv-cache-dtype"};
+  return nothing{};
 }
 
 std::string name_of(const std::filesystem::path& model_dir) {
@@ -154,10 +190,7 @@ outcome<planned_model> plan_model(const serve_options& options) {
   plan.config = *std::move(config);
   auto weights = choose_weight_format(options.weights, plan.config);
   if (!weights) return weights.error();
-  if (options.device != device_kind::cpu && *weights != weight_format::plain)
-    return failure{error_code::invalid_argument,
-                   "asks for quantised weights, and --device null and sim read none",
-                   "--quantization"};
+  if (auto checked = check_device(options, *weights); !checked) return checked.error();
   auto defaults = read_generation_defaults(options.model_dir);
   if (!defaults) return defaults.error();
   plan.defaults = *std::move(defaults);

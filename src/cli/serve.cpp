@@ -17,6 +17,7 @@
 #include "actors/replica.hpp"
 #include "cli/gate_setup.hpp"
 #include "cli/load_model.hpp"
+#include "cli/phase_times.hpp"
 #include "cli/protocol.hpp"
 #include "net/server.hpp"
 
@@ -163,7 +164,7 @@ void end_actors(caf::actor_system& system, const std::vector<caf::actor>& actors
 }
 
 int serve_model(const planned_model& plan, const serve_options& options, gate_options gate,
-                runner_factory runners) {
+                runner_factory runners, phase_times& phases) {
   signals stop;
   auto config = make_system_config();
   caf::actor_system system{config};
@@ -189,6 +190,8 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
     if (auto started = front.start(); !started) {
       status = refuse(started.error());
     } else {
+      phases.end("front", phase_times::clock::now());
+      spdlog::info("started in {}", phases.text());
       print_welcome(options, front.port());
       stop.wait();
       drain_server(front, queue, options, stop);
@@ -211,6 +214,7 @@ int run_serve(const serve_options& options) {
     print_protocol(std::cout);
     return 0;
   }
+  phase_times phases(phase_times::clock::now());
   auto gate = set_up_gate(options.gate);
   if (!gate) return refuse(gate.error());
   auto plan = plan_model(options);
@@ -225,9 +229,11 @@ int run_serve(const serve_options& options) {
   if (plan->limits.max_num_seqs < options.max_num_seqs)
     spdlog::info("--max-num-seqs is {}: every sequence needs a row of --max-num-batched-tokens",
                  plan->limits.max_num_seqs);
+  phases.end("plan and tokenizer", phase_times::clock::now());
   auto runners = load_runners(*plan, options);
   if (!runners) return refuse(runners.error());
-  return serve_model(*plan, options, *std::move(gate), *std::move(runners));
+  phases.end("weights", phase_times::clock::now());
+  return serve_model(*plan, options, *std::move(gate), *std::move(runners), phases);
 }
 
 }  // namespace troupe

@@ -15,6 +15,8 @@ namespace troupe {
 enum class load_format : std::uint8_t { files, dummy };
 // null and sim compute nothing: see sim/sim_runner.hpp.
 enum class device_kind : std::uint8_t { cpu, null, sim };
+// Of keys and values on the CPU; automatic: as --dtype.
+enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8 };
 enum class yarn_mode : std::uint8_t { always, per_request };
 
 // As the flags are written; cli/gate_setup.hpp turns it into what the server needs.
@@ -51,9 +53,14 @@ struct serve_options {
   std::uint32_t max_num_seqs = 64;
   std::uint32_t max_num_batched_tokens = 512;
   bool enable_prefix_caching = true;
+  std::optional<std::uint32_t> num_speculative_tokens;  // none: what suits the device
+  std::uint32_t prompt_lookup_min = 2;
+  std::uint32_t prompt_lookup_max = 5;
+  std::uint32_t max_speculative_rows = 8;
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t threads = 0;        // of each rank; 0: the cores divided by the ranks
   double memory_utilization = 0.5;  // of the memory that is available at the start
+  kv_cache_dtype kv_dtype = kv_cache_dtype::automatic;
   std::optional<std::uint64_t> kv_cache_bytes;
   std::optional<std::uint64_t> num_kv_pages;
 

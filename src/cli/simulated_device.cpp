@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/draft_plan.hpp"
 #include "model/forward.hpp"
 #include "model/sharding.hpp"
 #include "sim/gpu_table.hpp"
@@ -83,13 +84,14 @@ outcome<memory_request> measure_gpu(const serve_options& options, const planned_
   auto shard = plan_shard(plan.config, options.tensor_parallel_size, 0);
   if (!shard) return shard.error();
   const auto activations = forward::count_activations(
-      plan.config, *shard, {plan.limits.max_num_batched_tokens, plan.limits.max_num_seqs});
+      plan.config, *shard, {plan.limits.max_num_batched_tokens, count_logit_rows(plan.limits)});
   constexpr std::uint64_t element_bytes = 2;  // bfloat16; logits are float32
   return memory_request{.weight_bytes = element_bytes * count_shard_elements(plan.config, *shard),
                         .activation_bytes = element_bytes * activations.num_elements +
                                             sizeof(float) * activations.num_logits,
                         .margin_bytes = gpu_margin_bytes,
                         .kv_page_bytes = kv_page_bytes(plan.config, *shard, element_bytes),
+                        .kv_dtype = "bfloat16",
                         .total_bytes = parts->gpu.memory_bytes};
 }
 
@@ -98,7 +100,7 @@ outcome<runner_factory> make_simulated_runners(const planned_model& plan,
   sim_runner_options out{
       .limits = {.max_num_seqs = plan.limits.max_num_seqs,
                  .max_num_rows = plan.limits.max_num_batched_tokens,
-                 .max_num_logit_rows = plan.limits.max_num_seqs,
+                 .max_num_logit_rows = count_logit_rows(plan.limits),
                  .max_model_len = plan.limits.max_model_len,
                  .num_pages = plan.limits.num_pages,
                  .vocab_size = plan.config.vocab_size,

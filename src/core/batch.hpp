@@ -47,6 +47,10 @@ struct chunk {
   std::uint32_t num_pages = 0;       // covers positions 0 .. first_position + num_tokens - 1
   bool sample = false;               // the last row's logits choose a token
   std::uint32_t mask_idx = no_mask;  // into step_batch::masks; only with `sample`
+  // The last tokens of the chunk are guesses at what its slot samples; only with `sample`, without
+  // a mask. Every row from the one before the first guess on samples in turn, until a choice is not
+  // the guess that follows; what comes behind that one is as if it had never been there.
+  std::uint32_t num_drafts = 0;
 };
 
 // The token at this place is the one that the slot sampled last; the host may not know it yet.
@@ -68,7 +72,8 @@ struct slot_sample {
 
 struct step_result {
   step_id id;
-  std::vector<slot_sample> samples;  // one per chunk with `sample`, in the order of the chunks
+  // In the order of the chunks with `sample`: one each, and one more for every right draft.
+  std::vector<slot_sample> samples;
 };
 
 }  // namespace troupe

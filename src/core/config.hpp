@@ -24,6 +24,12 @@ struct engine_limits {
   // with YaRN. 0: every request runs with `default_rope`.
   std::uint32_t plain_rope_window = 0;
   rope_kind default_rope = rope_kind::plain;
+  // Guesses at the next tokens (see core/prompt_lookup.hpp): of one row at most, 0: none; how many
+  // tokens must have stood before; and the rows of a step, guesses among them, that may have some.
+  std::uint32_t num_speculative_tokens = 0;
+  std::uint32_t prompt_lookup_min = 2;
+  std::uint32_t prompt_lookup_max = 5;
+  std::uint32_t max_speculative_rows = 8;
 };
 
 }  // namespace troupe

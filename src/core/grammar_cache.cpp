@@ -26,7 +26,8 @@ const grammar_outcome<bound_grammar>* grammar_cache::find(std::string_view key, 
   auto known = places_.find(key);
   if (known == places_.end()) return nullptr;
   auto e = known->second;
-  if (e->good_until <= now) {
+  const bool is_spent = e->made && e->made->constraint && e->made->constraint->is_exhausted();
+  if (is_spent || e->good_until <= now) {
     num_bytes_ -= std::min(num_bytes_, bytes_of(*e));
     remove(e);
     return nullptr;

@@ -20,7 +20,8 @@ class grammar_cache {
   grammar_cache(const grammar_cache&) = delete;
   grammar_cache& operator=(const grammar_cache&) = delete;
 
-  // Null when the key is unknown, or no longer good. A known key becomes the latest in use.
+  // Null when the key is unknown, or no longer good: its time is over, or its grammar is exhausted
+  // and must be made anew. A known key becomes the latest in use.
   const grammar_outcome<bound_grammar>* find(std::string_view key, steady_time now);
   // For a key that `find` does not know. What is larger than the whole cache is not kept.
   void add(std::string key, grammar_outcome<bound_grammar> made,

@@ -152,7 +152,7 @@ std::string to_text(const memory_plan& plan) {
   line("+", plan.kv_bytes,
        "KV cache: " + std::to_string(plan.num_pages) + " pages of " +
            std::to_string(page_size_tokens) + " tokens, " + std::to_string(r.kv_page_bytes) +
-           " bytes each");
+           " bytes each" + (r.kv_dtype.empty() ? "" : ", " + r.kv_dtype));
   line("=", plan.planned_bytes,
        r.total_bytes ? "of " + mib(*r.total_bytes) + " (" + r.total_flag + "); " +
                            mib(*r.total_bytes - plan.planned_bytes) + " stay free"

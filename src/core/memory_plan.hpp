@@ -14,6 +14,7 @@ struct memory_request {
   std::uint64_t activation_bytes = 0;  // the largest step: max_num_batched_tokens rows
   std::uint64_t margin_bytes = 0;      // runtime, tables, allocator
   std::uint64_t kv_page_bytes = 0;     // K and V of page_size_tokens tokens, all layers; > 0
+  std::string kv_dtype;                // what they are stored as, in a word, for people
 
   // What everything together may take: an explicit amount, or the caller's fraction of what is
   // available. None: only where the KV cache's own size is given.

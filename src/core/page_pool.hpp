@@ -5,6 +5,7 @@
 #include "core/id.hpp"
 #include "core/prefix_cache.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -40,6 +41,7 @@ class page_pool {
   // race finish.
   std::uint32_t release(request_id owner);
 
+  std::size_t num_owners() const { return holdings_.size(); }
   std::uint32_t num_pages() const { return static_cast<std::uint32_t>(num_holders_.size()); }
   std::uint32_t num_held() const { return num_pages() - num_available(); }
   std::uint32_t num_cached() const { return cache_.num_idle(); }

@@ -7,6 +7,7 @@ namespace troupe {
 
 std::vector<planned_chunk> plan_step(std::span<const sequence> running, std::uint32_t max_tokens) {
   std::vector<planned_chunk> plan;
+  plan.reserve(running.size());
   auto budget = max_tokens;
   auto add = [&](std::size_t idx, std::uint32_t num_tokens) {
     plan.push_back({idx, num_tokens});
@@ -36,6 +37,21 @@ std::optional<std::size_t> choose_victim(std::span<const sequence> running) {
 
 std::uint32_t admission_reserve(std::span<const sequence> running) {
   return static_cast<std::uint32_t>(running.size());
+}
+
+std::chrono::microseconds mask_patience(double last_step_seconds) {
+  using namespace std::chrono_literals;
+  auto half_a_step = std::chrono::duration<double>(last_step_seconds / 2);
+  return std::clamp(std::chrono::duration_cast<std::chrono::microseconds>(half_a_step),
+                    std::chrono::microseconds(2ms), std::chrono::microseconds(20ms));
+}
+
+std::uint32_t max_forced_tokens(const sequence& s) {
+  // So that one answer keeps the others from their masks for a moment only.
+  constexpr std::uint32_t max_at_once = 256;
+  // The model's opinion of a token costs a row of logits, so then every token has its step.
+  if (s.request.sampling.num_logprobs >= 0) return 0;
+  return std::min(max_at_once, s.request.sampling.max_tokens - s.num_generated());
 }
 
 std::uint64_t count_pending_tokens(std::span<const sequence> running) {

@@ -4,6 +4,7 @@
 #include "core/outcome.hpp"
 #include "core/sequence.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,7 @@ namespace troupe {
 struct planned_chunk {
   std::size_t sequence_idx = 0;  // into the running sequences, oldest first
   std::uint32_t num_tokens = 0;
+  std::uint32_t num_drafts = 0;  // guesses behind them: see core/draft_plan.hpp
 };
 
 // Which rows the next step computes, within `max_tokens` rows: first one row for every decoding
@@ -31,6 +33,13 @@ std::optional<std::size_t> choose_victim(std::span<const sequence> running);
 // Pages that must stay free after an admission, so that every running sequence can grow by one
 // before the first must be preempted: this is what keeps preemption from thrashing.
 std::uint32_t admission_reserve(std::span<const sequence> running);
+
+// How long a step may wait for token masks while the device has nothing to do, after one that took
+// so many seconds: what a late mask costs everybody, once.
+std::chrono::microseconds mask_patience(double last_step_seconds);
+
+// Tokens without a choice that an answer may take at once, without steps of their own.
+std::uint32_t max_forced_tokens(const sequence& s);
 
 // Prompt tokens that no step has computed yet.
 std::uint64_t count_pending_tokens(std::span<const sequence> running);

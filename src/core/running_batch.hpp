@@ -2,6 +2,7 @@
 // Knows no actors, no clock and no pages but the numbers it is given.
 #pragma once
 #include "core/config.hpp"
+#include "core/draft_plan.hpp"
 #include "core/plan_step.hpp"
 #include "core/sequence.hpp"
 
@@ -9,6 +10,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -17,6 +19,7 @@ namespace troupe {
 struct page_growth {
   request_id request;
   std::uint32_t num_pages = 0;
+  bool is_for_drafts = false;  // the step does without: nobody gives way for them
 };
 
 // Full pages came into being: the tokens since the last report, and how far all are computed.
@@ -26,7 +29,7 @@ struct computed_tokens {
   std::uint32_t num_computed = 0;
 };
 
-// What a step did for one sequence.
+// What a step did for one sequence, once for each token that it brought.
 struct sequence_progress {
   request_id request;
   slot_idx slot = 0;
@@ -45,14 +48,21 @@ class running_batch {
   bool has_free_slot() const { return !free_slots_.empty(); }
 
   // The next step in two halves, so that pages can be granted in between. `plan` decides the rows
-  // and answers what they lack; `build` writes the batch. Empty plan: nothing to compute.
+  // and answers what they lack, what is for drafts last; `build` writes the batch, with the drafts
+  // that there are pages for. Empty plan: nothing to compute.
   std::vector<page_growth> plan();
+  // What the rows of the step after those in flight will lack, as far as that is known.
+  std::vector<page_growth> lacking_ahead() const;
   bool has_plan() const { return !plan_.empty(); }
   void grow(request_id request, std::span<const page_idx> pages);
   step_batch build();
 
-  // Takes a step's samples into the sequences; those that end are still to be removed.
-  std::vector<sequence_progress> apply(const step_result& result);
+  // True while the step in flight must end before the next is planned, as one of them has drafts.
+  bool waits_for_tokens() const;
+
+  // Takes a step's samples into the sequences; those that end are still to be removed. `seconds`
+  // passed since the step before ended; 0: not known.
+  std::vector<sequence_progress> apply(const step_result& result, double seconds = 0);
 
   // A token that came without a step: the next one computes it with what follows. Why it ends the
   // sequence, if it does. Not while a token of the sequence is in flight.
@@ -76,22 +86,33 @@ class running_batch {
   };
   // Of the batch that `build` wrote last.
   step_shape last_shape() const { return last_shape_; }
+  // Since the last call.
+  draft_counts take_draft_counts() { return std::exchange(draft_counts_, {}); }
 
  private:
   struct flying_chunk {
     request_id request;
     slot_idx slot = 0;
     std::uint64_t epoch = 0;
-    std::uint32_t end_position = 0;
+    std::uint32_t end_position = 0;  // without the drafts
     bool sample = false;
+    std::uint32_t num_drafts = 0;
   };
   struct flying_step {
     step_id id;
     std::vector<flying_chunk> chunks;
+    step_shape shape;
+    std::uint32_t num_drafts = 0;  // of all chunks
+    bool was_ahead = false;        // planned while another was in flight
   };
-  void append_chunk(step_batch& batch, sequence& s, std::uint32_t num_tokens);
+  void append_chunk(step_batch& batch, sequence& s, planned_chunk planned);
+  std::uint32_t append_drafts(step_batch& batch, const sequence& s, std::uint32_t count) const;
+  void take_samples(const flying_chunk& chunk, std::span<const slot_sample> samples,
+                    std::vector<sequence_progress>& progress);
+  void make_room(step_batch& batch) const;
   void start_slot(step_batch& batch, sequence& s);
   std::optional<computed_tokens> report_computed(sequence& s);
+  void note_pace(const flying_step& step, double seconds);
 
   engine_limits limits_;
   std::vector<sequence> sequences_;   // oldest first
@@ -102,6 +123,8 @@ class running_batch {
   std::uint64_t next_step_ = 1;
   std::uint64_t next_epoch_ = 1;
   step_shape last_shape_;
+  draft_counts draft_counts_;
+  draft_cost draft_cost_;
 };
 
 }  // namespace troupe

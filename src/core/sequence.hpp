@@ -2,6 +2,7 @@
 // executor, which pages hold their keys and values.
 #pragma once
 #include "core/batch.hpp"
+#include "core/prompt_lookup.hpp"
 #include "core/request.hpp"
 
 #include <cstdint>
@@ -15,16 +16,18 @@ struct sequence {
   std::vector<page_idx> pages;
   slot_idx slot = 0;
   rope_kind rope = rope_kind::plain;
-  bool slot_started = false;        // the executor knows this slot's sampling and history
-  std::uint32_t num_scheduled = 0;  // positions whose rows were sent, or whose pages were cached
-  std::uint32_t num_in_flight = 0;  // tokens being sampled by steps that have not come back
-  std::uint32_t num_computed = 0;   // positions whose keys and values are in the pages
-  std::uint32_t num_reported = 0;   // tokens that the page_manager has been told
+  bool slot_started = false;          // the executor knows this slot's sampling and history
+  std::uint32_t num_scheduled = 0;    // positions whose rows were sent, or whose pages were cached
+  std::uint32_t num_in_flight = 0;    // tokens being sampled by steps that have not come back
+  bool has_drafts_in_flight = false;  // and perhaps more of them
+  std::uint32_t num_computed = 0;     // positions whose keys and values are in the pages
+  std::uint32_t num_reported = 0;     // tokens that the page_manager has been told
   std::uint32_t num_reported_pages = 0;
   std::uint32_t num_cached_tokens = 0;  // of the prompt at its first admission
   std::uint32_t num_preemptions = 0;
   std::uint64_t epoch = 0;  // of the admission: older results are not ours
-  token_mask_ptr mask;      // what the next sampled token may be; null: not known, or anything
+  prompt_lookup lookup;
+  token_mask_ptr mask;  // what the next sampled token may be; null: not known, or anything
   steady_time admitted{}, first_token{}, last_token{};
 
   std::uint32_t num_prompt() const { return static_cast<std::uint32_t>(request.prompt.size()); }
@@ -38,9 +41,9 @@ struct sequence {
   // Under a constraint a row samples only with the mask for its token, so not before the token
   // ahead of it is known.
   bool may_sample() const { return !request.constraint || mask; }
-  // Rows that can be sent now.
+  // Rows that can be sent now. Behind drafts nobody knows their positions.
   std::uint32_t num_remaining() const {
-    if (!wants_tokens()) return 0;
+    if (!wants_tokens() || has_drafts_in_flight) return 0;
     return length() - num_scheduled - (may_sample() ? 0 : 1);
   }
   // True if the last of the next `num_tokens` rows is the one whose logits choose a token.
@@ -48,6 +51,7 @@ struct sequence {
     return num_scheduled + num_tokens == length();
   }
   bool is_decoding() const { return num_remaining() == 1 && num_scheduled >= num_prompt(); }
+  token_history history() const { return {request.prompt, generated}; }
   token_id token_at(std::uint32_t position) const {
     if (position < num_prompt()) return request.prompt[position];
     position -= num_prompt();

@@ -36,6 +36,8 @@ class token_constraint {
   virtual std::unique_ptr<constraint_state> start() const = 0;
   // What it holds by itself, tables that grow while it is used included.
   virtual std::size_t num_bytes() const = 0;
+  // Its tables took all the memory that they may: answers with it fail from now on.
+  virtual bool is_exhausted() const { return false; }
 };
 
 using token_constraint_ptr = std::shared_ptr<const token_constraint>;

@@ -6,16 +6,20 @@
 
 namespace troupe {
 
-// Every byte is written once, so that the memory is really there. Throws std::bad_alloc.
+inline constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;
+
+// Large blocks are there when they are first written to, by whichever thread that is, so that
+// several of them share the work. Throws std::bad_alloc.
 void* allocate_zeroed(std::size_t num_bytes);
-void release_zeroed(void* memory) noexcept;
+void release_zeroed(void* memory, std::size_t num_bytes) noexcept;
 
 template <class T>
 class aligned_buffer {
  public:
   aligned_buffer() = default;
   explicit aligned_buffer(std::size_t count)
-      : count_(count), data_(static_cast<T*>(allocate_zeroed(count * sizeof(T)))) {}
+      : count_(count),
+        data_(static_cast<T*>(allocate_zeroed(count * sizeof(T))), {count * sizeof(T)}) {}
 
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
@@ -25,7 +29,8 @@ class aligned_buffer {
 
  private:
   struct deleter {
-    void operator()(T* memory) const { release_zeroed(memory); }
+    std::size_t num_bytes = 0;
+    void operator()(T* memory) const { release_zeroed(memory, num_bytes); }
   };
   std::size_t count_ = 0;
   std::unique_ptr<T[], deleter> data_;

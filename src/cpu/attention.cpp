@@ -3,6 +3,7 @@
 // prompt came in one piece or in many, and whether it is a prompt's row or a decoded token's.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -18,13 +19,14 @@ HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE {
 namespace {
 #include "cpu/attention_blocks-inl.hpp"
+#include "cpu/attention_bytes-inl.hpp"
 }  // namespace
 
 void attend_queries(const attention_args& args, attention_scratch& scratch) {
-  if (args.type == dtype::float32) {
-    attend_all<float32_format>(args, scratch);
-  } else {
-    attend_all<bfloat16_format>(args, scratch);
+  switch (args.type) {
+    case kv_type::float32: return attend_all(args, scratch, word_kernels<float32_format>);
+    case kv_type::bfloat16: return attend_all(args, scratch, word_kernels<bfloat16_format>);
+    case kv_type::int8: return attend_all(args, scratch, byte_kernels);
   }
 }
 
@@ -38,10 +40,12 @@ HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE::paired {
 namespace {
 #include "cpu/attention_blocks-inl.hpp"
+#include "cpu/attention_bytes-inl.hpp"
 }  // namespace
 
 void attend_queries(const attention_args& args, attention_scratch& scratch) {
-  attend_all<bfloat16_format>(args, scratch);
+  const bool bytes = args.type == kv_type::int8;
+  attend_all(args, scratch, bytes ? byte_kernels : word_kernels<bfloat16_format>);
 }
 
 }  // namespace troupe::kernels::HWY_NAMESPACE::paired
@@ -55,7 +59,7 @@ namespace troupe::kernels {
 HWY_EXPORT(attend_queries);
 
 void attention(const attention_args& args, attention_scratch& scratch) {
-  if (args.type == dtype::float32) {
+  if (args.type == kv_type::float32) {
     HWY_DYNAMIC_DISPATCH(attend_queries)(args, scratch);
     return;
   }

@@ -10,12 +10,19 @@ struct key_block {
   std::uint32_t first_position;
   const std::uint32_t* keys[pages_per_block];
   const std::uint32_t* values[pages_per_block];
+  // Of the block after it, or its own where there is none: asked for line by line while this one is
+  // read. Pages may lie anywhere, so the machine cannot guess where they go on.
+  const std::uint32_t* next_keys[pages_per_block];
+  const std::uint32_t* next_values[pages_per_block];
 
   std::uint32_t visible_to(std::uint32_t position) const {
     if (position < first_position) return 0;
     return std::min(position - first_position + 1, attention_block);
   }
 };
+
+// Into the second cache: the first one has no room for two blocks.
+HWY_INLINE void prefetch(const void* line) { __builtin_prefetch(line, 0, 2); }
 
 // scores[q][key] = sum over the dimensions, in order, of q * k, for two vectors of keys.
 template <class Format, int kQueries>
@@ -24,14 +31,18 @@ HWY_INLINE void score_vectors(const attention_args& args, const std::uint32_t* c
                               float (*scores)[attention_block]) {
   const std::size_t lane[2] = {vector * vector_lanes, (vector + 1) * vector_lanes};
   const std::uint32_t* words[2];
+  const std::uint32_t* next[2];
   for (int v = 0; v < 2; ++v) {
     words[v] = block.keys[lane[v] / page_size_tokens] + lane[v] % page_size_tokens;
+    next[v] = block.next_keys[lane[v] / page_size_tokens];
   }
   float_vector sums[kQueries][2];
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) sums[q][0] = sums[q][1] = hn::Zero(float_tag());
   const std::size_t num_words = args.head_dim / Format::elements_per_word;
   for (std::size_t k = 0; k < num_words; ++k) {
+    prefetch(next[0] + k * page_size_tokens);
+    prefetch(next[1] + k * page_size_tokens);
     const auto first = Format::load(words[0] + k * page_size_tokens);
     const auto second = Format::load(words[1] + k * page_size_tokens);
 #pragma GCC unroll 8
@@ -134,8 +145,11 @@ HWY_INLINE void add_values_at(const key_block& block, std::uint32_t first, std::
   while (word < end_word) {
     const std::uint32_t* words =
         block.values[word / words_per_page] + word % words_per_page * head_dim + dim;
+    const std::uint32_t* next =
+        block.next_values[word / words_per_page] + word % words_per_page * head_dim + dim;
     const std::uint32_t page_end = std::min(end_word, (word / words_per_page + 1) * words_per_page);
-    for (; word < page_end; ++word, words += head_dim) {
+    for (; word < page_end; ++word, words += head_dim, next += head_dim) {
+      for (int v = 0; v < kVectors; ++v) prefetch(next + v * vector_lanes);
       add_word<Format, kQueries, kVectors, false>(words, weights, word, sums);
     }
   }
@@ -180,7 +194,6 @@ HWY_NOINLINE void attend(const attention_args& args, const key_block& block,
   }
   const float scale = Format::scale(args.scale);
   for (int q = 0; q < kQueries; ++q) {
-    if (num_keys[q] == 0) continue;
     weigh_block<Format>(scratch, q, first + q, num_keys[q], scale, args.head_dim);
   }
   // Positions ascend: the whole words that the first query sees, all see. The rest is added query
@@ -207,21 +220,28 @@ constexpr std::array<attend_kernel, sizeof...(kQueries)> kernels_of(
   return {&attend<Format, kQueries + 1>...};
 }
 
+template <class Format>
+inline constexpr auto word_kernels =
+    kernels_of<Format>(std::make_integer_sequence<int, queries_at_once>());
+
 HWY_INLINE key_block block_at(const attention_args& args, std::uint32_t first, std::uint32_t end) {
-  key_block block{first, {}, {}};
+  key_block block{first, {}, {}, {}, {}};
   const std::uint32_t last_page = (end - 1) / page_size_tokens;
+  const std::uint32_t first_page = first / page_size_tokens;
   for (std::uint32_t p = 0; p < pages_per_block; ++p) {
-    const std::size_t page = args.page_table[std::min(first / page_size_tokens + p, last_page)];
-    block.keys[p] = args.keys + page * args.page_stride;
-    block.values[p] = args.values + page * args.page_stride;
+    const std::size_t page = args.page_table[std::min(first_page + p, last_page)];
+    const std::size_t next = args.page_table[std::min(first_page + pages_per_block + p, last_page)];
+    block.keys[p] = args.keys + page * args.key_stride;
+    block.values[p] = args.values + page * args.value_stride;
+    block.next_keys[p] = args.keys + next * args.key_stride;
+    block.next_values[p] = args.values + next * args.value_stride;
   }
   return block;
 }
 
-template <class Format>
-void attend_all(const attention_args& args, attention_scratch& scratch) {
-  static constexpr auto kernels =
-      kernels_of<Format>(std::make_integer_sequence<int, queries_at_once>());
+// kernels[n - 1] takes n queries, all of which see the block's first key.
+HWY_INLINE void attend_all(const attention_args& args, attention_scratch& scratch,
+                           const std::array<attend_kernel, queries_at_once>& kernels) {
   for (std::uint32_t q = 0; q < args.num_queries; ++q) {
     scratch.highest[q] = -std::numeric_limits<float>::infinity();
     std::fill_n(scratch.sum[q], group_lanes, 0.0F);
@@ -230,9 +250,10 @@ void attend_all(const attention_args& args, attention_scratch& scratch) {
   const std::uint32_t end = scratch.positions[args.num_queries - 1] + 1;
   for (std::uint32_t first = 0; first < end; first += attention_block) {
     const key_block block = block_at(args, first, end);
-    for (std::uint32_t q = 0; q < args.num_queries; q += queries_at_once) {
+    std::uint32_t q = 0;
+    while (block.visible_to(scratch.positions[q]) == 0) ++q;
+    for (; q < args.num_queries; q += queries_at_once) {
       const std::uint32_t count = std::min(queries_at_once, args.num_queries - q);
-      if (block.visible_to(scratch.positions[q + count - 1]) == 0) continue;
       kernels[count - 1](args, block, scratch, q);
     }
   }

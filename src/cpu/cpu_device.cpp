@@ -6,6 +6,9 @@
 namespace troupe {
 namespace {
 
+// Stands where a draft was wrong in every row behind it.
+constexpr token_id not_sampled = -1;
+
 template <class T>
 void replace(std::vector<T>& target, std::span<const T> source) {
   target.assign(source.begin(), source.end());
@@ -21,7 +24,7 @@ cpu_device::cpu_device(const cpu_device_options& options)
     : options_(options),
       pool_(options.threads),
       pages_({options.num_layers, options.num_pages, options.num_kv_heads, options.head_dim,
-              options.type}),
+              options.kv}),
       sampler_(options.sampling),
       quantized_(options.weights != weight_format::plain
                      ? options.max_num_rows * kernels::quantized_stride(options.max_in_features)
@@ -30,6 +33,22 @@ cpu_device::cpu_device(const cpu_device_options& options)
   for (std::uint32_t i = 0; i < pool_.num_threads(); ++i) {
     scratch_.push_back(std::make_unique<thread_scratch>());
   }
+  make_room();
+}
+
+// A step allocates nothing but the samples that leave with its answer.
+void cpu_device::make_room() {
+  const std::size_t rows = options_.max_num_rows;
+  tokens_.reserve(rows);
+  slots_.reserve(rows);
+  positions_.reserve(rows);
+  ropes_.reserve(rows);
+  row_pages_.reserve(rows);
+  attention_tasks_.reserve(rows);
+  logit_rows_.reserve(rows);
+  masks_.reserve(rows);
+  page_table_.reserve(options_.max_page_table);
+  for (const auto& scratch : scratch_) scratch->choice.reserve(options_.sampling.num_tokens);
 }
 
 shared_matrix cpu_device::load_linear(const linear_slice& slice) {
@@ -104,25 +123,46 @@ std::span<const float> cpu_device::gathered_row(const gathered_logits& logits, s
 }
 
 void cpu_device::sample(const gathered_logits& logits, std::span<const slot_idx> slots) {
-  samples_.resize(slots.size());
   const auto count = static_cast<std::uint32_t>(slots.size());
-  pool_.parallel_for(count, [&](std::uint32_t i, std::uint32_t thread_idx) {
-    thread_scratch& scratch = *scratch_[thread_idx];
+  samples_.resize(count);
+  first_samples_.clear();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    samples_[i] = {slots[i], {.token = not_sampled}};
+    if (i == 0 || slots[i] != slots[i - 1]) first_samples_.push_back(i);
+  }
+  first_samples_.push_back(count);
+  const auto num_slots = static_cast<std::uint32_t>(first_samples_.size() - 1);
+  pool_.parallel_for(num_slots, [&](std::uint32_t i, std::uint32_t thread_idx) {
+    sample_slot(logits, first_samples_[i], first_samples_[i + 1], *scratch_[thread_idx]);
+  });
+}
+
+// Row after row while the choice is the draft that the next row was computed for.
+void cpu_device::sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
+                             thread_scratch& scratch) {
+  for (std::uint32_t i = first; i < end; ++i) {
+    slot_sample& choice = samples_[i];
     const std::span<const float> row = gathered_row(logits, i, scratch.logits);
     const std::span<const std::uint32_t> mask =
         masks_[i] ? std::span(*masks_[i]) : std::span<const std::uint32_t>{};
-    samples_[i] = {slots[i], sampler_.sample(slots[i], row, mask, scratch.choice)};
-  });
+    choice.sampled = sampler_.sample(choice.slot, row, mask, scratch.choice);
+    if (i + 1 < end && choice.sampled.token != tokens_[logit_rows_[i + 1]]) return;
+  }
 }
 
 void cpu_device::share_samples(communicator& ranks, std::span<const slot_idx> slots) {
   shared_samples_.resize(slots.size());
   for (std::size_t i = 0; i < samples_.size(); ++i) shared_samples_[i] = samples_[i].sampled.token;
   ranks.broadcast(shared_samples_.data(), shared_samples_.size() * sizeof(token_id));
-  for (std::size_t i = 0; i < slots.size(); ++i) last_sampled_[slots[i]] = shared_samples_[i];
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (shared_samples_[i] != not_sampled) last_sampled_[slots[i]] = shared_samples_[i];
+  }
 }
 
-std::vector<slot_sample> cpu_device::finish_step() { return std::move(samples_); }
+std::vector<slot_sample> cpu_device::finish_step() {
+  std::erase_if(samples_, [](const slot_sample& s) { return s.sampled.token == not_sampled; });
+  return std::move(samples_);
+}
 
 void cpu_device::read_logits(const gathered_logits& logits, std::span<float> out) {
   const std::size_t width = std::size_t{logits.num_ranks} * logits.columns_per_rank;

@@ -15,8 +15,9 @@
 namespace troupe {
 
 struct cpu_device_options {
-  dtype type = dtype::float32;  // of weights, KV pages and what linear layers read
+  dtype type = dtype::float32;  // of weights and what linear layers read
   weight_format weights = weight_format::plain;
+  kv_type kv = kv_type::float32;
   thread_pool_options threads;
   std::uint32_t num_layers = 0;
   std::uint32_t num_q_heads = 0;  // this rank's
@@ -24,6 +25,7 @@ struct cpu_device_options {
   std::uint32_t head_dim = 0;  // a multiple of 16, at most 256
   std::uint32_t num_pages = 0;
   std::uint32_t max_num_rows = 0;  // of a linear layer
+  std::size_t max_page_table = 0;  // entries of one step's
   std::uint32_t max_in_features = 0;
   sampler_options sampling;
   // [rope_kind]; [max_model_len, head_dim / 2] each. The owner keeps them alive.
@@ -99,7 +101,10 @@ class cpu_device : public device {
   void rotate(float* head, std::uint32_t row) const;
   void attend(std::uint32_t layer, const attention_task& task, std::uint32_t kv_head,
               activation qkv, activation out, kernels::attention_scratch& scratch);
+  void make_room();
   void plan_chunk(const attention_chunk& chunk);
+  void sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
+                   thread_scratch& scratch);
   void norm_row(const float* addend, activation residual, std::uint32_t row,
                 const device_vector& weight, float eps, std::uint32_t* out);
   std::span<const float> gathered_row(const gathered_logits& logits, std::uint32_t row,
@@ -113,7 +118,8 @@ class cpu_device : public device {
   aligned_buffer<std::uint32_t> quantized_;               // what a linear layer reads
   std::vector<std::unique_ptr<thread_scratch>> scratch_;  // [num_threads]
   std::vector<token_id> last_sampled_;                    // [max_num_seqs]
-  std::vector<slot_sample> samples_;                      // of the step in progress
+  std::vector<slot_sample> samples_;                      // [logit_rows] of the step in progress
+  std::vector<std::uint32_t> first_samples_;              // of each slot, then the end
   std::vector<token_id> shared_samples_;                  // [samples], on every rank
 
   // The step's inputs.

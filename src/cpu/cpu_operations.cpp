@@ -89,7 +89,12 @@ void cpu_device::rope_kv_write_row(std::uint32_t layer, std::uint32_t row, float
   const std::uint32_t kv_size = options_.num_kv_heads * dim;
   for (std::uint32_t i = 0; i < q_size + kv_size; i += dim) rotate(qkv + i, row);
   for (std::uint32_t i = 0; i < q_size; i += dim) {
-    kernels::make_operand(qkv + i, dim, options_.type, reinterpret_cast<std::uint32_t*>(qkv + i));
+    auto* query = reinterpret_cast<std::uint32_t*>(qkv + i);
+    if (options_.kv == kv_type::int8) {
+      kernels::quantize_query(qkv + i, dim, query);
+    } else {
+      kernels::make_operand(qkv + i, dim, dtype_of(options_.kv), query);
+    }
   }
   const std::uint32_t place = positions_[row] % page_size_tokens;
   for (std::uint32_t h = 0; h < options_.num_kv_heads; ++h) {
@@ -115,10 +120,12 @@ void cpu_device::attend(std::uint32_t layer, const attention_task& task, std::ui
     scratch.queries[i] = reinterpret_cast<const std::uint32_t*>(query);
     scratch.positions[i] = task.chunk.first_position + task.first_row + i / group;
   }
-  kernels::attention({task.num_rows * group, dim, 1.0F / std::sqrt(static_cast<float>(dim)),
-                      options_.type, pages_.keys(layer, kv_head), pages_.values(layer, kv_head),
-                      pages_.shape().page_words(), page_table_.data() + task.chunk.first_page_idx},
-                     scratch);
+  kernels::attention(
+      {task.num_rows * group, dim, 1.0F / std::sqrt(static_cast<float>(dim)), options_.kv,
+       pages_.keys(layer, kv_head), pages_.values(layer, kv_head), pages_.shape().key_stride(),
+       pages_.shape().value_stride(), pages_.shape().key_words(), pages_.shape().value_words(),
+       page_table_.data() + task.chunk.first_page_idx},
+      scratch);
   for (std::uint32_t i = 0; i < task.num_rows * group; ++i) {
     const std::uint32_t head = kv_head * group + i % group;
     std::uint32_t* target = operand_row(out, first_row + i / group);

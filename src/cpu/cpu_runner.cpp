@@ -17,7 +17,7 @@ class cpu_model {
   cpu_runner_options options;
   std::vector<shard_plan> plans;                             // [tp_size]
   std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
-  std::array<rope_table, 2> ropes;                           // [rope_kind]
+  std::array<rope_table, 2> ropes;  // [rope_kind]; without YaRN only the plain one
 };
 
 namespace {
@@ -102,7 +102,10 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   cpu_device_options out;
   out.type = options.type;
   out.weights = options.weights;
+  out.kv = kv_type_of(options);
   out.max_num_rows = max_rows(options);
+  const std::size_t max_pages = (options.max_model_len + page_size_tokens - 1) / page_size_tokens;
+  out.max_page_table = options.num_pages > 0 ? max_pages * options.max_num_seqs : 0;
   out.max_in_features = max_in_features(model.config, plan);
   out.threads = options.threads;
   out.num_layers = model.config.num_hidden_layers;
@@ -112,7 +115,8 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   out.num_pages = options.num_pages;
   out.sampling = {options.num_tokens, options.max_num_seqs, options.eos_token_ids};
   for (std::size_t kind = 0; kind < model.ropes.size(); ++kind) {
-    out.ropes[kind] = {model.ropes[kind].cos, model.ropes[kind].sin};
+    const rope_table& table = model.config.yarn ? model.ropes[kind] : model.ropes.front();
+    out.ropes[kind] = {table.cos, table.sin};
   }
   return out;
 }
@@ -170,6 +174,10 @@ std::uint64_t rank_weight_bytes(const model_config& config, const shard_plan& pl
 
 }  // namespace
 
+kv_type kv_type_of(const cpu_runner_options& options) {
+  return options.kv.value_or(kv_type_of(options.type));
+}
+
 outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                                        const cpu_runner_options& wanted) {
   const cpu_runner_options options = completed(wanted, config);
@@ -190,10 +198,12 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                               kernels::quantized_stride(max_in_features(config, plan)) *
                               sizeof(std::uint32_t);
     }
-    out.kv_page_bytes +=
-        kv_page_bytes(config, plan, static_cast<std::uint32_t>(size_bytes(options.type)));
+    const kv_shape pages{config.num_hidden_layers, 1, plan.num_kv_heads(), plan.head_dim,
+                         kv_type_of(options)};
+    out.kv_page_bytes += pages.page_bytes();
   }
-  out.rope_bytes = 2ULL * options.max_model_len * config.head_dim * sizeof(float);
+  const std::uint64_t num_ropes = config.yarn ? 2 : 1;
+  out.rope_bytes = num_ropes * options.max_model_len * config.head_dim * sizeof(float);
   return out;
 }
 
@@ -207,7 +217,9 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
   auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   model->plans = *std::move(plans);
+  static_assert(static_cast<std::size_t>(rope_kind::plain) == 0);
   for (const rope_kind kind : {rope_kind::plain, rope_kind::scaled}) {
+    if (kind == rope_kind::scaled && !config.yarn) continue;
     model->ropes[static_cast<std::size_t>(kind)] =
         make_rope_table(config, kind, options.max_model_len);
   }

@@ -1,9 +1,11 @@
 // Runners on the CPU: weights packed once, then as many times a set of ranks as the replica needs.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/outcome.hpp"
+#include "cpu/kv_type.hpp"
 #include "cpu/packed_matrix.hpp"
 #include "cpu/thread_pool.hpp"
 #include "model/model_config.hpp"
@@ -13,7 +15,8 @@
 namespace troupe {
 
 struct cpu_runner_options {
-  dtype type = dtype::bfloat16;  // of weights and KV: float32 or bfloat16
+  dtype type = dtype::bfloat16;  // of weights: float32 or bfloat16
+  std::optional<kv_type> kv;     // none: as `type`
   // Other than plain: what linear layers read is quantised to int8, too. A checkpoint of integers
   // must have that many bits, or be taken as plain.
   weight_format weights = weight_format::plain;
@@ -29,8 +32,10 @@ struct cpu_runner_options {
   std::vector<token_id> eos_token_ids;
 };
 
+kv_type kv_type_of(const cpu_runner_options& options);
+
 // What the ranks of one replica hold together, in bytes, before anything is allocated. Lists and
-// scratch of some kilobytes per thread are not in it.
+// scratch of some megabytes per thread are not in it.
 struct cpu_memory {
   std::uint64_t weight_bytes = 0;
   std::uint64_t kv_page_bytes = 0;     // one page, all layers, all ranks

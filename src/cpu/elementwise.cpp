@@ -1,7 +1,10 @@
 // Operations on one row: norm, activation, making an operand of it.
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <numeric>
 
 #include "cpu/kernels.hpp"
 
@@ -149,6 +152,30 @@ void quantize_row(const float* values, std::uint32_t width, std::uint32_t* out) 
   }
 }
 
+std::uint16_t quantize_head(const float* values, std::uint32_t count, std::int8_t* out) {
+  const float_tag d;
+  auto lanes = hn::Zero(d);
+  auto none = hn::Zero(d);  // unless a value is not finite
+  for (std::uint32_t i = 0; i < count; i += vector_lanes) {
+    const auto x = hn::LoadU(d, values + i);
+    lanes = hn::Max(lanes, hn::Abs(x));
+    none = hn::Add(none, hn::Mul(x, hn::Zero(d)));
+  }
+  const float highest =
+      hn::GetLane(hn::MaxOfLanes(d, lanes)) + hn::GetLane(hn::SumOfLanes(d, none));
+  const std::uint32_t above = std::bit_cast<std::uint32_t>(highest / 127) & 0x7FFFFFFFU;
+  const std::uint32_t scale_bits = (above + 0xFFFFU) & 0xFFFF0000U;
+  const float scale = std::bit_cast<float>(scale_bits);
+  // Below, the inverse would overflow; nothing that small counts.
+  const auto inverse = splat(scale > 1e-30F ? 1.0F / scale : 0.0F);
+  const hn::Rebind<std::int8_t, float_tag> d8;
+  for (std::uint32_t i = 0; i < count; i += vector_lanes) {
+    const auto nearest = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), inverse));
+    hn::StoreU(hn::DemoteTo(d8, nearest), d8, out + i);
+  }
+  return static_cast<std::uint16_t>(scale_bits >> 16U);
+}
+
 }  // namespace troupe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -159,6 +186,7 @@ HWY_EXPORT(norm_row);
 HWY_EXPORT(silu_row);
 HWY_EXPORT(operand_row);
 HWY_EXPORT(quantize_row);
+HWY_EXPORT(quantize_head);
 
 void add_rms_norm(const norm_args& args, dtype type, std::uint32_t* out) {
   HWY_DYNAMIC_DISPATCH(norm_row)(args, type, out);
@@ -175,6 +203,26 @@ void make_operand(const float* values, std::uint32_t width, dtype type, std::uin
 
 void quantize_operand(const float* values, std::uint32_t width, std::uint32_t* out) {
   HWY_DYNAMIC_DISPATCH(quantize_row)(values, width, out);
+}
+
+bfloat16 quantize_bytes(const float* values, std::uint32_t count, std::int8_t* out) {
+  return {HWY_DYNAMIC_DISPATCH(quantize_head)(values, count, out)};
+}
+
+void quantize_query(const float* values, std::uint32_t head_dim, std::uint32_t* out) {
+  std::array<std::int8_t, max_head_dim> bytes{};
+  const std::uint32_t groups = num_kv_groups(head_dim);
+  std::array<std::uint32_t, std::size_t{2} * num_kv_groups(max_head_dim)> tail{};
+  for (std::uint32_t g = 0; g < groups; ++g) {
+    const std::uint32_t first = g * kv_group_size;
+    const std::uint32_t count = std::min(kv_group_size, head_dim - first);
+    const float scale = to_float(quantize_bytes(values + first, count, bytes.data() + first));
+    const std::int32_t sum = std::accumulate(&bytes[first], &bytes[first] + count, 0);
+    tail[g] = std::bit_cast<std::uint32_t>(scale);
+    tail[groups + g] = static_cast<std::uint32_t>(-128 * sum);
+  }
+  std::memcpy(out, bytes.data(), head_dim);
+  std::copy_n(tail.data(), 2 * groups, out + head_dim / 4);
 }
 
 }  // namespace troupe::kernels

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/kv_type.hpp"
 #include "cpu/packed_matrix.hpp"
 
 namespace troupe::kernels {
@@ -71,17 +72,29 @@ void silu_mul(const float* gate, const float* up, std::uint32_t width, dtype typ
 // One row as an operand; it may take the place of its values.
 void make_operand(const float* values, std::uint32_t width, dtype type, std::uint32_t* out);
 
+// Values as bytes, -127 .. 127, times a scale, which is returned: the largest one's 127th part,
+// rounded up. Where a value is not finite, the scale is not either.
+bfloat16 quantize_bytes(const float* values, std::uint32_t count, std::int8_t* out);
+// One query for int8 keys; it may take the place of its values: four neighbours in a word; then the
+// scale of each group as a float; then of each group -128 times the sum of its bytes.
+void quantize_query(const float* values, std::uint32_t head_dim, std::uint32_t* out);
+
 // The keys and values of one KV head, page by page.
 //   float32   K [head_dim][16 tokens], V [16 tokens][head_dim]
 //   bfloat16  the same with two neighbours along head_dim (K) or along the tokens (V) in a word
+//   int8      K four neighbours along head_dim in a word, each plus 128; then the scales, bfloat16
+//             [groups][16 tokens]. V bytes [8][head_dim][2 tokens]; then the scales, [16 tokens]
 struct attention_args {
   std::uint32_t num_queries = 0;  // <= max_queries, of one sequence
   std::uint32_t head_dim = 0;     // a multiple of 16, <= max_head_dim
   float scale = 1;
-  dtype type = dtype::float32;
-  const std::uint32_t* keys = nullptr;        // of page 0, this layer and head
-  const std::uint32_t* values = nullptr;      // of page 0, this layer and head
-  std::size_t page_stride = 0;                // 32-bit words from page to page
+  kv_type type = kv_type::float32;
+  const std::uint32_t* keys = nullptr;    // of page 0, this layer and head
+  const std::uint32_t* values = nullptr;  // of page 0, this layer and head
+  std::size_t key_stride = 0;             // 32-bit words from page to page
+  std::size_t value_stride = 0;
+  std::size_t key_words = 0;  // of a page
+  std::size_t value_words = 0;
   const std::uint32_t* page_table = nullptr;  // covers positions 0 .. the last query's
 };
 inline constexpr std::uint32_t max_queries = 64;
@@ -92,7 +105,7 @@ inline constexpr std::uint32_t attention_block = 64;
 inline constexpr std::uint32_t queries_at_once = 8;
 
 struct attention_scratch {
-  const std::uint32_t* queries[max_queries];  // in: operands of head_dim
+  const std::uint32_t* queries[max_queries];  // in: operands of head_dim, or quantize_query's
   std::uint32_t positions[max_queries];       // in: ascending
   // The results, unrounded: [head_dim] a query, back to back.
   float* out_row(std::uint32_t query, std::uint32_t head_dim) {

@@ -37,8 +37,8 @@ void pack_rows(const linear_slice& slice, std::uint32_t first, std::uint32_t cou
   const std::size_t cols = slice.num_cols();
   rows.resize(count * cols);
   slice.copy_rows(first, count, std::span<float>(rows));
-  for (std::uint32_t r = 0; r < count; ++r) {
-    for (std::size_t k = 0; k < cols; ++k) {
+  for (std::size_t k = 0; k < cols; ++k) {
+    for (std::uint32_t r = 0; r < count; ++r) {
       tile[k * tile_width + r] = std::bit_cast<std::uint32_t>(rows[r * cols + k]);
     }
   }
@@ -49,11 +49,16 @@ void pack_rows(const linear_slice& slice, std::uint32_t first, std::uint32_t cou
   const std::size_t cols = slice.num_cols();
   rows.resize(count * cols);
   slice.copy_rows(first, count, std::span<bfloat16>(rows));
-  for (std::uint32_t r = 0; r < count; ++r) {
-    for (std::size_t k = 0; k < cols; ++k) {
-      const std::uint32_t bits = rows[r * cols + k].bits;
-      tile[k / 2 * tile_width + r] |= bits << (k % 2 * 16);
+  // Along the tile: what is written comes in order, and so does what is read of every row.
+  for (std::size_t k = 0; k + 1 < cols; k += 2) {
+    for (std::uint32_t r = 0; r < count; ++r) {
+      const bfloat16* pair = rows.data() + r * cols + k;
+      tile[k / 2 * tile_width + r] = pair[0].bits | std::uint32_t{pair[1].bits} << 16U;
     }
+  }
+  if (cols % 2 == 0) return;
+  for (std::uint32_t r = 0; r < count; ++r) {
+    tile[cols / 2 * tile_width + r] = rows[r * cols + cols - 1].bits;
   }
 }
 

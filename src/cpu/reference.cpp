@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/numeric.hpp"
+
 namespace troupe::reference {
 namespace {
 
@@ -51,6 +53,21 @@ std::vector<double> attention(std::span<const float> query, std::span<const floa
   std::vector<double> out(dim);
   for (std::size_t j = 0; j < weights.size(); ++j) {
     for (std::size_t i = 0; i < dim; ++i) out[i] += weights[j] / sum * double{values[j * dim + i]};
+  }
+  return out;
+}
+
+std::vector<float> quantized(std::span<const float> values, std::size_t group) {
+  std::vector<float> out;
+  for (std::size_t first = 0; first < values.size(); first += group) {
+    const auto part = values.subspan(first, std::min(group, values.size() - first));
+    float largest = 0;
+    for (const float x : part) largest = std::max(largest, std::fabs(x));
+    float step = to_float(to_bfloat16(largest / 127));
+    if (step < largest / 127) {
+      step = to_float(bfloat16{static_cast<std::uint16_t>(to_bfloat16(largest / 127).bits + 1)});
+    }
+    for (const float x : part) out.push_back(step > 0 ? std::nearbyint(x / step) * step : 0);
   }
   return out;
 }

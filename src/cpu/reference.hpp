@@ -21,4 +21,8 @@ std::vector<double> silu_mul(std::span<const float> gate, std::span<const float>
 std::vector<double> attention(std::span<const float> query, std::span<const float> keys,
                               std::span<const float> values, double scale);
 
+// What int8 keeps of them: in groups of `group` neighbours (a shorter last one) the nearest
+// multiple of one step, which is the largest magnitude / 127, rounded up to a bfloat16.
+std::vector<float> quantized(std::span<const float> values, std::size_t group);
+
 }  // namespace troupe::reference

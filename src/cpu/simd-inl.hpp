@@ -207,6 +207,85 @@ HWY_INLINE float_vector scales_of(hn::Vec<word_tag> head) {
   return hn::PromoteTo(float_tag(), hn::BitCast(d16, bits));
 }
 
+HWY_INLINE float_vector floats_of(const std::uint16_t* bfloat16_bits) {
+  const auto bits = hn::PromoteTo(word_tag(), hn::LoadU(half_tag(), bfloat16_bits));
+  return hn::BitCast(float_tag(), hn::ShiftLeft<16>(bits));
+}
+
+// What int8 attention multiplies, exactly: words of four keys' bytes from 0 to 255 with four of a
+// query's from -127 to 127, and pairs of 16-bit weights with pairs of values' bytes.
+struct byte_products {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  using half_int_tag = hn::Repartition<std::int16_t, int_tag>;
+  using pairs = hn::Vec<half_int_tag>;
+  struct operand {
+    pairs even;
+    pairs odd;
+  };
+  static HWY_INLINE operand load_keys(const std::uint32_t* words) {
+    const auto both = hn::LoadU(word_tag(), words);
+    const auto low = hn::Set(word_tag(), 0x00FF00FFU);
+    return {hn::BitCast(half_int_tag(), hn::And(both, low)),
+            hn::BitCast(half_int_tag(), hn::And(hn::ShiftRight<8>(both), low))};
+  }
+  static HWY_INLINE operand spread_query(std::uint32_t word) {
+    const auto both = spread_pair(word);
+    return {hn::ShiftRight<8>(hn::ShiftLeft<8>(both)), hn::ShiftRight<8>(both)};
+  }
+  static HWY_INLINE int_vector add_keys(const operand& x, const operand& keys, int_vector sum) {
+    return add_values(x.odd, keys.odd, add_values(x.even, keys.even, sum));
+  }
+  static HWY_INLINE pairs load_values(const std::int8_t* bytes) {
+    const hn::Rebind<std::int8_t, half_int_tag> d8;
+    return hn::PromoteTo(half_int_tag(), hn::LoadU(d8, bytes));
+  }
+  static HWY_INLINE pairs spread_pair(std::uint32_t word) {
+    return hn::BitCast(half_int_tag(), hn::Set(word_tag(), word));
+  }
+  static HWY_INLINE int_vector add_values(pairs x, pairs values, int_vector sum) {
+    auto none = hn::Zero(int_tag());
+    return hn::ReorderWidenMulAccumulate(int_tag(), x, values, sum, none);
+  }
+#else
+  struct pairs {
+    int_vector even;
+    int_vector odd;
+  };
+  using operand = hn::Vec<word_tag>;
+  static HWY_INLINE operand load_keys(const std::uint32_t* words) {
+    return hn::LoadU(word_tag(), words);
+  }
+  static HWY_INLINE operand spread_query(std::uint32_t word) { return hn::Set(word_tag(), word); }
+  // The byte at that place of each lane, with its sign.
+  template <int kByte>
+  static HWY_INLINE int_vector signed_byte(hn::Vec<word_tag> words) {
+    return hn::ShiftRight<24>(hn::BitCast(int_tag(), hn::ShiftLeft<24 - 8 * kByte>(words)));
+  }
+  template <int kByte>
+  static HWY_INLINE int_vector product(operand x, operand keys) {
+    const auto key = hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * kByte>(keys));
+    return hn::Mul(signed_byte<kByte>(x), hn::BitCast(int_tag(), key));
+  }
+  static HWY_INLINE int_vector add_keys(operand x, operand keys, int_vector sum) {
+    sum = hn::Add(hn::Add(sum, product<0>(x, keys)), product<1>(x, keys));
+    return hn::Add(hn::Add(sum, product<2>(x, keys)), product<3>(x, keys));
+  }
+  static HWY_INLINE pairs load_values(const std::int8_t* bytes) {
+    const auto* halves = reinterpret_cast<const std::uint16_t*>(bytes);
+    const auto words = hn::PromoteTo(word_tag(), hn::LoadU(half_tag(), halves));
+    return {signed_byte<0>(words), signed_byte<1>(words)};
+  }
+  static HWY_INLINE pairs spread_pair(std::uint32_t word) {
+    const auto both = hn::BitCast(int_tag(), hn::Set(word_tag(), word));
+    return {hn::ShiftRight<16>(hn::ShiftLeft<16>(both)), hn::ShiftRight<16>(both)};
+  }
+  static HWY_INLINE int_vector add_values(const pairs& x, const pairs& values, int_vector sum) {
+    sum = hn::Add(sum, hn::Mul(x.even, values.even));
+    return hn::Add(sum, hn::Mul(x.odd, values.odd));
+  }
+#endif
+};
+
 // The sum of 16 partial sums in one fixed order: halves are added to each other.
 HWY_INLINE float sum_of_group(const float* lanes) {
   float half[8];
@@ -254,6 +333,28 @@ struct byte_words {
   }
   static HWY_INLINE int_vector multiply_add(operand x, operand w, int_vector sum) {
     return int_vector{_mm512_dpbusd_epi32(sum.raw, w, x)};
+  }
+};
+
+// By vpdpbusd and vpdpwssd.
+struct byte_products {
+  using operand = __m512i;
+  using pairs = __m512i;
+  static HWY_INLINE operand load_keys(const std::uint32_t* words) {
+    return _mm512_loadu_si512(words);
+  }
+  static HWY_INLINE operand spread_query(std::uint32_t word) { return spread_pair(word); }
+  static HWY_INLINE int_vector add_keys(operand x, operand keys, int_vector sum) {
+    return int_vector{_mm512_dpbusd_epi32(sum.raw, keys, x)};
+  }
+  static HWY_INLINE pairs load_values(const std::int8_t* bytes) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+  }
+  static HWY_INLINE pairs spread_pair(std::uint32_t word) {
+    return _mm512_set1_epi32(static_cast<int>(word));
+  }
+  static HWY_INLINE int_vector add_values(pairs x, pairs values, int_vector sum) {
+    return int_vector{_mm512_dpwssd_epi32(sum.raw, x, values)};
   }
 };
 

@@ -36,7 +36,7 @@ void batch_check::check(const step_batch& batch) {
   for (const chunk& piece : batch.chunks) {
     check_chunk(batch, piece, num_tokens);
     num_tokens += piece.num_tokens;
-    num_samples += piece.sample ? 1 : 0;
+    num_samples += piece.sample ? 1 + piece.num_drafts : 0;
   }
   require(num_tokens == batch.tokens.size(), "A step has tokens that belong to no chunk.");
   require(num_samples <= limits_.max_num_logit_rows, "A step samples more rows than planned for.");
@@ -71,6 +71,7 @@ void batch_check::check_chunk(const step_batch& batch, const chunk& piece,
           "A step has a position beyond max_model_len.");
   check_pages(batch, piece);
   check_mask(batch, piece);
+  check_drafts(piece);
   check_tokens(batch, piece);
 }
 
@@ -94,10 +95,18 @@ void batch_check::check_mask(const step_batch& batch, const chunk& piece) const 
           "A step has a mask that is not as long as the vocabulary.");
 }
 
+void batch_check::check_drafts(const chunk& piece) const {
+  if (piece.num_drafts == 0) return;
+  require(piece.sample && piece.mask_idx == no_mask,
+          "A step has drafts in a chunk that does not sample freely.");
+  require(piece.num_drafts < piece.num_tokens, "A step has a chunk of nothing but drafts.");
+}
+
 void batch_check::check_tokens(const step_batch& batch, const chunk& piece) const {
   for (std::uint32_t i = 0; i < piece.num_tokens; ++i) {
     const token_id token = batch.tokens[piece.first_token_idx + i];
     if (token == last_sampled) {
+      require(i < piece.num_tokens - piece.num_drafts, "A step has a draft that is no token.");
       require(slots_[piece.slot].has_sampled,
               "A step feeds back the last sampled token of a slot that has not sampled.");
     } else {

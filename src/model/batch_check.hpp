@@ -38,6 +38,7 @@ class batch_check {
   void check_chunk(const step_batch& batch, const chunk& piece, std::uint32_t first_token_idx);
   void check_pages(const step_batch& batch, const chunk& piece) const;
   void check_mask(const step_batch& batch, const chunk& piece) const;
+  void check_drafts(const chunk& piece) const;
   void check_tokens(const step_batch& batch, const chunk& piece) const;
 
   batch_limits limits_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <type_traits>
 
 namespace troupe {
 namespace {
@@ -19,6 +20,10 @@ bfloat16 convert(float16 x, bfloat16) { return to_bfloat16(to_float(x)); }
 // Reads through memcpy, since a checkpoint may place an element at any byte.
 template <class From, class To>
 void copy_as(const std::byte* from, std::span<To> out) {
+  if constexpr (std::is_same_v<From, To>) {
+    if (!out.empty()) std::memcpy(out.data(), from, out.size_bytes());
+    return;
+  }
   for (std::size_t i = 0; i < out.size(); ++i) {
     From element;
     std::memcpy(&element, from + i * sizeof(From), sizeof(From));

@@ -133,9 +133,10 @@ class device {
   virtual gathered_logits gather_logits(communicator& ranks, activation local, activation all) = 0;
 
   // Chooses a token for logit row i, under its mask, and slot slots[i]; see model/sampler.hpp. One
-  // rank does it.
+  // rank does it. Rows of one slot stand side by side and are consecutive rows of the step: each
+  // but the first is sampled only if the choice before it is the token of this row (a draft).
   virtual void sample(const gathered_logits& logits, std::span<const slot_idx> slots) = 0;
-  // Brings rank 0's choices to every rank; later steps take them for last_sampled.
+  // Brings rank 0's choices to every rank; later steps take each slot's last for last_sampled.
   virtual void share_samples(communicator& ranks, std::span<const slot_idx> slots) = 0;
 
   // Waits until everything enqueued is done. The samples, empty where this rank did not sample.

@@ -90,9 +90,11 @@ void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted
       if (wanted == logit_rows_wanted::all) logit_rows_.push_back(first_row + i);
     }
     if (wanted == logit_rows_wanted::all || !piece.sample) continue;
-    logit_rows_.push_back(first_row + piece.num_tokens - 1);
-    masks_.push_back(piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx]);
-    sampled_slots_.push_back(piece.slot);
+    for (std::uint32_t i = piece.num_tokens - piece.num_drafts; i <= piece.num_tokens; ++i) {
+      logit_rows_.push_back(first_row + i - 1);
+      masks_.push_back(piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx]);
+      sampled_slots_.push_back(piece.slot);
+    }
   }
   masks_.resize(logit_rows_.size());
 }

@@ -1,6 +1,7 @@
 #include "model/sampler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <utility>
@@ -17,18 +18,31 @@ bool wants_uses(const sampling_params& params) {
 
 constexpr float impossible = -std::numeric_limits<float>::infinity();
 
-// Most words of a mask are all ones or all zeros: free text, or a few forced tokens.
+template <class Work>
+void for_each_bit(std::uint32_t word, const Work& work) {
+  for (; word != 0; word &= word - 1) work(static_cast<std::size_t>(std::countr_zero(word)));
+}
+
+// Only the tokens of `word` stay, which are few.
+void keep_few(std::uint32_t word, std::span<float> row) {
+  std::array<float, 32> kept{};
+  for_each_bit(word, [&](std::size_t bit) { kept[bit] = row[bit]; });
+  std::ranges::fill(row, impossible);
+  for_each_bit(word, [&](std::size_t bit) { row[bit] = kept[bit]; });
+}
+
+// Most words of a mask are nearly all ones or nearly all zeros: free text, or a few words.
 void apply_mask(std::span<const std::uint32_t> mask, std::span<float> logits) {
   for (std::size_t word = 0; word < mask.size(); ++word) {
     if (mask[word] == ~0U) continue;
     const std::size_t first = 32 * word;
     const auto row = logits.subspan(first, std::min<std::size_t>(32, logits.size() - first));
-    if (mask[word] == 0) {
-      std::ranges::fill(row, impossible);
-      continue;
-    }
-    for (std::size_t bit = 0; bit < row.size(); ++bit) {
-      if (((mask[word] >> bit) & 1U) == 0) row[bit] = impossible;
+    const std::uint32_t here = row.size() == 32 ? ~0U : (1U << row.size()) - 1;
+    constexpr int few = 8;
+    if (std::popcount(mask[word] & here) <= few) {
+      keep_few(mask[word] & here, row);
+    } else {
+      for_each_bit(~mask[word] & here, [&](std::size_t bit) { row[bit] = impossible; });
     }
   }
 }
@@ -69,10 +83,26 @@ void sampler::start(const slot_start& start) {
   slot.num_outputs = start.history.size() - start.num_prompt_tokens;
   slot.uses.clear();
   slot.counts_uses = wants_uses(start.sampling);
-  if (!slot.counts_uses) return;
-  for (std::size_t i = 0; i < start.history.size(); ++i) {
-    slot.uses[start.history[i]] += i < start.num_prompt_tokens ? 0 : 1;
+  if (slot.counts_uses) start_uses(slot, start);
+}
+
+void sampler::start_uses(slot_state& slot, const slot_start& start) const {
+  const auto uses = static_cast<std::size_t>(start.sampling.max_tokens) + start.history.size();
+  // All that there will be: a step allocates nothing.
+  slot.uses.reserve(std::min<std::size_t>(uses, options_.num_tokens));
+  for (const token_id token : start.history) slot.uses.push_back({token, 0});
+  std::ranges::sort(slot.uses, {}, &token_use::token);
+  const auto repeated = std::ranges::unique(slot.uses, {}, &token_use::token);
+  slot.uses.erase(repeated.begin(), repeated.end());
+  for (std::size_t i = start.num_prompt_tokens; i < start.history.size(); ++i) {
+    ++use_of(slot, start.history[i]).num_outputs;
   }
+}
+
+sampler::token_use& sampler::use_of(slot_state& slot, token_id token) {
+  auto at = std::ranges::lower_bound(slot.uses, token, {}, &token_use::token);
+  if (at == slot.uses.end() || at->token != token) at = slot.uses.insert(at, {token, 0});
+  return *at;
 }
 
 void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
@@ -120,7 +150,7 @@ sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits
   }
   ++slot.position;
   ++slot.num_outputs;
-  if (slot.counts_uses) ++slot.uses[out.token];
+  if (slot.counts_uses) ++use_of(slot, out.token).num_outputs;
   return out;
 }
 

@@ -12,7 +12,6 @@
 #pragma once
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "core/batch.hpp"
@@ -42,17 +41,22 @@ class sampler {
                        std::span<const std::uint32_t> mask, choice_scratch& scratch);
 
  private:
+  struct token_use {
+    token_id token = 0;
+    std::uint32_t num_outputs = 0;  // how often it is in the output
+  };
   struct slot_state {
     sampling_params params;
     std::vector<token_id> impossible_at_first;  // eos and stop ids, below min_tokens
     std::uint64_t position = 0;                 // tokens so far, prompt and output
     std::uint64_t num_outputs = 0;
-    // Every token of prompt and output, and how often it is in the output; kept only if a penalty
-    // wants it.
-    std::unordered_map<token_id, std::uint32_t> uses;
+    // Every token of prompt and output, sorted; kept only if a penalty wants it.
+    std::vector<token_use> uses;
     bool counts_uses = false;
   };
 
+  void start_uses(slot_state& slot, const slot_start& start) const;
+  static token_use& use_of(slot_state& slot, token_id token);
   void adjust(const slot_state& slot, std::span<float> logits) const;
   token_id last_resort(std::span<const std::uint32_t> mask, token_id chosen) const;
 

@@ -220,6 +220,16 @@ void keep_top_k(std::span<const float> logits, std::uint32_t k, choice_scratch& 
 
 }  // namespace
 
+void choice_scratch::reserve(std::size_t num_logits) {
+  logits.reserve(num_logits);
+  masses.reserve(num_logits);
+  bin.reserve(num_logits);
+  block_maxima.reserve(num_logits / block_size + 1);
+  sorted.reserve(num_logits);
+  top_logits.reserve(num_logits);
+  top_tokens.reserve(num_logits);
+}
+
 token_id most_likely(std::span<const float> logits) {
   const float best = highest(logits);
   const auto found = std::find(logits.begin(), logits.end(), best);

@@ -35,6 +35,9 @@ struct choice_scratch {
   std::vector<float> sorted;        // in part
   std::vector<float> top_logits;    // what top_k keeps, in the order of ids
   std::vector<std::uint32_t> top_tokens;
+
+  // From here on rows of so many logits allocate nothing.
+  void reserve(std::size_t num_logits);
 };
 
 // The id of the highest logit, the lowest id among equals; NaN counts as lowest.

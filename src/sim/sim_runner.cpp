@@ -40,9 +40,19 @@ step_result sim_runner::run(const step_batch& batch) {
     if (!piece.sample) continue;
     const token_mask* mask =
         piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx].get();
-    result.samples.push_back({piece.slot, draw_.draw(piece.slot, mask)});
+    draw_chunk(batch, piece, mask, result.samples);
   }
   return result;
+}
+
+// One token, and one more for every draft that is the one drawn.
+void sim_runner::draw_chunk(const step_batch& batch, const chunk& piece, const token_mask* mask,
+                            std::vector<slot_sample>& out) {
+  const auto end = batch.tokens.begin() + piece.first_token_idx + piece.num_tokens;
+  for (auto draft = end - piece.num_drafts;; ++draft) {
+    out.push_back({piece.slot, draw_.draw(piece.slot, mask)});
+    if (draft == end || out.back().sampled.token != *draft) return;
+  }
 }
 
 void sim_runner::take_time(const step_batch& batch) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "model/batch_check.hpp"
 #include "model/runner.hpp"
@@ -38,6 +39,8 @@ class sim_runner : public runner {
   void abort() noexcept override {}  // no rank waits for another
 
  private:
+  void draw_chunk(const step_batch& batch, const chunk& piece, const token_mask* mask,
+                  std::vector<slot_sample>& out);
   void take_time(const step_batch& batch);
 
   std::function<double(const step_batch&)> step_seconds_;

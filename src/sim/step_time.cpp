@@ -66,7 +66,7 @@ step_load measure_load(const step_batch& batch) {
   for (const chunk& piece : batch.chunks) {
     const std::uint64_t rows = piece.num_tokens;
     load.num_rows += piece.num_tokens;
-    load.num_logit_rows += piece.sample ? 1 : 0;
+    load.num_logit_rows += piece.sample ? 1 + piece.num_drafts : 0;
     load.num_read += piece.first_position + rows;
     load.num_attended += rows * piece.first_position + rows * (rows + 1) / 2;
   }

@@ -33,19 +33,33 @@ bool is_later(char32_t c) {
   return found != std::end(later_characters) && found->first <= c;
 }
 
+const utf8proc_property_t& property_of(char32_t c) {
+  return *utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
+}
+
 std::uint8_t combining_class(char32_t c) {
-  if (is_later(c)) return 0;
-  const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
-  return static_cast<std::uint8_t>(property->combining_class);
+  const auto found = static_cast<std::uint8_t>(property_of(c).combining_class);
+  return found == 0 || is_later(c) ? std::uint8_t{0} : found;
 }
 
 constexpr std::size_t max_decomposition = 8;  // code points; Unicode needs 4
 using decomposition = std::array<char32_t, max_decomposition>;
 
+constexpr char32_t hangul_l = 0x1100, hangul_v = 0x1161, hangul_t = 0x11A7, hangul_s = 0xAC00;
+constexpr char32_t num_l = 19, num_v = 21, num_t = 28, num_s = num_l * num_v * num_t;
+
+bool is_hangul_syllable(char32_t c) { return c >= hangul_s && c < hangul_s + num_s; }
+
+// What a table of more than a million code points can afford to ask of each.
+bool may_decompose(char32_t c) {
+  constexpr utf8proc_uint16_t no_sequence = 0xFFFF;
+  return is_hangul_syllable(c) || property_of(c).decomp_seqindex != no_sequence;
+}
+
 // The full canonical decomposition; the character itself when it has none.
 std::span<const char32_t> decompose(char32_t c, decomposition& out) {
   out[0] = c;
-  if (c < 0xC0 || is_later(c)) return {out.data(), 1};
+  if (c < 0xC0 || !may_decompose(c) || is_later(c)) return {out.data(), 1};
   std::array<utf8proc_int32_t, max_decomposition> parts{};
   int boundary = 0;
   const auto count = utf8proc_decompose_char(
@@ -72,11 +86,6 @@ bool survives_nfc(char32_t c) {
   return same;
 }
 
-constexpr char32_t hangul_l = 0x1100, hangul_v = 0x1161, hangul_t = 0x11A7, hangul_s = 0xAC00;
-constexpr char32_t num_l = 19, num_v = 21, num_t = 28, num_s = num_l * num_v * num_t;
-
-bool is_hangul_syllable(char32_t c) { return c >= hangul_s && c < hangul_s + num_s; }
-
 char32_t compose_hangul(char32_t first, char32_t second) {
   if (first >= hangul_l && first < hangul_l + num_l && second >= hangul_v &&
       second < hangul_v + num_v) {
@@ -101,7 +110,8 @@ composition_table::composition_table() {
   };
   std::vector<composite> composites;
   decomposition buffer;
-  for (char32_t c = 0xC0; c < 0x110000; ++c) {
+  constexpr char32_t end_of_letters = 0x40000;  // marks and letters are in the first four planes
+  for (char32_t c = 0xC0; c < end_of_letters; ++c) {
     if (is_hangul_syllable(c)) c = hangul_s + num_s;
     const auto parts = decompose(c, buffer);
     if (parts.size() < 2 || !survives_nfc(c)) continue;

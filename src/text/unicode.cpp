@@ -38,8 +38,15 @@ const unicode_table& unicode_table::get() {
 
 unicode_table::unicode_table() {
   const composition_table& compositions = composition_table::get();
+  // No version of Unicode has characters in these planes; they are most of all code points.
+  constexpr std::uint32_t first_empty = 0x400;
+  constexpr std::uint32_t end_empty = 0xE00;
   std::map<page, std::uint16_t> known;
   for (std::uint32_t i = 0; i < page_.size(); ++i) {
+    if (i > first_empty && i < end_empty) {
+      page_[i] = page_[first_empty];
+      continue;
+    }
     page bits{};
     for (std::uint32_t low = 0; low < bits.size(); ++low) {
       const char32_t c = i << 8U | low;

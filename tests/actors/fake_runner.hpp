@@ -24,11 +24,20 @@ inline std::uint64_t hash_tokens(const std::vector<token_id>& tokens, std::uint6
 }
 
 inline constexpr std::uint32_t fake_vocab_size = 1000;
+// With this seed or a higher one an answer repeats what stood some tokens before; with this one
+// plus n, but for every n-th token or so.
+inline constexpr std::uint64_t copying_seed = 100;
+inline constexpr std::size_t copied_distance = 7;
 
 // With a mask: the first one that it allows from there on.
 inline token_id next_token(const std::vector<token_id>& tokens, std::uint64_t seed,
                            const token_mask_ptr& mask = nullptr) {
-  auto token = static_cast<std::uint32_t>(hash_tokens(tokens, seed) % fake_vocab_size);
+  auto hash = hash_tokens(tokens, seed);
+  auto token = static_cast<std::uint32_t>(hash % fake_vocab_size);
+  bool copies =
+      seed == copying_seed || (seed > copying_seed && (hash >> 32) % (seed - copying_seed));
+  if (copies && tokens.size() >= copied_distance)
+    token = static_cast<std::uint32_t>(tokens[tokens.size() - copied_distance]) % fake_vocab_size;
   while (mask && !(mask->at(token / 32) >> (token % 32) & 1U))
     token = (token + 1) % fake_vocab_size;
   return static_cast<token_id>(token);
@@ -82,12 +91,16 @@ class fake_runner : public runner {
       cell(batch, c, c.first_position + i) = token == last_sampled ? slot.last : token;
     }
     if (!c.sample) return;
+    auto end = c.first_position + c.num_tokens;
     std::vector<token_id> seen;
-    for (std::uint32_t p = 0; p < c.first_position + c.num_tokens; ++p)
-      seen.push_back(cell(batch, c, p));
-    slot.last =
-        next_token(seen, slot.seed, c.mask_idx == no_mask ? nullptr : batch.masks.at(c.mask_idx));
-    result.samples.push_back({c.slot, {.token = slot.last}});
+    for (std::uint32_t p = 0; p < end - c.num_drafts; ++p) seen.push_back(cell(batch, c, p));
+    for (auto draft = end - c.num_drafts;; ++draft) {
+      slot.last =
+          next_token(seen, slot.seed, c.mask_idx == no_mask ? nullptr : batch.masks.at(c.mask_idx));
+      result.samples.push_back({c.slot, {.token = slot.last}});
+      if (draft == end || cell(batch, c, draft) != slot.last) return;
+      seen.push_back(slot.last);
+    }
   }
 
   token_id& cell(const step_batch& batch, const chunk& c, std::uint32_t position) {

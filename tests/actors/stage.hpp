@@ -82,14 +82,14 @@ class scheduled_grammarian : public grammarian::base {
       : grammarian::base(config), constraints_(limits.vocab_size), desk_(std::move(desk)) {}
   void on_exit() override { kept_.clear(); }
   behavior_type make_behavior() override {
-    return {[this](const advance_constraint& ask) {
-              auto promise = make_response_promise<mask_ready>();
-              kept_.push_back(
-                  {ask.request, promise,
-                   mask_ready{constraints_.advance(ask.request, ask.constraint, ask.more,
-                                                   desk_->may_force ? ask.max_forced : 0)}});
+    return {[this](const advance_constraints& ask) {
+              for (auto& a : ask.answers)
+                kept_.push_back({{a.request, a.epoch,
+                                  constraints_.advance(a.request, a.constraint, a.more,
+                                                       desk_->may_force ? a.max_forced : 0)},
+                                 ask.round,
+                                 ask.listener});
               answer();
-              return promise;
             },
             [this](const forget_constraint& gone) {
               constraints_.forget(gone.request);
@@ -100,17 +100,17 @@ class scheduled_grammarian : public grammarian::base {
 
  private:
   struct kept_answer {
-    request_id request;
-    caf::typed_response_promise<mask_ready> promise;
-    mask_ready mask;
+    ready_mask mask;
+    std::uint64_t round = 0;
+    mask_listener listener;
   };
   void answer() {
     std::vector<kept_answer> still_late;
     for (auto& a : kept_) {
-      if (desk_->late.contains(a.request))
+      if (desk_->late.contains(a.mask.request))
         still_late.push_back(std::move(a));
       else
-        a.promise.deliver(std::move(a.mask));
+        send(a.listener, masks_ready{{std::move(a.mask)}, a.round});
     }
     kept_ = std::move(still_late);
     desk_->num_running = constraints_.num_running();

@@ -119,6 +119,16 @@ TEST_CASE("tokens count with the step that sent them") {
   CHECK(value_of(text, name("vllm:iteration_tokens_total_sum")) == 22);
 }
 
+TEST_CASE("guesses are counted with the step that came back") {
+  auto seen = make_tally();
+  seen.count(step_observed{.drafts = {2, 9, 5}});
+  seen.count(step_observed{.drafts = {1, 3, 0}});
+  auto text = to_text(seen, at(0), 0);
+  CHECK(value_of(text, name("vllm:spec_decode_num_drafts_total")) == 3);
+  CHECK(value_of(text, name("vllm:spec_decode_num_draft_tokens_total")) == 12);
+  CHECK(value_of(text, name("vllm:spec_decode_num_accepted_tokens_total")) == 5);
+}
+
 TEST_CASE("the load is the largest of pages, sequences and pending work") {
   auto seen = make_tally();
   CHECK(seen.load() == 0);

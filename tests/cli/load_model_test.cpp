@@ -69,3 +69,36 @@ TEST_CASE("dummy weights need no weight files") {
   REQUIRE(runners);
   CHECK((*runners)().size() == 1);
 }
+
+TEST_CASE("int8 pages take half the bytes, and the plan says what they hold") {
+  auto options = demo_options();
+  options.max_num_seqs = 4;
+  auto wide = plan_model(options);
+  REQUIRE(wide);
+  CHECK(wide->memory.request.kv_dtype == "bfloat16");
+  options.kv_dtype = kv_cache_dtype::int8;
+  auto narrow = plan_model(options);
+  REQUIRE(narrow);
+  CHECK(narrow->memory.request.kv_dtype == "int8");
+  // 64 dimensions a head: 256 bytes of a token become 134.
+  CHECK(narrow->memory.request.kv_page_bytes * 256 == wide->memory.request.kv_page_bytes * 134);
+  CHECK(to_text(narrow->memory).find("bytes each, int8") != std::string::npos);
+  options.kv_cache_bytes = 64U << 20;
+  narrow = plan_model(options);
+  options.kv_dtype = kv_cache_dtype::bf16;
+  wide = plan_model(options);
+  REQUIRE(narrow);
+  REQUIRE(wide);
+  CHECK(narrow->limits.num_pages > wide->limits.num_pages * 19 / 10);
+}
+
+TEST_CASE("devices that store no keys refuse a type for them") {
+  auto options = demo_options();
+  options.kv_dtype = kv_cache_dtype::int8;
+  for (const auto device : {device_kind::null, device_kind::sim}) {
+    options.device = device;
+    auto plan = plan_model(options);
+    REQUIRE_FALSE(plan);
+    CHECK(plan.error().field == "--kv-cache-dtype");
+  }
+}

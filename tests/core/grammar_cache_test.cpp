@@ -18,9 +18,12 @@ class sized_constraint : public token_constraint {
   explicit sized_constraint(std::size_t num_bytes) : num_bytes_(num_bytes) {}
   std::unique_ptr<constraint_state> start() const override { return nullptr; }
   std::size_t num_bytes() const override { return num_bytes_; }
+  bool is_exhausted() const override { return is_exhausted_; }
   void grow(std::size_t num_bytes) { num_bytes_ = num_bytes; }
+  void exhaust() { is_exhausted_ = true; }
 
  private:
+  bool is_exhausted_ = false;
   std::size_t num_bytes_;
 };
 
@@ -80,4 +83,17 @@ TEST_CASE("keys and reasons count, and a refusal is as good as its time") {
   CHECK(cache.size() == 1);
   cache.add("m", of_size(1));
   CHECK(*cache.find("m", now + 90s));
+}
+
+TEST_CASE("a grammar that ran out of its memory is made anew") {
+  grammar_cache cache(10'000, 100);
+  auto used_up = std::make_shared<sized_constraint>(1'000);
+  cache.add("a", bound_grammar{used_up, {}});
+  REQUIRE(cache.find("a", now));
+  used_up->exhaust();
+  CHECK_FALSE(cache.find("a", now));
+  CHECK(cache.size() == 0);
+  CHECK(cache.num_bytes() == 0);
+  cache.add("a", of_size(1));
+  CHECK(cache.find("a", now));
 }

@@ -128,3 +128,21 @@ TEST_CASE("per-request YaRN: plain RoPE while prompt and answer stay in the orig
   r.sampling.max_tokens = 1;
   CHECK(choose_rope(r, limits) == rope_kind::scaled);
 }
+
+TEST_CASE("a step waits half as long for masks as the last one took, within bounds") {
+  using namespace std::chrono_literals;
+  CHECK(mask_patience(0) == 2ms);
+  CHECK(mask_patience(0.010) == 5ms);
+  CHECK(mask_patience(1) == 20ms);
+}
+
+TEST_CASE("tokens are forced up to the answer's end, and not past logprobs") {
+  sequence s;
+  s.request.sampling.max_tokens = 10;
+  s.generated = {1, 2, 3};
+  CHECK(max_forced_tokens(s) == 7);
+  s.request.sampling.max_tokens = 10'000;
+  CHECK(max_forced_tokens(s) == 256);
+  s.request.sampling.num_logprobs = 0;
+  CHECK(max_forced_tokens(s) == 0);
+}

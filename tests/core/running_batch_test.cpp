@@ -70,6 +70,40 @@ TEST_CASE("two steps in flight: the second feeds back the token that nobody know
   CHECK(batch.apply(answer(third, 9))[0].end == finish_reason::length);
 }
 
+TEST_CASE("the page of the next row is known before its step") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 15, 3), {5}, 0);
+  batch.plan();
+  batch.build();
+  CHECK(batch.lacking_ahead().empty());  // a prompt in work has its pages
+  batch.plan();
+  auto last_of_prompt = batch.build();
+  CHECK(batch.lacking_ahead().empty());  // position 15 is the page's last
+  batch.apply(answer({.id = {1}}, 0));
+  batch.apply(answer(last_of_prompt, 7));
+  CHECK(batch.plan().empty());
+  auto step = batch.build();
+  auto ahead = batch.lacking_ahead();
+  REQUIRE(ahead.size() == 1);
+  CHECK(ahead[0].request == request_id{1});
+  CHECK(ahead[0].num_pages == 1);
+  batch.grow({1}, std::vector<page_idx>{6});
+  CHECK(batch.lacking_ahead().empty());
+  batch.apply(answer(step, 8));
+  CHECK(batch.plan().empty());  // nothing is asked for any more
+  batch.build();
+  CHECK(batch.lacking_ahead().empty());  // that was the last token
+}
+
+TEST_CASE("a row that gives its last token lacks nothing") {
+  running_batch batch(small_limits());
+  batch.admit(entering(1, 16, 1), {5}, 8);
+  batch.plan();
+  auto only = batch.build();
+  CHECK(only.chunks[0].sample);
+  CHECK(batch.lacking_ahead().empty());
+}
+
 TEST_CASE("a constrained row samples once per mask, and the others go on without it") {
   running_batch batch(small_limits());
   auto bound = entering(1, 4, 9);

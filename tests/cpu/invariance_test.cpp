@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <random>
 
 using namespace troupe;
@@ -29,10 +30,12 @@ model_config odd_config() {
 }
 
 std::shared_ptr<const cpu_model> odd_model(dtype type, std::uint32_t num_threads,
-                                           weight_format weights = weight_format::plain) {
+                                           weight_format weights = weight_format::plain,
+                                           std::optional<kv_type> kv = std::nullopt) {
   const model_config config = odd_config();
   cpu_runner_options options = small_options(type, 1, num_threads);
   options.weights = weights;
+  options.kv = kv;
   return value_of(load_cpu_model(config, value_of(make_dummy_weights(config, 5)), options));
 }
 
@@ -77,8 +80,9 @@ std::vector<float> logits_beside_others(test_replica& replica, test_sequence seq
   return out;
 }
 
-void check_invariance(dtype type, weight_format weights = weight_format::plain) {
-  const auto model = odd_model(type, 1, weights);
+void check_invariance(dtype type, weight_format weights = weight_format::plain,
+                      std::optional<kv_type> kv = std::nullopt) {
+  const auto model = odd_model(type, 1, weights, kv);
   test_replica replica(model);
   const test_sequence sequence = random_sequence(0, 150, 0);
   const auto expected = logits_in_chunks(replica, sequence, 64);
@@ -94,7 +98,7 @@ void check_invariance(dtype type, weight_format weights = weight_format::plain) 
   CHECK(same_bits(logits_beside_others(replica, sequence,
                                        {random_sequence(1, 140, 40), random_sequence(2, 90, 90)}),
                   expected));
-  test_replica threaded(odd_model(type, 2, weights));
+  test_replica threaded(odd_model(type, 2, weights, kv));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 64), expected));
   CHECK(same_bits(logits_in_chunks(threaded, sequence, 1), expected));
 }
@@ -134,29 +138,48 @@ TEST_CASE("logits of integer weights do not depend on how a prompt is scheduled"
   }
 }
 
-TEST_CASE("logits of integer weights are near float32's") {
+TEST_CASE("logits over int8 keys and values do not depend on how a prompt is scheduled") {
+  check_invariance(dtype::float32, weight_format::plain, kv_type::int8);
+  check_invariance(dtype::bfloat16, weight_format::plain, kv_type::int8);
+  check_invariance(dtype::bfloat16, weight_format::int8, kv_type::int8);
+}
+
+TEST_CASE("logits over bfloat16 pages beside float32 weights do not, either") {
+  check_invariance(dtype::float32, weight_format::plain, kv_type::bfloat16);
+}
+
+TEST_CASE("logits of integers are near float32's") {
   test_replica exact(odd_model(dtype::float32, 1));
   const test_sequence sequence = random_sequence(0, 150, 0);
   const auto expected = logits_in_chunks(exact, sequence, 64);
-  for (const auto& [weights, limit] :
-       {std::pair(weight_format::int8, 0.03), std::pair(weight_format::int4, 0.3)}) {
-    test_replica rounded(odd_model(dtype::bfloat16, 1, weights));
-    const auto logits = logits_in_chunks(rounded, sequence, 64);
+  const auto distance_of = [&](const std::shared_ptr<const cpu_model>& model) {
+    test_replica other(model);
+    const auto logits = logits_in_chunks(other, sequence, 64);
     REQUIRE(logits.size() == expected.size());
     double distance = 0;
     double size = 0;
     for (std::size_t i = 0; i < logits.size(); ++i) {
-      distance += std::pow(double{logits[i]} - double{expected[i]}, 2);
+      distance += std::pow(double{expected[i]} - double{logits[i]}, 2);
       size += std::pow(double{expected[i]}, 2);
     }
-    CAPTURE(std::sqrt(distance / size));
-    CHECK(std::sqrt(distance / size) <= limit);
-    CHECK(distance > 0);
-  }
+    return std::sqrt(distance / size);
+  };
+  const double weights = distance_of(odd_model(dtype::bfloat16, 1, weight_format::int8));
+  CHECK(weights <= 0.03);
+  CHECK(weights > 0);
+  const double halves = distance_of(odd_model(dtype::bfloat16, 1, weight_format::int4));
+  CHECK(halves <= 0.3);
+  CHECK(halves > weights);
+  const double pages =
+      distance_of(odd_model(dtype::float32, 1, weight_format::plain, kv_type::int8));
+  CHECK(pages <= 0.01);
+  CHECK(pages > 0);
 }
 
-TEST_CASE("a preempted sequence goes on as if nothing had happened") {
-  test_replica replica(odd_model(dtype::bfloat16, 1));
+namespace {
+
+void check_preemption(kv_type kv) {
+  test_replica replica(odd_model(dtype::bfloat16, 1, weight_format::plain, kv));
   test_sequence sequence = random_sequence(0, 20, 0);
   sequence.pages.resize(8);
   std::iota(sequence.pages.begin(), sequence.pages.end(), 0U);
@@ -180,6 +203,13 @@ TEST_CASE("a preempted sequence goes on as if nothing had happened") {
     const auto rest = sampled_tokens(replica, again, start, 30 - cut);
     CHECK(rest == std::vector(expected.begin() + cut, expected.end()));
   }
+}
+
+}  // namespace
+
+TEST_CASE("a preempted sequence goes on as if nothing had happened") {
+  check_preemption(kv_type::bfloat16);
+  check_preemption(kv_type::int8);
 }
 
 TEST_CASE("ranks agree with one rank, padded heads included") {

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <hwy/targets.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -345,57 +346,147 @@ TEST_CASE("the residual stream takes the addend before the norm") {
   for (std::size_t i = 0; i < 21; ++i) CHECK(std::fabs(normed[i] - expected[i]) <= 1e-6);
 }
 
+namespace {
+
+// A sequence of `num_keys` tokens on pages out of order, in head 1 of 2; what is beyond it is NaN.
+struct paged_sequence {
+  paged_sequence(std::uint32_t count, std::uint32_t dim, kv_type type)
+      : num_keys(count),
+        head_dim(dim),
+        keys(rounded(random_floats(std::size_t{count} * dim, 1))),
+        values(rounded(random_floats(std::size_t{count} * dim, 2))),
+        pages({1, count / page_size_tokens + 4, 2, dim, type}) {}
+
+  void write() {
+    const std::vector<float> poison(head_dim, NAN);
+    const std::uint32_t num_pages = num_keys / page_size_tokens + 1;
+    for (std::uint32_t p = 0; p < num_pages; ++p) table.push_back((p + 2) % (num_pages + 3));
+    for (std::uint32_t j = 0; j < num_pages * page_size_tokens; ++j) {
+      const bool real = j < num_keys;
+      pages.write(0, table[j / 16], 1, j % 16,
+                  real ? &keys[std::size_t{j} * head_dim] : poison.data(),
+                  real ? &values[std::size_t{j} * head_dim] : poison.data());
+    }
+  }
+
+  std::uint32_t num_keys;
+  std::uint32_t head_dim;
+  std::vector<float> keys;
+  std::vector<float> values;
+  kv_pages pages;
+  std::vector<page_idx> table;
+};
+
+// The words that attention reads of a query.
+std::vector<std::uint32_t> query_words(const float* query, std::uint32_t head_dim, kv_type type) {
+  std::vector<std::uint32_t> out(head_dim);
+  if (type == kv_type::int8) {
+    kernels::quantize_query(query, head_dim, out.data());
+  } else {
+    kernels::make_operand(query, head_dim, dtype_of(type), out.data());
+  }
+  return out;
+}
+
+struct expected_rows {
+  std::vector<double> exact;    // of the values as they were given
+  std::vector<double> rounded;  // of the values as they are stored
+};
+
+// The last six positions, three heads each, on every target against both.
+void check_attention(paged_sequence& sequence, kv_type type, double exact_tolerance,
+                     double rounded_tolerance) {
+  const std::uint32_t dim = sequence.head_dim;
+  const std::uint32_t rows = std::min(sequence.num_keys, 6U);
+  const auto queries = rounded(random_floats(std::size_t{rows} * 3 * dim, 3));
+  const auto scratch = std::make_unique<kernels::attention_scratch>();
+  const double scale = 1.0 / std::sqrt(static_cast<double>(dim));
+  const auto stored = [type](std::vector<float> values, std::size_t group) {
+    return type == kv_type::int8 ? reference::quantized(values, group) : values;
+  };
+  std::vector<std::vector<std::uint32_t>> words;
+  expected_rows expected;
+  for (std::uint32_t q = 0; q < rows * 3; ++q) {
+    const auto query = std::span(queries).subspan(std::size_t{q} * dim, dim);
+    words.push_back(query_words(query.data(), dim, type));
+    scratch->queries[q] = words.back().data();
+    scratch->positions[q] = sequence.num_keys - rows + q / 3;
+    const std::size_t seen = (std::size_t{scratch->positions[q]} + 1) * dim;
+    const std::vector<float> keys(sequence.keys.begin(), sequence.keys.begin() + seen);
+    const std::vector<float> values(sequence.values.begin(), sequence.values.begin() + seen);
+    std::vector<float> stored_keys;
+    for (std::size_t at = 0; at < seen; at += dim) {
+      const auto key = stored({keys.begin() + at, keys.begin() + at + dim}, kv_group_size);
+      stored_keys.insert(stored_keys.end(), key.begin(), key.end());
+    }
+    const auto exact = reference::attention(query, keys, values, scale);
+    const auto near = reference::attention(stored({query.begin(), query.end()}, kv_group_size),
+                                           stored_keys, stored(values, dim), scale);
+    expected.exact.insert(expected.exact.end(), exact.begin(), exact.end());
+    expected.rounded.insert(expected.rounded.end(), near.begin(), near.end());
+  }
+  const auto compute = [&] {
+    const auto& shape = sequence.pages.shape();
+    kernels::attention({rows * 3, dim, static_cast<float>(scale), type, sequence.pages.keys(0, 1),
+                        sequence.pages.values(0, 1), shape.key_stride(), shape.value_stride(),
+                        shape.key_words(), shape.value_words(), sequence.table.data()},
+                       *scratch);
+    std::vector<float> out;
+    for (std::uint32_t q = 0; q < rows * 3; ++q) {
+      const float* row = scratch->out_row(q, dim);
+      out.insert(out.end(), row, row + dim);
+    }
+    return out;
+  };
+  on_every_target(compute, expected.exact, exact_tolerance);
+  on_every_target(compute, expected.rounded, rounded_tolerance);
+}
+
+}  // namespace
+
 TEST_CASE("paged attention agrees with its formula and reads no key beyond the query") {
-  for (dtype type : {dtype::float32, dtype::bfloat16}) {
-    for (std::uint32_t head_dim : {16U, 64U, 128U}) {
-      for (std::uint32_t num_keys : {1U, 15U, 16U, 17U, 63U, 64U, 65U, 200U}) {
+  for (const kv_type type : {kv_type::float32, kv_type::bfloat16, kv_type::int8}) {
+    for (const std::uint32_t head_dim : {16U, 48U, 64U, 128U}) {
+      for (const std::uint32_t num_keys : {1U, 15U, 16U, 17U, 63U, 64U, 65U, 200U}) {
+        CAPTURE(static_cast<int>(type));
         CAPTURE(head_dim);
         CAPTURE(num_keys);
-        const std::uint32_t num_pages = num_keys / page_size_tokens + 1;
-        kv_pages pages({1, num_pages + 3, 2, head_dim, type});
-        const auto keys = rounded(random_floats(std::size_t{num_keys} * head_dim, 1));
-        const auto values = rounded(random_floats(std::size_t{num_keys} * head_dim, 2));
-        const std::vector<float> poison(head_dim, NAN);
-        std::vector<page_idx> table;
-        for (std::uint32_t p = 0; p < num_pages; ++p) table.push_back((p + 2) % (num_pages + 3));
-        for (std::uint32_t j = 0; j < num_pages * page_size_tokens; ++j) {
-          const bool real = j < num_keys;
-          pages.write(0, table[j / 16], 1, j % 16,
-                      real ? &keys[std::size_t{j} * head_dim] : poison.data(),
-                      real ? &values[std::size_t{j} * head_dim] : poison.data());
-        }
-        // The last six positions, three heads each.
-        const std::uint32_t rows = std::min(num_keys, 6U);
-        const auto queries = rounded(random_floats(std::size_t{rows} * 3 * head_dim, 3));
-        const auto operand = operands(queries, head_dim, type);
-        auto scratch = std::make_unique<kernels::attention_scratch>();
-        std::vector<double> expected;
-        const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
-        for (std::uint32_t q = 0; q < rows * 3; ++q) {
-          scratch->queries[q] = &operand[q * kernels::operand_stride(head_dim, type)];
-          scratch->positions[q] = num_keys - rows + q / 3;
-          const std::size_t seen = (std::size_t{scratch->positions[q]} + 1) * head_dim;
-          const auto row = reference::attention(
-              std::span(queries).subspan(std::size_t{q} * head_dim, head_dim),
-              std::span(keys).first(seen), std::span(values).first(seen), scale);
-          expected.insert(expected.end(), row.begin(), row.end());
-        }
-        on_every_target(
-            [&] {
-              kernels::attention(
-                  {rows * 3, head_dim, static_cast<float>(scale), type, pages.keys(0, 1),
-                   pages.values(0, 1), pages.shape().page_words(), table.data()},
-                  *scratch);
-              std::vector<float> out;
-              for (std::uint32_t q = 0; q < rows * 3; ++q) {
-                const float* row = scratch->out_row(q, head_dim);
-                out.insert(out.end(), row, row + head_dim);
-              }
-              return out;
-            },
-            // Weights of values are rounded, too: by 2^-9 at most, and values are below 5.
-            expected, type == dtype::float32 ? 1e-5 : 6e-3);
+        paged_sequence sequence(num_keys, head_dim, type);
+        sequence.write();
+        // Weights of values are rounded, too: by 2^-9 at most, and values are below 5; for int8 by
+        // a 65534th of the largest one.
+        const double near = type == kv_type::bfloat16 ? 6e-3 : type == kv_type::int8 ? 2e-4 : 1e-5;
+        check_attention(sequence, type, type == kv_type::int8 ? 0.06 : near, near);
       }
     }
   }
+}
+
+TEST_CASE("a large dimension of a key does not take the digits of the other groups") {
+  paged_sequence sequence(100, 64, kv_type::int8);
+  for (std::size_t at = 5; at < sequence.keys.size(); at += 64) sequence.keys[at] = 300;
+  sequence.write();
+  // One step of the large group is 2.4: what matters here is that both ways see the same keys.
+  check_attention(sequence, kv_type::int8, 4.0, 2e-3);
+}
+
+TEST_CASE("bytes keep a value to half a step, zeros, and what is not finite") {
+  std::vector<float> values = random_floats(64, 1);
+  std::vector<std::int8_t> bytes(64);
+  const float scale = to_float(kernels::quantize_bytes(values.data(), 64, bytes.data()));
+  float highest = 0;
+  for (std::size_t i = 0; i < 64; ++i) {
+    highest = std::max(highest, std::fabs(values[i]));
+    CHECK(std::fabs(values[i] - scale * static_cast<float>(bytes[i])) <= scale * 0.501F);
+  }
+  CHECK(scale >= highest / 127);
+  CHECK(scale <= highest / 127 * 1.01F);
+  for (const float odd : {NAN, INFINITY, -INFINITY}) {
+    values[7] = odd;
+    const bfloat16 none = kernels::quantize_bytes(values.data(), 64, bytes.data());
+    CHECK_FALSE(std::isfinite(to_float(none)));
+  }
+  const std::vector<float> zeros(64);
+  CHECK(to_float(kernels::quantize_bytes(zeros.data(), 64, bytes.data())) == 0.0F);
+  CHECK(std::ranges::all_of(bytes, [](std::int8_t b) { return b == 0; }));
 }

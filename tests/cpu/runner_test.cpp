@@ -118,10 +118,15 @@ TEST_CASE("memory is known before anything is allocated") {
   const cpu_memory memory = value_of(measure_cpu_memory(config, options));
   // Untied head: embedding and head, 2 x 7 tiles x 32 words x 32 x 4 bytes; K and V, 2 layers.
   CHECK(memory.kv_page_bytes == 2 * 2 * 2 * 16 * 16 * 2);
+  cpu_runner_options smaller_pages = options;
+  smaller_pages.kv = kv_type::int8;
+  // Bytes, and a scale of 2 bytes for each of the 16 tokens' keys and values.
+  CHECK(value_of(measure_cpu_memory(config, smaller_pages)).kv_page_bytes ==
+        2 * 2 * 2 * (16 * 16 + 16 * 2));
   const std::uint64_t table = 7 * 32 * 32 * 4;
   const std::uint64_t layer = (128 * 64 + 64 * 64 + 192 * 64 + 64 * 96) * 2 + (2 * 64 + 128) * 4;
   CHECK(memory.weight_bytes == 2 * table + 2 * layer + 64 * 4);
-  CHECK(memory.rope_bytes == 2 * 1200 * 16 * 4);
+  CHECK(memory.rope_bytes == 1200 * 16 * 4);
   cpu_runner_options quantized = options;
   quantized.weights = weight_format::int8;
   const cpu_memory smaller = value_of(measure_cpu_memory(config, quantized));

@@ -51,7 +51,7 @@ TEST_CASE("a pool that slept wakes up, and one that never worked ends") {
 TEST_CASE("threads write neighbouring tokens of a page at once") {
   constexpr std::uint32_t dim = 256;
   thread_pool pool({2, 0});
-  kv_pages pages({1, 1, 1, dim, dtype::bfloat16});
+  kv_pages pages({1, 1, 1, dim, kv_type::bfloat16});
   std::atomic<std::size_t> num_wrong{0};
   std::atomic<int> num_started{0};
   // Each looks after its own half of every word that both write to.

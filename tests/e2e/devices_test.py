@@ -25,8 +25,11 @@ def check_label(server, label):
 
 
 def check_labels():
-    with Server() as server:
+    with Server("--kv-cache-dtype", "int8") as server:
         check_label(server, "cpu")
+        memory = json.loads(server.get("/server_info")[1])["memory"]
+        assert memory["kv_cache_dtype"] == "int8", memory
+        assert 'cache_dtype="int8"' in server.get("/metrics")[1]
     with Server("--device", "null") as server:
         check_label(server, "null")
         assert any("no model computes here" in line for line in server.log), server.log
@@ -75,6 +78,8 @@ def check_memory():
     assert unknown.returncode == 2 and "h200" in unknown.stderr, unknown
     idle = plan("--quantization", "int8")
     assert idle.returncode == 1 and "--quantization" in idle.stderr, idle
+    stored = plan("--kv-cache-dtype", "int8")
+    assert stored.returncode == 1 and "--kv-cache-dtype" in stored.stderr, stored
 
 
 def main():

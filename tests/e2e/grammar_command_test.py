@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+from schema_order import SchemaOrder
+
 DATA = pathlib.Path(os.environ.get("TROUPE_SHARED_DATA") or "/nonexistent") / "jsonschema"
 MODEL = pathlib.Path(__file__).resolve().parents[2] / "models" / "demo"
 
@@ -80,6 +82,30 @@ def check_verdicts(name, every, text_of, verdict_of, options, least_compiled):
     assert compiled >= least_compiled * len(cases), compiled
 
 
+def check_order():
+    """Of the schemas that compile, every valid instance is accepted once its members stand in the
+    schema's order: nothing else is refused in it."""
+    cases = rows("maskbench_public.jsonl")
+    valid = [[t["data"] for t in case["tests"] if t["valid"]] for case in cases]
+    num_moved = 0
+
+    def accepted(texts_of):
+        return ask([{"schema": case["schema"],
+                     "texts": [json.dumps(text, ensure_ascii=False) for text in texts]}
+                    for case, texts in zip(cases, texts_of)])
+    moved = [[] for _ in cases]
+    for i, answer in enumerate(accepted(valid)):
+        order = SchemaOrder(cases[i]["schema"])
+        for data, is_accepted in zip(valid[i], answer.get("accept", [])):
+            if not is_accepted:
+                moved[i].append(order.order(data))
+                assert moved[i][-1] == data, cases[i]["file"]
+                num_moved += 1
+    for case, answer in zip(cases, accepted(moved)):
+        assert all(answer.get("accept", [])), case["file"]
+    print(sum(map(len, valid)), "valid instances,", num_moved, "of them in another order")
+
+
 def main():
     check_lines()
     if not DATA.exists():
@@ -91,6 +117,7 @@ def main():
     check_verdicts("maskbench_public.jsonl", 5,
                    lambda t: json.dumps(t["data"], ensure_ascii=False), lambda t: t["valid"], {},
                    0.88)
+    check_order()
 
 
 if __name__ == "__main__":

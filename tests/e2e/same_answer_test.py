@@ -2,6 +2,7 @@
 
 64 requests, greedy and seeded, one by one on a plain server; then all at once on servers with a
 quarter of the KV pages they need, other chunk sizes, prefix cache on and off, one thread and two.
+Then answers that repeat themselves, with guesses (--num-speculative-tokens) and without.
 """
 from troupe_server import Server
 
@@ -42,7 +43,7 @@ def answers(results):
     for status, body in results:
         assert status == 200, (status, body)
     return [(body["text"], body["finish_reason"], body["usage"]["completion_tokens"],
-             str(body["logprobs"])) for _, body in results]
+             str(body.get("logprobs"))) for _, body in results]
 
 
 SCHEDULES = [
@@ -61,7 +62,8 @@ def check(base, schedules):
     Returns the preemptions and the cached tokens of all schedules.
     """
     bodies = requests()
-    with Server("--no-enable-prefix-caching", "--threads", 1, *base) as server:
+    with Server("--no-enable-prefix-caching", "--threads", 1, "--num-speculative-tokens", 0,
+                *base) as server:
         results = [server.post(body) for body in bodies]
     expected = answers(results)
     assert len(set(expected)) > 40, "the requests should differ"
@@ -85,6 +87,70 @@ def check(base, schedules):
     return num_preemptions, num_hits
 
 
+def repeating_requests():
+    """Few tokens are left to choose from, so that guesses are right often, and wrong often."""
+    bodies = []
+    for i in range(24):
+        body = {"prompt": PROMPTS[i % len(PROMPTS)] * 2, "max_tokens": 30 + 5 * i,
+                "ignore_eos": i % 4 != 1, "temperature": 0 if i % 5 == 0 else 1, "seed": i,
+                "logit_bias": {str(t): 90 + t % 3 for t in range(400, 401 + i % 4)}}
+        if i % 2:
+            body["logprobs"] = 2
+        if i % 6 == 2:
+            body.update(frequency_penalty=0.3, repetition_penalty=1.05)
+        if i % 6 == 3:
+            body.update(presence_penalty=0.5, top_p=0.9)
+        if i % 8 == 4:
+            body.update(stop_token_ids=[401], min_tokens=20)
+        bodies.append(body)
+    return bodies
+
+
+def completions(server, concurrency):
+    """Several answers of a prompt, with it, cut at a stop string; without what names the call."""
+    bodies = [{"model": "demo", "prompt": PROMPTS[i % 2], "max_tokens": 60, "n": 2, "seed": i,
+               "stop": ["and", "。"], "logit_bias": {"400": 40, "401": 40} if i % 2 else {},
+               **({"echo": True} if i % 3 else {"logprobs": 1})} for i in range(6)]
+    results = server.post_all(bodies, concurrency, path="/v1/completions")
+    for status, body in results:
+        assert status == 200, (status, body)
+    return [(body["choices"], body["usage"]["completion_tokens"]) for _, body in results]
+
+
+def check_guesses(base, schedules):
+    """Answers that repeat themselves, with guesses and without."""
+    bodies = repeating_requests()
+    num_right = num_wrong = 0
+    with Server("--num-speculative-tokens", 0, *base) as server:
+        expected = answers(server.post(body) for body in bodies)
+        expected_choices = completions(server, 1)
+        assert server.metric("vllm:spec_decode_num_draft_tokens_total") == 0
+    for concurrency, flags in schedules:
+        with Server(*base, *flags) as server:
+            got = answers(server.post_all(bodies, concurrency))
+            assert got == expected, [(e, g) for e, g in zip(expected, got) if e != g][:3]
+            assert completions(server, concurrency) == expected_choices
+            guessed = server.metric("vllm:spec_decode_num_draft_tokens_total")
+            right = server.metric("vllm:spec_decode_num_accepted_tokens_total")
+            num_right += right
+            num_wrong += guessed - right
+            assert server.metric("troupe_kv_pages_used") == 0
+            print(f"{base + flags}, {concurrency} at once: equal; {right:.0f} of {guessed:.0f} "
+                  "guesses right")
+    assert num_right > 100 and num_wrong > 20, (num_right, num_wrong)
+
+
+# Rows said to be cheap, so that there are guesses beside many others.
+MANY_GUESSES = ["--num-speculative-tokens", 12, "--max-speculative-rows", 512]
+GUESSING = [
+    (1, []),
+    (16, []),
+    (16, MANY_GUESSES),
+    (24, ["--max-model-len", 512, "--num-gpu-blocks-override", 40, *MANY_GUESSES]),
+    (24, ["--max-num-batched-tokens", 40, "--no-enable-prefix-caching", *MANY_GUESSES]),
+]
+
+
 def main():
     num_preemptions, num_hits = check([], SCHEDULES)
     assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
@@ -93,6 +159,12 @@ def main():
     check(["--quantization", "int8"], SCHEDULES[1:2])
     check(["--quantization", "int4"], SCHEDULES[1:2])
     check(["--quantization", "int4"], SCHEDULES[5:6])
+    check_guesses([], GUESSING)
+    check_guesses(["--quantization", "int8"], GUESSING[2:3])
+    check_guesses(["--tensor-parallel-size", 2], GUESSING[2:3])
+    num_preemptions, num_hits = check(["--kv-cache-dtype", "int8"], SCHEDULES)
+    assert num_preemptions > 0 and num_hits > 0, (num_preemptions, num_hits)
+    check(["--kv-cache-dtype", "int8", "--tensor-parallel-size", 2], SCHEDULES[1:2])
 
 
 if __name__ == "__main__":

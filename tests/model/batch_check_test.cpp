@@ -97,6 +97,34 @@ TEST_CASE("a mask lies where its chunk says and has a bit for every token") {
   }));
 }
 
+TEST_CASE("drafts stand at the end of a chunk that samples freely, and are tokens") {
+  CHECK_FALSE(refused([](step_batch& b) { b.chunks[0].num_drafts = 1; }));
+  CHECK(refused([](step_batch& b) { b.chunks[0].num_drafts = 2; }));  // three rows of logits
+  CHECK(refused([](step_batch& b) {
+    b.chunks[0].num_drafts = 1;
+    b.chunks[0].sample = false;
+  }));
+  CHECK(refused([](step_batch& b) {
+    b.chunks[0].num_drafts = 1;
+    b.chunks[0].num_tokens = 1;
+    b.tokens.resize(1);
+  }));
+  CHECK(refused([](step_batch& b) {
+    b.chunks[0].num_drafts = 1;
+    b.chunks[0].mask_idx = 0;
+    b.masks = {std::make_shared<const token_mask>(3, ~0U)};
+  }));
+  batch_check check(limits);
+  step_batch batch = good_batch();
+  check.check(batch);
+  batch.starts.clear();
+  batch.chunks[0].num_drafts = 1;
+  batch.tokens = {1, last_sampled, 2};  // the token before the drafts may be unknown
+  CHECK_NOTHROW(check.check(batch));
+  batch.tokens = {1, 2, last_sampled};
+  CHECK_THROWS_AS(check.check(batch), device_error);
+}
+
 TEST_CASE("two chunks for one slot are refused even when they lie well") {
   CHECK(refused([](step_batch& b) {
     b.chunks.push_back({0, 3, 1, 19, 0, 2, false});

@@ -18,6 +18,27 @@ namespace {
 
 using namespace std::chrono_literals;
 
+caf::actor_system_config make_config() {
+  caf::actor_system_config config;
+  enroll_cast(config);
+  return config;
+}
+
+// Actors, and one io thread beside theirs.
+struct stage {
+  ~stage() { work.reset(); }
+
+  caf::actor_system_config config = make_config();
+  caf::actor_system system{config};
+  asio::io_context io{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
+  std::shared_ptr<head_count> house = std::make_shared<head_count>();
+  std::jthread io_thread{[this] {
+    io.run();
+    forget_actor_system();
+  }};
+};
+
 // Opens once, for everybody.
 class latch_gate {
  public:
@@ -78,35 +99,24 @@ class one_word_actor : public strand_hosted<caf::event_based_actor> {
 };
 
 TEST_CASE("whoever still posts to a strand is counted after the hosted actor has ended") {
-  caf::actor_system_config config;
-  enroll_cast(config);
-  caf::actor_system system{config};
-  asio::io_context io{1};
-  auto work = asio::make_work_guard(io);
-  std::jthread io_thread([&] {
-    io.run();
-    forget_actor_system();
-  });
-
+  stage on;
   latch_gate gate;
-  auto house = std::make_shared<head_count>();
   auto ended = std::make_shared<std::promise<void>>();
   std::promise<void> is_waiting;
   caf::actor hosted;
-  asio::post(io, [&] {
-    strand_home home{lingering_executor{io.get_executor(), &gate}, house};
-    hosted = spawn_hosted<one_word_actor>(system, home, ended);
+  asio::post(on.io, [&] {
+    strand_home home{lingering_executor{on.io.get_executor(), &gate}, on.house};
+    hosted = spawn_hosted<one_word_actor>(on.system, home, ended);
     // Behind the actor's first turn: only one that waits for messages has a poster.
-    asio::post(io, [&] { is_waiting.set_value(); });
+    asio::post(on.io, [&] { is_waiting.set_value(); });
   });
   is_waiting.get_future().wait();
   std::jthread poster([&] { caf::anon_send(hosted, tick{}); });
   ended->get_future().wait();
 
-  CHECK_FALSE(house->wait_until_empty(50ms));
+  CHECK_FALSE(on.house->wait_until_empty(50ms));
   gate.open();
-  CHECK(house->wait_until_empty(5000ms));
-  work.reset();
+  CHECK(on.house->wait_until_empty(5000ms));
 }
 
 // Counts what each sender sends, which is 0, 1, 2 and so on.
@@ -144,26 +154,17 @@ class counting_actor : public strand_hosted<caf::event_based_actor> {
 };
 
 TEST_CASE("an inbox brings every hosted actor all of its messages, in order, on its own thread") {
-  caf::actor_system_config config;
-  enroll_cast(config);
-  caf::actor_system system{config};
-  asio::io_context io{1};
-  auto work = asio::make_work_guard(io);
-  std::jthread io_thread([&] {
-    io.run();
-    forget_actor_system();
-  });
-
-  auto house = std::make_shared<head_count>();
+  stage on;
   std::vector<std::shared_ptr<counting_actor::findings>> found(8);
   std::vector<caf::actor> hosted;
   std::promise<void> is_spawned;
-  asio::post(io, [&] {
-    strand_home home{io.get_executor(), house, std::make_shared<job_inbox>(io.get_executor())};
+  asio::post(on.io, [&] {
+    strand_home home{on.io.get_executor(), on.house,
+                     std::make_shared<job_inbox>(on.io.get_executor())};
     for (auto& one : found) {
       one = std::make_shared<counting_actor::findings>();
       auto here = std::this_thread::get_id();
-      hosted.push_back(spawn_hosted<counting_actor>(system, home, here, one));
+      hosted.push_back(spawn_hosted<counting_actor>(on.system, home, here, one));
     }
     is_spawned.set_value();
   });
@@ -179,8 +180,7 @@ TEST_CASE("an inbox brings every hosted actor all of its messages, in order, on 
     CHECK(one->is_in_order);
     CHECK(one->is_at_home);
   }
-  CHECK(house->wait_until_empty(5000ms));
-  work.reset();
+  CHECK(on.house->wait_until_empty(5000ms));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct fake_clock : sim_clock {
 sim_runner_options make_options() {
   return {.limits = {.max_num_seqs = 2,
                      .max_num_rows = 8,
-                     .max_num_logit_rows = 2,
+                     .max_num_logit_rows = 4,
                      .max_model_len = 64,
                      .num_pages = 4,
                      .vocab_size = 100,
@@ -71,6 +71,33 @@ TEST_CASE("null and sim answer the same") {
         in_time.run(first_step()).samples[0].sampled.token);
   CHECK(at_once.run(next_step(3)).samples[0].sampled.token ==
         in_time.run(next_step(3)).samples[0].sampled.token);
+}
+
+TEST_CASE("drafts count while they are what is drawn") {
+  sim_runner plain(make_options(), 0);
+  plain.run(first_step());
+  std::vector<token_id> drawn;
+  for (std::uint32_t position : {3U, 4U, 5U, 6U})
+    drawn.push_back(plain.run(next_step(position)).samples[0].sampled.token);
+  auto with_drafts = [](std::vector<token_id> drafts) {
+    auto step = next_step(3);
+    step.tokens.insert(step.tokens.end(), drafts.begin(), drafts.end());
+    step.chunks[0].num_tokens += static_cast<std::uint32_t>(drafts.size());
+    step.chunks[0].num_drafts = static_cast<std::uint32_t>(drafts.size());
+    return step;
+  };
+  for (std::uint32_t num_right = 0; num_right <= 3; ++num_right) {
+    sim_runner device(make_options(), 0);
+    device.run(first_step());
+    std::vector<token_id> drafts(drawn.begin(), drawn.begin() + 3);
+    if (num_right < 3) drafts[num_right] = 50;  // never drawn
+    const auto samples = device.run(with_drafts(drafts)).samples;
+    REQUIRE(samples.size() == num_right + 1);
+    for (std::uint32_t i = 0; i < samples.size(); ++i) CHECK(samples[i].sampled.token == drawn[i]);
+    // What comes next does not know of the guesses.
+    if (num_right < 3)
+      CHECK(device.run(next_step(4 + num_right)).samples[0].sampled.token == drawn[num_right + 1]);
+  }
 }
 
 TEST_CASE("a step that waited begins when the one before ended, however late the sleeper woke") {

@@ -65,7 +65,7 @@ void read_rest(body_fields& fields) {
   refuse_unoffered(fields, {{"functions", "tools took its place"},
                             {"function_call", "tool_choice took its place"},
                             {"audio", "the model writes text"},
-                            {"prediction", "there is no speculative decoding"},
+                            {"prediction", "guesses come from the conversation itself"},
                             {"web_search_options", "the server never calls others"},
                             {"chat_template", "the model's own is used"},
                             {"chat_template_kwargs", "Qwen2.5's template takes none"},

@@ -53,6 +53,7 @@ json_object memory_of(const memory_plan& plan) {
           {"margin_bytes", number(plan.request.margin_bytes)},
           {"kv_cache_bytes", number(plan.kv_bytes)},
           {"kv_page_bytes", number(plan.request.kv_page_bytes)},
+          {"kv_cache_dtype", plan.request.kv_dtype},
           {"kv_page_tokens", number(page_size_tokens)},
           {"num_kv_pages", number(plan.num_pages)},
           {"typical_request_tokens", number(plan.typical_request_tokens)},

@@ -40,7 +40,7 @@ byte_state byte_automaton::start(language words, spelling how) {
 }
 
 byte_automaton::index byte_automaton::find(const byte_state& state) {
-  const auto [at, fresh] = index_.emplace(state, static_cast<index>(states_.size()));
+  const auto [at, fresh] = index_.try_emplace(state, static_cast<index>(states_.size()));
   if (fresh) {
     states_.push_back(state);
     rows_.emplace_back();

@@ -76,7 +76,10 @@ std::optional<std::string> compiled_grammar::warm() const {
 
 std::optional<std::string> compiled_grammar::find_trouble() const {
   if (machine_.pool().is_exhausted()) return "its states take more memory than a grammar may";
-  if (machine_.has_lost_way()) return "it reads a text in more ways than can be followed";
+  const bool has_lost_way = machine_.has_lost_way() || masks_.has_lost_way();
+  machine_.forget_lost_way();
+  masks_.forget_lost_way();
+  if (has_lost_way) return "it reads a text in more ways than can be followed";
   return std::nullopt;
 }
 
@@ -87,15 +90,21 @@ void compiled_grammar::check() const {
 
 thread_set compiled_grammar::begin() const {
   const std::lock_guard guard(lock_);
-  return machine_.start();
+  thread_set out = machine_.start();
+  check();
+  return out;
 }
 
 bool compiled_grammar::accept(thread_set& at, std::string_view bytes) const {
   const std::lock_guard guard(lock_);
   masks_.forget_when_large();
   thread_set next = at;
-  for (const char byte : bytes) {
-    next = machine_.step(next, byte);
+  while (!bytes.empty()) {
+    bytes.remove_prefix(machine_.skip(next, bytes));
+    if (!bytes.empty()) {
+      next = machine_.step(next, bytes[0]);
+      bytes.remove_prefix(1);
+    }
     check();
     if (next.threads.empty()) return false;
   }
@@ -105,19 +114,24 @@ bool compiled_grammar::accept(thread_set& at, std::string_view bytes) const {
 
 bool compiled_grammar::may_end(const thread_set& at) const {
   const std::lock_guard guard(lock_);
-  return machine_.may_end(at);
+  const bool ends = machine_.may_end(at);
+  check();
+  return ends;
 }
 
 bool compiled_grammar::has_next(const thread_set& at) const {
+  const thread_set here = machine_.reach(at);
   for (int byte = 0; byte < 256; ++byte) {
-    if (!machine_.step(at, static_cast<char>(byte)).threads.empty()) return true;
+    if (!machine_.take(here, static_cast<char>(byte)).threads.empty()) return true;
   }
   return false;
 }
 
 bool compiled_grammar::may_go_on(const thread_set& at) const {
   const std::lock_guard guard(lock_);
-  return has_next(at);
+  const bool goes_on = has_next(at);
+  check();
+  return goes_on;
 }
 
 bool compiled_grammar::fill(const thread_set& at, std::span<std::uint32_t> mask) const {
@@ -147,10 +161,11 @@ std::string compiled_grammar::force(thread_set& at) const {
   std::string out;
   while (out.size() < max_bytes) {
     const std::optional<char> only = machine_.only_byte(at);
+    check();
     if (!only) break;
     thread_set next = machine_.step(at, *only);
-    if (next.threads.empty()) break;
     check();
+    if (next.threads.empty()) break;
     at = std::move(next);
     out += *only;
   }
@@ -168,10 +183,13 @@ std::vector<token_id> compiled_grammar::forced_tokens(const thread_set& at) cons
   bool is_last = false;
   {
     const std::lock_guard guard(lock_);
-    if (!machine_.only_byte(at)) return {};  // as nearly everywhere
+    const bool is_certain = machine_.only_byte(at).has_value();
+    check();
+    if (!is_certain) return {};  // as nearly everywhere
     thread_set here = at;
     text = force(here);
     is_last = machine_.may_end(here) && !has_next(here);
+    check();
   }
   const std::size_t whole = whole_characters(text);
   std::vector<token_id> tokens = words_->encode(std::string_view(text).substr(0, whole));
@@ -184,6 +202,11 @@ std::vector<token_id> compiled_grammar::forced_tokens(const thread_set& at) cons
     length += bytes.size();
   }
   return tokens;
+}
+
+bool compiled_grammar::is_exhausted() const {
+  const std::lock_guard guard(lock_);
+  return machine_.pool().is_exhausted();
 }
 
 std::size_t compiled_grammar::num_bytes() const {

@@ -24,6 +24,7 @@ class compiled_grammar : public token_constraint,
 
   std::unique_ptr<constraint_state> start() const override;
   std::size_t num_bytes() const override;
+  bool is_exhausted() const override;
 
   // Makes the first mask; gives what is wrong when not even that can be made.
   std::optional<std::string> warm() const;

@@ -44,7 +44,7 @@ bool mask_maker::fill(const thread_set& at, std::span<std::uint32_t> mask) {
   const std::uint64_t looks = machine_.num_looks();
   for (const thread& each : at.threads) add(each, mask);
   if (!is_written_) std::fill(mask.begin(), mask.end(), 0);
-  if (is_alike || needs_key_) return may_end_;
+  if (is_alike || needs_key_ || is_incomplete()) return may_end_;
   const std::uint64_t key = looks == machine_.num_looks() ? shape : hash;
   constexpr int often = 3;  // to keep a mask takes longer than to make an ordinary one
   if (++met_[key] < often) {
@@ -156,7 +156,7 @@ void mask_maker::add_beyond(const thread& at, const terminal_mask& terminal,
   const token_set fresh(std::move(tokens), mask.size());
   fresh.add_to(mask);
   needs_key_ = needs_key_ || by_key;
-  if (by_key) return;
+  if (by_key || is_incomplete()) return;
   num_bytes_ += 64 + fresh.num_bytes();
   beyond_.emplace(looks == machine_.num_looks() ? shape : hash, fresh);
 }
@@ -170,6 +170,8 @@ bool mask_maker::walk_exits(const thread& at, const terminal_mask& terminal,
   thread_set next;
   std::uint32_t tag = 0;  // that led to `next`
   std::uint32_t together = nowhere;
+  ++walk_;
+  walk_cost_ = 0;
   for (std::size_t i = 0; i < terminal.exits.size(); ++i) {
     const terminal_mask::exit& way = terminal.exits[i];
     if (i == 0 || way.tag != tag) {
@@ -248,9 +250,16 @@ void mask_maker::take_node(thread_walk& walk, std::uint32_t node, index at, room
 }
 
 // The same for threads that may become each other, or many: in an ambiguous grammar. Most bytes of
-// most tokens lead to places that are known already.
+// most tokens lead to places that are known already. Every place that a walk comes to has its
+// price, known or not: whether it is too long must not depend on who came there before.
 void mask_maker::walk_together(const vocabulary_trie& trie, std::uint32_t start, std::uint32_t from,
                                std::vector<token_id>& out) {
+  constexpr std::size_t max_walk_cost = 1U << 14U;
+  if (std::exchange(places_[from].walked, walk_) != walk_) {
+    walk_cost_ += 1 + places_[from].at.threads.size();
+  }
+  has_lost_way_ = has_lost_way_ || walk_cost_ > max_walk_cost;
+  if (is_incomplete()) return;
   const vocabulary_trie::node& here = trie.at(start);
   for (std::uint32_t i = here.children; i < here.children + here.num_children; ++i) {
     const auto& rooms = places_[from].rooms;
@@ -292,6 +301,7 @@ std::uint32_t mask_maker::next_place(std::uint32_t from, std::uint8_t byte) {
   if (known != places_[from].next.end()) return known->second;
   const thread_set moved = machine_.take(places_[from].at, static_cast<char>(byte));
   const std::uint32_t to = moved.threads.empty() ? nowhere : find_place(machine_.reach(moved));
+  if (is_incomplete()) return nowhere;
   places_[from].next.emplace(byte, to);
   num_bytes_ += 48;
   return to;

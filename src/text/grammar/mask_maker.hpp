@@ -22,8 +22,12 @@ class mask_maker {
 
   // Before any other work: drops what can be found again where the grammar has grown large.
   void forget_when_large();
-  // Writes the tokens that any of the threads may take, and says whether the text may end here.
+  // Writes the tokens that any of the threads may take, and says whether the text may end here. Not
+  // all of them where the parser or a walk has lost its way: nothing of such a mask is kept.
   bool fill(const thread_set& at, std::span<std::uint32_t> mask);
+  // A walk through an ambiguous grammar was longer than one may be.
+  bool has_lost_way() const { return has_lost_way_; }
+  void forget_lost_way() { has_lost_way_ = false; }
   std::size_t num_bytes() const { return num_bytes_ + rooms_.num_bytes(); }
 
  private:
@@ -42,6 +46,7 @@ class mask_maker {
     thread_set at;
     std::vector<room> rooms;  // of those threads that have one
     std::unordered_map<std::uint8_t, std::uint32_t> next;
+    std::uint64_t walked = 0;  // by which walk last
   };
   static constexpr std::uint32_t nowhere = unbounded;
   struct terminal_walk {
@@ -86,6 +91,7 @@ class mask_maker {
                    std::vector<token_id>& out);
   void walk_thread(thread_walk& walk, std::uint32_t node, index at, room at_least = {});
   void take_node(thread_walk& walk, std::uint32_t node, index at, room at_least);
+  bool is_incomplete() const { return has_lost_way_ || machine_.has_lost_way(); }
   std::uint32_t find_place(thread_set reached);
   std::uint32_t next_place(std::uint32_t from, std::uint8_t byte);
   void walk_together(const vocabulary_trie& trie, std::uint32_t node, std::uint32_t from,
@@ -109,6 +115,9 @@ class mask_maker {
   bool is_written_ = false;  // something of it is there; before, it may hold anything
   std::deque<place> places_;
   std::unordered_map<std::uint64_t, std::uint32_t> place_index_;
+  std::uint64_t walk_ = 0;
+  std::size_t walk_cost_ = 0;
+  bool has_lost_way_ = false;
   std::size_t num_bytes_ = 0;
 };
 

@@ -315,6 +315,22 @@ bool parser::is_blocked(const thread& at) {
 
 thread_set parser::step(const thread_set& from, char byte) { return take(reach(from), byte); }
 
+std::size_t parser::skip(thread_set& at, std::string_view bytes) {
+  if (at.threads.size() != 1 || at.threads[0].in_key) return 0;
+  auto here = automaton_.find(at.threads[0].at);
+  std::size_t length = 0;
+  for (; length < bytes.size(); ++length) {
+    const byte_automaton::row& row = automaton_.at(here);
+    const auto next = row.next(static_cast<std::uint8_t>(bytes[length]));
+    if (!row.tags.empty() || next == byte_automaton::dead) break;
+    here = next;
+  }
+  if (length == 0) return 0;
+  at.threads[0].at = automaton_.state(here);
+  at.may_end = false;
+  return length;
+}
+
 thread_set parser::take(const thread_set& from, char byte) {
   thread_set out;
   for (const thread& at : from.threads) {

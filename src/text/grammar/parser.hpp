@@ -65,6 +65,8 @@ class parser {
 
   thread_set start();
   thread_set step(const thread_set& from, char byte);
+  // Steps while they need no more than the automaton: how many bytes.
+  std::size_t skip(thread_set& at, std::string_view bytes);
   bool may_end(const thread_set& at);
   // The byte without which nothing comes next; none where there is a choice, or where only the keys
   // that were there leave none.
@@ -95,12 +97,10 @@ class parser {
   // Whether some object's key that was not known was looked at since the last time.
   bool has_missed_key() { return std::exchange(has_missed_key_, false); }
 
-  // Readings of a text are bounded: those at one place, and all that are looked at for one token or
-  // one mask. Whether some were left out since the last time this was asked.
-  bool has_lost_way() {
-    work_ = 0;
-    return std::exchange(has_lost_way_, false);
-  }
+  // Readings of a text at one place are bounded. Whether some were left out since this was last
+  // forgotten: whatever was found meanwhile may lack something, and must not be kept.
+  bool has_lost_way() const { return has_lost_way_; }
+  void forget_lost_way() { has_lost_way_ = false; }
 
   byte_automaton& automaton() { return automaton_; }
   language_pool& pool() { return *pool_; }
@@ -181,8 +181,6 @@ class parser {
   brackets array_, object_;
   std::uint64_t num_looks_ = 0;
   bool has_missed_key_ = false;
-  static constexpr std::size_t max_work = 1U << 15U;
-  std::size_t work_ = 0;  // frames looked at in ambiguous grammars
   bool has_lost_way_ = false;
   std::map<std::tuple<container_index, std::uint32_t, std::uint32_t, bool>, language> keys_;
   std::map<container_index, std::uint32_t> name_tables_;

@@ -106,7 +106,6 @@ thread_set parser::reach(const thread_set& from) {
   out.may_end = false;
   closure now{out, {}, {}, {}, 0};
   for (const thread& at : from.threads) {
-    if (work_ > max_work) break;
     const auto& tags = automaton_.at(automaton_.find(at.at)).tags;
     if (tags.empty()) continue;
     if (find_production(*at.owner) != nullptr) {
@@ -116,7 +115,7 @@ thread_set parser::reach(const thread_set& from) {
     }
   }
   finish(now);
-  has_lost_way_ = has_lost_way_ || work_ > max_work || out.threads.size() >= max_threads;
+  has_lost_way_ = has_lost_way_ || out.threads.size() >= max_threads;
   return out;
 }
 
@@ -164,7 +163,6 @@ void parser::finish(closure& now) {
     enter_frame(now, fits ? next.rule->full : next.rule->lean, next.depth, next.counted,
                 std::move(next.returns));
   }
-  work_ += now.work;
   has_lost_way_ = has_lost_way_ || now.work >= max_closure;
 }
 

@@ -24,7 +24,8 @@ terminal_mask_ptr mask_maker::find_terminal(const byte_state& at) {
     terminal_mask fresh = make_terminal(near);
     fresh.id = ++num_made;
     made = std::make_shared<const terminal_mask>(std::move(fresh));
-    words_->known_masks().add(key, made);
+    // Where memory is used up, languages lack words: that must not become everybody's.
+    if (!machine_.pool().is_exhausted()) words_->known_masks().add(key, made);
   }
   num_bytes_ += 64 + made->num_bytes();
   terminals_.emplace(at, made);

@@ -117,6 +117,10 @@ std::size_t tool_call_grammar::num_bytes() const {
   return sizeof(*this) + call_->num_bytes() + (text_ ? text_->num_bytes() : 0);
 }
 
+bool tool_call_grammar::is_exhausted() const {
+  return call_->is_exhausted() || (text_ && text_->is_exhausted());
+}
+
 bool tool_call_grammar::is_finished(const place& here) const {
   if (here.where == phase::text && how_.is_text_alone) {
     return text_->may_end(here.at) && !text_->may_go_on(here.at);

@@ -44,6 +44,7 @@ class tool_call_grammar : public token_constraint,
 
   std::unique_ptr<constraint_state> start() const override;
   std::size_t num_bytes() const override;
+  bool is_exhausted() const override;
   bool accept(place& here, token_id token) const;
   void fill(const place& here, std::span<std::uint32_t> mask) const;
   std::vector<token_id> forced_tokens(const place& here) const;

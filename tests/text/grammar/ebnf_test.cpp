@@ -396,6 +396,64 @@ TEST_CASE("readings that cannot all be followed end with an error, none is dropp
   CHECK_THROWS_AS(feed(), std::length_error);
 }
 
+// The mask after so many bytes, and none where the grammar cannot say it.
+std::vector<std::uint32_t> mask_at(const grammar::compiled_grammar& grammar,
+                                   const grammar::thread_set& at) {
+  std::vector<std::uint32_t> mask(grammar.words().num_mask_words());
+  try {
+    (void)grammar.fill(at, mask);
+  } catch (const std::length_error&) {
+    mask.clear();
+  }
+  return mask;
+}
+
+TEST_CASE("a mask that cannot be followed fails for whoever asks, however often") {
+  const char* source = "root ::= root root root | root root | [a-z] | \"\"";
+  const auto made = of_grammar(source);
+  const auto fresh = of_grammar(source);
+  const auto& grammar = bytes_of(made);
+  grammar::thread_set at = grammar.begin();
+  grammar::thread_set alone = bytes_of(fresh).begin();
+  int num_failed = 0;
+  for (int length = 0; length < 55; ++length) {
+    if (length == 20 || length > 50) {
+      const auto mask = mask_at(grammar, at);
+      num_failed += mask.empty() ? 1 : 0;
+      CHECK(mask_at(grammar, at) == mask);
+      CHECK(mask_at(bytes_of(fresh), alone) == mask);  // whose places nobody came to before
+    }
+    REQUIRE(grammar.accept(at, "a"));
+    REQUIRE(bytes_of(fresh).accept(alone, "a"));
+  }
+  CHECK(num_failed > 0);
+  CHECK(num_failed < 5);
+}
+
+TEST_CASE("what one answer asks leaves nothing behind for another") {
+  const auto made = of_grammar("root ::= root root root | root root | \"a\" | \"\"");
+  const auto& grammar = bytes_of(made);
+  const grammar::thread_set start = grammar.begin();
+  const auto calm = mask_at(grammar, start);
+  REQUIRE(!calm.empty());
+  grammar::thread_set edge = start;  // beyond which it cannot be followed
+  const auto go_to_edge = [&] {
+    while (grammar.accept(edge, "a")) continue;
+  };
+  CHECK_THROWS_AS(go_to_edge(), std::length_error);
+  const auto check_calm = [&] {
+    CHECK(mask_at(grammar, start) == calm);
+    CHECK(grammar.forced_tokens(start).empty());
+  };
+  check_calm();
+  CHECK_THROWS_AS((void)grammar.may_go_on(edge), std::length_error);
+  check_calm();
+  CHECK_THROWS_AS((void)grammar.may_end(edge), std::length_error);
+  check_calm();
+  CHECK_THROWS_AS((void)grammar.forced_tokens(edge), std::length_error);
+  check_calm();
+}
+
 TEST_CASE("an ambiguous list costs places, not readings") {
   const auto made = of_grammar("root ::= w+\nw ::= [a-z]+ | w w");
   CHECK(accepts(made, std::string(3'000, 'a')));
