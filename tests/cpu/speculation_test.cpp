@@ -140,7 +140,7 @@ void check(const std::shared_ptr<const cpu_model>& model) {
 }  // namespace
 
 TEST_CASE("behind a wrong guess a slot feeds back what it sampled last") {
-  test_replica replica(load(dtype::bfloat16, false, 2));
+  test_replica replica(load(dtype::bfloat16, weight_format::plain, 2));
   test_sequence sequence;
   sequence.tokens = {5, 6, 7};
   sequence.pages = {0, 1};
