@@ -61,7 +61,9 @@ std::size_t whole_characters(std::string_view text) {
 compiled_grammar::compiled_grammar(std::shared_ptr<const vocabulary> words,
                                    std::vector<token_id> eos, std::unique_ptr<language_pool> pool,
                                    rule_set rules)
-    : words_(std::move(words)), eos_(std::move(eos)), machine_(std::move(pool), std::move(rules)) {}
+    : words_(std::move(words)),
+      eos_(std::move(eos)),
+      machine_(std::move(pool), std::move(rules), words_->max_token_bytes()) {}
 
 std::unique_ptr<constraint_state> compiled_grammar::start() const {
   return std::make_unique<grammar_state>(shared_from_this(), begin());

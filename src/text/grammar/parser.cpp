@@ -23,6 +23,15 @@ std::shared_ptr<const seen_keys> remember(const std::shared_ptr<const seen_keys>
   return std::make_shared<const seen_keys>(std::move(fresh));
 }
 
+// Every item takes a byte at least, so a token of `sight` bytes reaches no bound that is further.
+std::uint32_t near_count(std::uint32_t count, std::uint32_t min, std::uint32_t max,
+                         std::uint32_t sight) {
+  constexpr std::uint32_t far_below_min = unbounded - 1, far_below_max = unbounded - 2;
+  if (max != unbounded && max - count <= sight) return count;
+  if (count < min) return min - count > sight ? far_below_min : count;
+  return max == unbounded ? count : far_below_max;
+}
+
 }  // namespace
 
 frame::~frame() {
@@ -41,13 +50,13 @@ frame::~frame() {
 }
 
 frame_ptr make_frame(frame f) {
-  const auto hash = [&f](std::uint64_t frame::*part) {
+  const auto hash = [&f](std::uint64_t frame::*part, std::uint32_t count) {
     std::uint64_t out = mix(f.parent ? (*f.parent).*part : 0x1234567, f.rule);
     for (const frame_ptr& further : f.parents) out = mix(out, (*further).*part);
-    return mix(mix(mix(out, f.position), f.count), f.depth);
+    return mix(mix(mix(out, f.position), count), f.depth);
   };
-  f.shape = hash(&frame::shape);
-  f.hash = mix(hash(&frame::hash), f.seen ? f.seen->hash : 0);
+  f.shape = hash(&frame::shape, f.near_count);
+  f.hash = mix(hash(&frame::hash, f.count), f.seen ? f.seen->hash : 0);
   return std::make_shared<const frame>(std::move(f));
 }
 
@@ -71,8 +80,8 @@ language blanks_language(language_pool& pool, whitespace kind) {
   return pool.any_of({empty_word, space, pool.concat(pool.one(outside('\n')), indent)});
 }
 
-parser::parser(std::unique_ptr<language_pool> pool, rule_set rules)
-    : pool_(std::move(pool)), rules_(std::move(rules)) {
+parser::parser(std::unique_ptr<language_pool> pool, rule_set rules, std::uint32_t sight)
+    : pool_(std::move(pool)), rules_(std::move(rules)), sight_(sight) {
   root_ = make_frame({});
   blanks_ = blanks_language(*pool_, rules_.blanks);
   const language space = pool_->one(outside(' '));
@@ -166,7 +175,8 @@ void parser::after_array(const frame_ptr& owner, const array_rule& rule, std::ui
   const value_index item = rule.item(owner->count);
   if (item != no_value && owner->count < rule.max) {
     const auto enough = std::max(rule.min, static_cast<std::uint32_t>(rule.prefix.size()));
-    enter(item, counted(*owner, 0, enough, rule.max), out);
+    const bool is_uniform = owner->count + 1 >= rule.prefix.size();
+    enter(item, counted(*owner, 0, enough, rule.max, is_uniform ? sight_ : unbounded), out);
   }
 }
 
@@ -194,10 +204,11 @@ void parser::after_object(const frame_ptr& owner, const object_rule& rule, std::
 // One more item or member. What is beyond all bounds need not be counted, so that the places in a
 // long list are the same.
 frame_ptr parser::counted(const frame& from, std::uint32_t position, std::uint32_t min,
-                          std::uint32_t max) const {
+                          std::uint32_t max, std::uint32_t sight) {
   frame next = from;
   next.position = position;
   if (max != unbounded || next.count < min) ++next.count;
+  next.near_count = near_count(next.count, min, max, sight);
   return make_frame(std::move(next));
 }
 

@@ -27,13 +27,14 @@ struct frame {
   // Objects: the first member that may still come. Productions: the language that follows what was
   // entered.
   std::uint32_t position = 0;
-  std::uint32_t count = 0;  // items or members so far, the one in work included
+  std::uint32_t count = 0;       // items or members so far, the one in work included
+  std::uint32_t near_count = 0;  // the same for all counts that no token can tell apart
   std::uint32_t depth = 0;
   std::shared_ptr<const seen_keys> seen;
   mutable std::shared_ptr<const frame> parent;
   mutable std::vector<std::shared_ptr<const frame>> parents;  // productions: further ones
-  std::uint64_t shape = 0;  // a hash of all of it but for `seen`, parents included
-  std::uint64_t hash = 0;   // with `seen`
+  std::uint64_t shape = 0;  // a hash of what tokens can tell apart but for `seen`, parents included
+  std::uint64_t hash = 0;   // of all of it
 
   frame() = default;
   frame(const frame&) = default;
@@ -61,7 +62,8 @@ struct thread_set {
 // Not safe to share among threads of the machine: tables grow while it runs.
 class parser {
  public:
-  parser(std::unique_ptr<language_pool> pool, rule_set rules);
+  // `sight`: of bytes, as far as frames of the same shape are alike.
+  parser(std::unique_ptr<language_pool> pool, rule_set rules, std::uint32_t sight = unbounded);
 
   thread_set start();
   thread_set step(const thread_set& from, char byte);
@@ -126,8 +128,8 @@ class parser {
   void enter(value_index value, const frame_ptr& parent, thread_set& out);
   void resume(const frame_ptr& owner, thread_set& out);
   void add(const frame_ptr& owner, language terminal, spelling how, thread_set& out) const;
-  frame_ptr counted(const frame& from, std::uint32_t position, std::uint32_t min,
-                    std::uint32_t max) const;
+  static frame_ptr counted(const frame& from, std::uint32_t position, std::uint32_t min,
+                           std::uint32_t max, std::uint32_t sight = unbounded);
   bool is_seen(const frame& at, std::string_view spelled);
   void after_array(const frame_ptr& owner, const array_rule& rule, std::uint32_t tag,
                    thread_set& out);
@@ -172,6 +174,7 @@ class parser {
 
   std::unique_ptr<language_pool> pool_;
   rule_set rules_;
+  std::uint32_t sight_;
   byte_automaton automaton_{*pool_};
   frame_ptr root_;
   language blanks_ = empty_word, colon_ = empty_word;

@@ -276,6 +276,7 @@ void parser::complete(closure& now, const frame_ptr& owner) {
   if (count < rule.max) {
     frame again = *owner;
     again.count = rule.max == unbounded ? std::min(count, rule.min) : count;
+    again.near_count = again.count;
     now.go_on(make_frame(std::move(again)), rule.start, false);
   }
   if (count < rule.min) return;

@@ -48,6 +48,8 @@ const grammar_compiler& reaching_compiler() {
                                         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"",
                                         "{}}",
                                         "[[1,1],[",
+                                        "1,1,1,1,1,1",
+                                        ",1,1,1]",
                                         "\"only this\"",
                                         "\xE4\xBD\xA0\""}) {
       for (std::size_t size = 2; size <= text.size(); ++size) {
@@ -142,6 +144,41 @@ void check_random_schemas(const grammar_compiler& compiler, std::uint32_t first,
 TEST_CASE("masks of random schemas say what the byte reader says") {
   check_random_schemas(reaching_compiler(), 1'000, 300, 80, 1);
   check_random_schemas(small_compiler(), 4'000, 60, 60, 10);
+}
+
+// At every place of a list of ones, with masks that were kept further ahead.
+std::size_t count_errors_in_list(const token_constraint_ptr& made, int num_items) {
+  const auto& grammar = bytes_of(made);
+  std::vector<std::uint32_t> mask(grammar.words().num_mask_words());
+  grammar::thread_set at = grammar.begin();
+  std::size_t errors = 0;
+  for (int i = 0; i < num_items; ++i) {
+    for (const char* text : {i == 0 ? "[" : ",", "1"}) {
+      if (!grammar.accept(at, text)) return errors;
+      for (int often = 0; often < 3; ++often) grammar.fill(at, mask);
+      errors += count_mask_errors(grammar, at);
+    }
+  }
+  return errors;
+}
+
+TEST_CASE("masks far from the bounds of a list are shared, and not those near them") {
+  const grammar_compiler& compiler = reaching_compiler();
+  for (const char* schema :
+       {R"({"items": {"type": "integer"}, "minItems": 60})",
+        R"({"items": {"type": "integer"}, "maxItems": 90})",
+        R"({"items": {"type": "integer"}, "minItems": 50, "maxItems": 120})",
+        R"({"prefixItems": [{}, {"enum": [1, "b"]}, {"type": ["array", "integer"]}],
+            "items": {"type": "integer"}, "minItems": 60})",
+        R"({"items": {"anyOf": [{"type": "integer"}, {"type": "array", "maxItems": 70}]},
+            "maxItems": 80})"}) {
+    std::string text(schema);
+    text.insert(1, R"("type": "array", )");
+    CAPTURE(text);
+    const auto made = compiled(compiler.json_schema(json(text)));
+    REQUIRE(bytes_of(made).words().max_token_bytes() < 40);
+    CHECK(count_errors_in_list(made, 130) == 0);
+  }
 }
 
 TEST_CASE("masks of random schemas over a full vocabulary") {
