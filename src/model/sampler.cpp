@@ -23,6 +23,13 @@ void for_each_bit(std::uint32_t word, const Work& work) {
   for (; word != 0; word &= word - 1) work(static_cast<std::size_t>(std::countr_zero(word)));
 }
 
+// Quicker than to count them where the machine has no instruction for it.
+bool has_few_bits(std::uint32_t word) {
+  constexpr int few = 8;
+  for (int i = 0; i < few && word != 0; ++i) word &= word - 1;
+  return word == 0;
+}
+
 // Only the tokens of `word` stay, which are few.
 void keep_few(std::uint32_t word, std::span<float> row) {
   std::array<float, 32> kept{};
@@ -38,8 +45,7 @@ void apply_mask(std::span<const std::uint32_t> mask, std::span<float> logits) {
     const std::size_t first = 32 * word;
     const auto row = logits.subspan(first, std::min<std::size_t>(32, logits.size() - first));
     const std::uint32_t here = row.size() == 32 ? ~0U : (1U << row.size()) - 1;
-    constexpr int few = 8;
-    if (std::popcount(mask[word] & here) <= few) {
+    if (has_few_bits(mask[word] & here)) {
       keep_few(mask[word] & here, row);
     } else {
       for_each_bit(~mask[word] & here, [&](std::size_t bit) { row[bit] = impossible; });

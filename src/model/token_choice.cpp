@@ -199,10 +199,11 @@ void keep_top_k(std::span<const float> logits, std::uint32_t k, choice_scratch& 
     const std::size_t count = std::min(block_size, logits.size() - i);
     scratch.block_maxima.push_back(highest(logits.subspan(i, count)));
   }
-  float bound = -std::numeric_limits<float>::infinity();
+  // What a mask forbids is no candidate, however few there are beside it.
+  float bound = std::numeric_limits<float>::lowest();
   if (k <= scratch.block_maxima.size()) {
     scratch.sorted = scratch.block_maxima;
-    bound = kth_highest(scratch.sorted, k);
+    bound = std::max(bound, kth_highest(scratch.sorted, k));
   }
   gather_from(logits, bound, scratch);
   scratch.sorted = scratch.top_logits;

@@ -164,6 +164,19 @@ TEST_CASE("top_k keeps ties with the k-th") {
   check_kept({1.0F, 3.0F, 2.0F}, {1.0F, 1.0F, 9, 0.0F}, {0, 1, 2});
 }
 
+TEST_CASE("top_k looks at no token that is impossible, however few are left") {
+  auto logits = random_logits(20'000, 3);
+  const std::vector<std::uint32_t> possible{7, 8, 4'000, 19'999};
+  for (std::uint32_t t = 0; t < logits.size(); ++t) {
+    if (std::ranges::find(possible, t) == possible.end()) logits[t] = minus_infinity;
+  }
+  choice_scratch scratch;
+  const choice_params params{1.0F, 0.9F, 20, 0.0F};
+  const auto token = static_cast<std::uint32_t>(choose_token(logits, params, 1, scratch));
+  CHECK(std::ranges::find(possible, token) != possible.end());
+  CHECK(scratch.top_tokens == possible);
+}
+
 TEST_CASE("top_p removes from the least likely while the sum stays within 1 - top_p") {
   // Ascending 0.05, 0.15, 0.3, 0.5: cumulative 0.05, 0.2, 0.5, 1.
   const auto logits = log_of({0.3F, 0.05F, 0.5F, 0.15F});
