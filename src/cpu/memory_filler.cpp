@@ -1,5 +1,6 @@
 #include "cpu/memory_filler.hpp"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -35,6 +36,7 @@ memory_filler::~memory_filler() {
 }
 
 void memory_filler::fill() {
+  static_cast<void>(pthread_setname_np(pthread_self(), "memory filler"));
   // On Linux the "process" 0 of setpriority is the calling thread.
   static_cast<void>(setpriority(PRIO_PROCESS, 0, least_urgent));
   for (const std::span<std::byte> block : blocks_) {

@@ -95,7 +95,18 @@ class Server:
         assert values, f"no metric {name}"
         return sum(map(float, values))
 
+    def is_filling_memory(self):
+        """The pages of the KV cache get their memory beside the first requests."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                if (task / "comm").read_text() == "memory filler\n":
+                    return True
+            except OSError:
+                continue  # it ended meanwhile
+        return False
+
     def rss_bytes(self):
+        self.wait_until(lambda: not self.is_filling_memory(), 60, "memory is filled")
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
