@@ -11,7 +11,7 @@ namespace troupe {
 
 class memory_filler {
  public:
-  // Starts a thread that yields to all other work. The blocks outlive the filler; their contents
+  // Starts a thread that rests most of the time. The blocks outlive the filler; their contents
   // stay as they are, whoever writes to them meanwhile.
   explicit memory_filler(std::vector<std::span<std::byte>> blocks);
   ~memory_filler();
