@@ -51,7 +51,10 @@ class batcher_actor : public batcher::base {
                            .num_requests = static_cast<std::uint32_t>(readers_.size()),
                            .since = last_progress_};
         },
-        [this](const masks_overdue& late) { go_without(late.round); },
+        [this](const masks_wanted& ask) {
+          if (batch_.step_without_masks() == ask.step) watch_wait(ask.step);
+        },
+        [this](const masks_overdue& late) { end_wait(late.step); },
         [this](const tick&) { end_overdue(); },
     };
   }
@@ -59,12 +62,13 @@ class batcher_actor : public batcher::base {
  private:
   // Does the next thing that can be done now: every handler ends here.
   void advance() {
-    if (has_failed_ || is_awaiting_pages_) return;
-    if (batch_.num_in_flight() >= max_steps_now()) {
+    if (has_failed_) return;
+    hand_over_masks();
+    if (is_awaiting_pages_) return;
+    if (batch_.num_in_flight() >= max_steps_now() || batch_.step_without_masks()) {
       reserve_ahead();
       return;
     }
-    if (waits_for_masks()) return;
     take_requests();
     auto growth = batch_.plan();
     auto admissions = admission_asks();
@@ -74,13 +78,8 @@ class batcher_actor : public batcher::base {
       launch_step();
   }
 
-  // A row under a constraint cannot take part in a step while its last token is not known. So that
-  // it takes part in every step, none is planned without it meanwhile.
   std::uint32_t max_steps_now() const {
-    auto is_held_up = [](const sequence& s) { return s.request.constraint && s.num_in_flight > 0; };
-    bool is_alone =
-        batch_.waits_for_tokens() || std::ranges::any_of(batch_.sequences(), is_held_up);
-    return is_alone ? 1 : max_steps_in_flight;
+    return batch_.waits_for_tokens() ? 1 : max_steps_in_flight;
   }
 
   // While the device computes: pages for the next step, so that it does not wait for them.
@@ -193,7 +192,6 @@ class batcher_actor : public batcher::base {
 
   // After admissions or a sequence's end the plan is new, but nobody asks for the denied again.
   void replan() {
-    if (waits_for_masks()) return;
     auto growth = batch_.plan();
     if (!growth.empty())
       ask_for_pages(std::move(growth), {});
@@ -229,35 +227,31 @@ class batcher_actor : public batcher::base {
     replan();
   }
 
-  // A mask costs microseconds, a step milliseconds: the next step is not planned without the rows
-  // whose masks are under way. Late ones hold nobody: the end of the step in flight ends the wait,
-  // and without one, a part of the time that the last step took.
-  bool waits_for_masks() {
-    if (num_expected_masks_ == 0) return false;
-    if (batch_.num_in_flight() == 0 && !std::exchange(is_watching_wait_, true)) watch_wait();
-    return true;
-  }
-
-  void watch_wait() {
-    delayed_send(this, mask_patience(last_step_seconds_), masks_overdue{mask_round_});
+  void hand_over_masks() {
+    auto masks = batch_.take_masks();
+    if (!masks) return;
+    for (auto& rank : parts_.ranks) send(rank, *masks);
   }
 
   // One watch at a time, not one for each step: that of a wait which is over looks after the next
   // one, which so may last twice as long.
-  void go_without(std::uint64_t round) {
-    is_watching_wait_ = false;
-    if (round != mask_round_) {
-      advance();
-      return;
-    }
-    news_.num_late_masks += num_expected_masks_;
-    end_wait();
-    advance();
+  void watch_wait(step_id step) {
+    wanting_step_ = step;
+    if (!std::exchange(is_watching_wait_, true))
+      delayed_send(this, mask_patience(last_step_seconds_), masks_overdue{step});
   }
 
-  void end_wait() {
-    ++mask_round_;
-    num_expected_masks_ = 0;
+  // Late masks hold the others for a moment only: the step goes on without their rows.
+  void end_wait(step_id step) {
+    is_watching_wait_ = false;
+    auto waiting = batch_.step_without_masks();
+    if (waiting != wanting_step_) return;
+    if (waiting != step) {
+      watch_wait(*waiting);
+      return;
+    }
+    news_.num_late_masks += batch_.give_up_masks();
+    advance();
   }
 
   void add_question(const sequence& s, std::vector<token_id> more) {
@@ -268,13 +262,10 @@ class batcher_actor : public batcher::base {
   // One message for all rows of a step: a mask costs no more than a message does.
   void ask_for_masks() {
     if (questions_.empty()) return;
-    num_expected_masks_ += static_cast<std::uint32_t>(questions_.size());
-    send(parts_.masks, advance_constraints{std::exchange(questions_, {}), mask_round_, this});
+    send(parts_.masks, advance_constraints{std::exchange(questions_, {}), this});
   }
 
   void on_masks(masks_ready& news) {
-    if (news.round == mask_round_)
-      num_expected_masks_ -= static_cast<std::uint32_t>(news.masks.size());
     for (auto& mask : news.masks) {
       news_.mask_seconds.push_back(mask.seconds);
       auto* s = batch_.find(mask.request);
@@ -290,6 +281,7 @@ class batcher_actor : public batcher::base {
       end(who, finish_reason::failed, turn.error());
       return;
     }
+    batch_.settle(s, *turn);
     for (auto token : turn->forced) {
       ++news_.num_forced_tokens;
       auto why = batch_.append_forced(s, token);
@@ -298,8 +290,7 @@ class batcher_actor : public batcher::base {
       end(who, *why, {});
       return;
     }
-    s.mask = std::move(turn->mask);
-    if (!s.mask) end(who, finish_reason::stop, {});
+    if (!turn->mask) end(who, finish_reason::stop, {});
   }
 
   void forget_constraint_of(const sequence& s) {
@@ -320,8 +311,6 @@ class batcher_actor : public batcher::base {
       fail_all(step.result.error());
       return;
     }
-    news_.num_late_masks += num_expected_masks_;
-    end_wait();
     last_progress_ = clock().now();
     last_step_seconds_ = step.seconds;
     std::chrono::duration<double> spent =
@@ -480,8 +469,7 @@ class batcher_actor : public batcher::base {
   steady_time last_step_end_;
   double last_step_seconds_ = 0;
   std::vector<growing_answer> questions_;  // for the grammarian, not asked yet
-  std::uint64_t mask_round_ = 0;
-  std::uint32_t num_expected_masks_ = 0;  // asked for in this round
+  std::optional<step_id> wanting_step_;    // the last one that waited for masks
   bool is_watching_wait_ = false;
   bool queue_has_work_ = true;
   bool is_taking_ = false;

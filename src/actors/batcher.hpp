@@ -14,21 +14,21 @@
 
 namespace troupe {
 
-// The wait for masks took long enough.
+// The wait for the masks of a step took long enough.
 struct masks_overdue {
-  std::uint64_t round = 0;
+  step_id step;
 };
 
 using batcher = caf::typed_actor<
     // request_taker
     caf::reacts_to<work_waiting>, caf::reacts_to<cancel>,
     // step_listener
-    caf::reacts_to<step_done>,
+    caf::reacts_to<step_done>, caf::reacts_to<masks_wanted>,
     // mask_listener
     caf::reacts_to<masks_ready>,
     // At once, with the number of requests in its hands and when a step ended last.
     caf::replies_to<beat>::with<heartbeat>,
-    // From itself: plans the next step without the rows whose masks are late.
+    // From itself: the step goes on without the rows whose masks are late.
     caf::reacts_to<masks_overdue>,
     // Ends what is past its deadline.
     caf::reacts_to<tick>>;

@@ -23,6 +23,7 @@ struct drain;
 struct work_waiting;
 // batcher
 struct step_done;
+struct masks_wanted;
 struct masks_overdue;
 // page_manager
 struct reserve_pages;
@@ -42,6 +43,7 @@ struct make_grammar;
 struct grammar_made;
 // executor
 struct run_step;
+struct step_masks;
 // replica
 struct ask_status;
 struct replica_status;
@@ -93,6 +95,7 @@ TROUPE_HOUSE_MESSAGE(taken)
 TROUPE_HOUSE_MESSAGE(drain)
 TROUPE_HOUSE_MESSAGE(work_waiting)
 TROUPE_HOUSE_MESSAGE(step_done)
+TROUPE_HOUSE_MESSAGE(masks_wanted)
 TROUPE_HOUSE_MESSAGE(masks_overdue)
 TROUPE_HOUSE_MESSAGE(reserve_pages)
 TROUPE_HOUSE_MESSAGE(pages_reserved)
@@ -107,6 +110,7 @@ TROUPE_HOUSE_MESSAGE(grammar_compiled)
 TROUPE_HOUSE_MESSAGE(make_grammar)
 TROUPE_HOUSE_MESSAGE(grammar_made)
 TROUPE_HOUSE_MESSAGE(run_step)
+TROUPE_HOUSE_MESSAGE(step_masks)
 TROUPE_HOUSE_MESSAGE(ask_status)
 TROUPE_HOUSE_MESSAGE(replica_status)
 TROUPE_HOUSE_MESSAGE(ask_passage)

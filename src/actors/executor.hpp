@@ -18,10 +18,17 @@ struct step_done {
   double seconds = 0;  // on the device
 };
 
+// The logits of the step are there, the masks that it was promised are not.
+struct masks_wanted {
+  step_id step;
+};
+
 // A role: who hears of steps.
 using step_listener = caf::typed_actor<
     // From rank 0 once per step, in order; from any rank once when its device failed.
-    caf::reacts_to<step_done>>;
+    caf::reacts_to<step_done>,
+    // From rank 0, at most once per step: the device rests until they come.
+    caf::reacts_to<masks_wanted>>;
 
 struct run_step {
   std::shared_ptr<const step_batch> batch;
@@ -31,6 +38,8 @@ struct run_step {
 using executor = caf::typed_actor<
     // Ends with a step_done to the listener; after a failed one the executor quits.
     caf::reacts_to<run_step>,
+    // After the run_step of a batch that was promised masks, before the next one.
+    caf::reacts_to<step_masks>,
     // Answered between two steps: a late answer is a long step or a dead device.
     caf::replies_to<beat>::with<heartbeat>>;
 

@@ -29,12 +29,12 @@ class grammarian_actor : public grammarian::base {
 
  private:
   void advance(const advance_constraints& ask) {
-    masks_ready news{.round = ask.round};
+    masks_ready news;
     auto told = steady_clock::now();
     for (auto& answer : ask.answers) {
       auto start = steady_clock::now();
       if (start - told > news_period && !news.masks.empty()) {
-        send(ask.listener, std::exchange(news, {.round = ask.round}));
+        send(ask.listener, std::exchange(news, {}));
         told = start;
       }
       auto turn =

@@ -23,7 +23,6 @@ struct ready_mask {
 };
 struct masks_ready {
   std::vector<ready_mask> masks;
-  std::uint64_t round = 0;  // of the question
 };
 
 // A role: who hears of masks.
@@ -42,7 +41,6 @@ struct growing_answer {
 };
 struct advance_constraints {
   std::vector<growing_answer> answers;
-  std::uint64_t round = 0;  // comes back with the masks
   mask_listener listener;
 };
 struct forget_constraint {

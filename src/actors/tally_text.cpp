@@ -214,7 +214,7 @@ void render_constraints(writer& out, const tally& t) {
   out.histogram("troupe_grammar_mask_seconds", t.mask_time,
                 "One token mask, with the tokens before it.");
   out.counter("troupe_grammar_late_masks_total", as_double(t.num_late_masks),
-              "Masks waited for in vain: their rows sat a step out.");
+              "Masks waited for in vain: their rows sat out.");
   out.counter("troupe_grammar_forced_tokens_total", as_double(t.num_forced_tokens),
               "Tokens that a constraint left no choice of, fed without a step of their own.");
   out.counter("troupe_grammar_failures_total", as_double(t.num_failed_constraints),

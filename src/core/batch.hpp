@@ -4,6 +4,7 @@
 #include "core/id.hpp"
 #include "core/request.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -60,9 +61,20 @@ struct step_batch {
   step_id id;
   std::vector<slot_start> starts;  // before any chunk of this step
   std::vector<chunk> chunks;
-  std::vector<token_id> tokens;       // [num_tokens], all chunks back to back
-  std::vector<page_idx> page_table;   // all chunks back to back
-  std::vector<token_mask_ptr> masks;  // of the chunks that sample under a constraint; never null
+  std::vector<token_id> tokens;      // [num_tokens], all chunks back to back
+  std::vector<page_idx> page_table;  // all chunks back to back
+  // Of the chunks that sample under a constraint. Null: promised, it comes before they sample.
+  std::vector<token_mask_ptr> masks;
+};
+
+inline std::size_t num_promised_masks(const step_batch& batch) {
+  return static_cast<std::size_t>(std::ranges::count(batch.masks, nullptr));
+}
+
+// The masks that a step was promised, in its order. Null: that chunk does not sample after all.
+struct step_masks {
+  step_id id;
+  std::vector<token_mask_ptr> masks;
 };
 
 struct slot_sample {
@@ -72,7 +84,7 @@ struct slot_sample {
 
 struct step_result {
   step_id id;
-  // In the order of the chunks with `sample`: one each, and one more for every right draft.
+  // In the order of the chunks that sample: one each, and one more for every right draft.
   std::vector<slot_sample> samples;
 };
 

@@ -42,8 +42,8 @@ std::optional<std::size_t> choose_victim(std::span<const sequence> running);
 // before the first must be preempted: this is what keeps preemption from thrashing.
 std::uint32_t admission_reserve(std::span<const sequence> running);
 
-// How long a step may wait for token masks while the device has nothing to do, after one that took
-// so many seconds: what a late mask costs everybody, once.
+// How long a step that has its logits may wait for token masks, after one that took so many
+// seconds: what a late mask costs everybody, once.
 std::chrono::microseconds mask_patience(double last_step_seconds);
 
 // Tokens without a choice that an answer may take at once, without steps of their own.

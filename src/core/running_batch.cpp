@@ -28,6 +28,7 @@ sequence& running_batch::admit(sequence entering, std::vector<page_idx> pages,
   entering.num_reported_pages = num_cached_tokens / page_size_tokens;
   entering.epoch = next_epoch_++;
   entering.mask = nullptr;
+  entering.sits_out = false;
   entering.rope = choose_rope(entering.request, limits_);
   if (entering.num_preemptions == 0) entering.num_cached_tokens = num_cached_tokens;
   seats_[entering.slot] = static_cast<std::uint32_t>(sequences_.size());
@@ -81,9 +82,12 @@ step_batch running_batch::build() {
     auto& c = batch.chunks.back();
     last_shape_.decode_tokens += c.num_drafts;
     flying.num_drafts += c.num_drafts;
-    flying.chunks.push_back(
-        {s.request.id, s.slot, s.epoch, s.num_scheduled, c.sample, c.num_drafts});
+    bool is_promised = c.mask_idx != no_mask && !batch.masks[c.mask_idx];
+    flying.num_awaited += is_promised ? 1 : 0;
+    flying.chunks.push_back({s.request.id, s.slot, s.epoch, s.num_scheduled, c.sample, c.num_drafts,
+                             is_promised ? mask_promise::open : mask_promise::none});
   }
+  flying.was_promised_masks = flying.num_awaited > 0;
   plan_.clear();
   flying.shape = last_shape_;
   in_flight_.push_back(std::move(flying));
@@ -128,7 +132,7 @@ void running_batch::append_chunk(step_batch& batch, sequence& s, planned_chunk p
   assert(num_pages <= s.pages.size());
   c.num_pages = num_pages;
   batch.page_table.insert(batch.page_table.end(), s.pages.begin(), s.pages.begin() + num_pages);
-  if (c.sample && s.mask) {
+  if (c.sample && s.request.constraint) {
     c.mask_idx = static_cast<std::uint32_t>(batch.masks.size());
     batch.masks.push_back(std::exchange(s.mask, nullptr));
   }
@@ -213,6 +217,70 @@ void running_batch::take_samples(const flying_chunk& chunk, std::span<const slot
   draft_counts_.num_accepted_tokens += num_accepted;
 }
 
+// Among all steps in flight only one has open promises: no later one is planned before they are
+// kept.
+std::optional<step_id> running_batch::step_without_masks() const {
+  if (in_flight_.empty() || in_flight_.front().num_awaited == 0) return std::nullopt;
+  return in_flight_.front().id;
+}
+
+void running_batch::keep_promise(flying_step& step, flying_chunk& chunk, token_mask_ptr mask) {
+  chunk.promise = mask_promise::kept;
+  chunk.sample = mask != nullptr;
+  chunk.mask = std::move(mask);
+  --step.num_awaited;
+}
+
+void running_batch::settle(sequence& s, const constraint_turn& turn) {
+  s.sits_out = false;
+  s.mask = turn.mask;
+  for (auto& step : in_flight_) {
+    auto it = std::ranges::find_if(step.chunks, [&](const flying_chunk& chunk) {
+      return chunk.promise == mask_promise::open && chunk.slot == s.slot;
+    });
+    if (it == step.chunks.end()) continue;
+    keep_promise(step, *it, turn.forced.empty() ? std::exchange(s.mask, nullptr) : nullptr);
+    if (!it->sample) --s.num_in_flight;
+    return;
+  }
+}
+
+std::uint32_t running_batch::give_up_masks() {
+  auto& step = in_flight_.front();
+  auto num_late = step.num_awaited;
+  for (auto& chunk : step.chunks) {
+    if (chunk.promise != mask_promise::open) continue;
+    keep_promise(step, chunk, nullptr);
+    auto& s = *find(chunk.request, chunk.slot);
+    --s.num_in_flight;
+    --s.num_scheduled;  // the row is computed again, for its logits
+    chunk.end_position = s.num_scheduled;
+    s.sits_out = true;
+  }
+  return num_late;
+}
+
+std::optional<step_masks> running_batch::take_masks() {
+  for (auto& step : in_flight_) {
+    if (!step.was_promised_masks) continue;
+    if (step.num_awaited > 0) return std::nullopt;
+    step.was_promised_masks = false;
+    step_masks masks{.id = step.id};
+    for (auto& chunk : step.chunks)
+      if (chunk.promise == mask_promise::kept) masks.masks.push_back(std::move(chunk.mask));
+    return masks;
+  }
+  return std::nullopt;
+}
+
+// Of a sequence that is no more.
+void running_batch::drop_promises(request_id request) {
+  for (auto& step : in_flight_)
+    for (auto& chunk : step.chunks)
+      if (chunk.request == request && chunk.promise == mask_promise::open)
+        keep_promise(step, chunk, nullptr);
+}
+
 std::optional<finish_reason> running_batch::append_forced(sequence& s, token_id token) {
   assert(s.num_in_flight == 0);
   s.generated.push_back(token);
@@ -241,6 +309,7 @@ std::optional<sequence> running_batch::remove(request_id request) {
   for (it = sequences_.erase(it); it != sequences_.end(); ++it) --seats_[it->slot];
   free_slots_.push_back(removed.slot);
   plan_.clear();
+  drop_promises(request);
   return removed;
 }
 

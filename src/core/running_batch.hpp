@@ -5,6 +5,7 @@
 #include "core/draft_plan.hpp"
 #include "core/plan_step.hpp"
 #include "core/prefill_pace.hpp"
+#include "core/running_constraints.hpp"
 #include "core/sequence.hpp"
 
 #include <cstdint>
@@ -65,6 +66,17 @@ class running_batch {
   // passed since the step before ended; 0: not known.
   std::vector<sequence_progress> apply(const step_result& result, double seconds = 0);
 
+  // A row under a constraint is computed before its mask is known: `build` promises it one. While
+  // the oldest step in flight lacks masks, the rows of the next one are not known.
+  std::optional<step_id> step_without_masks() const;
+  // How the answer goes on. The row in flight that was promised a mask has it, or does not sample
+  // because forced tokens come instead; they are still to be appended.
+  void settle(sequence& s, const constraint_turn& turn);
+  // The oldest step samples without its late rows; they sit out until their masks come. How many.
+  std::uint32_t give_up_masks();
+  // The masks of the oldest step that was promised some, once, when all are known.
+  std::optional<step_masks> take_masks();
+
   // A token that came without a step: the next one computes it with what follows. Why it ends the
   // sequence, if it does. Not while a token of the sequence is in flight.
   std::optional<finish_reason> append_forced(sequence& s, token_id token);
@@ -89,6 +101,7 @@ class running_batch {
   draft_counts take_draft_counts() { return std::exchange(draft_counts_, {}); }
 
  private:
+  enum class mask_promise : std::uint8_t { none, open, kept };
   struct flying_chunk {
     request_id request;
     slot_idx slot = 0;
@@ -96,18 +109,24 @@ class running_batch {
     std::uint32_t end_position = 0;  // without the drafts
     bool sample = false;
     std::uint32_t num_drafts = 0;
+    mask_promise promise = mask_promise::none;
+    token_mask_ptr mask = nullptr;  // kept; null: it does not sample after all
   };
   struct flying_step {
     step_id id;
     std::vector<flying_chunk> chunks;
     step_shape shape;
-    std::uint32_t num_drafts = 0;  // of all chunks
-    bool was_ahead = false;        // planned while another was in flight
+    std::uint32_t num_drafts = 0;   // of all chunks
+    std::uint32_t num_awaited = 0;  // masks
+    bool was_promised_masks = false;
+    bool was_ahead = false;  // planned while another was in flight
   };
   void append_chunk(step_batch& batch, sequence& s, planned_chunk planned);
   std::uint32_t append_drafts(step_batch& batch, const sequence& s, std::uint32_t count) const;
   void take_samples(const flying_chunk& chunk, std::span<const slot_sample> samples,
                     std::vector<sequence_progress>& progress);
+  void keep_promise(flying_step& step, flying_chunk& chunk, token_mask_ptr mask);
+  void drop_promises(request_id request);
   void make_room(step_batch& batch) const;
   void start_slot(step_batch& batch, sequence& s);
   std::optional<computed_tokens> report_computed(sequence& s);

@@ -27,7 +27,8 @@ struct sequence {
   std::uint32_t num_preemptions = 0;
   std::uint64_t epoch = 0;  // of the admission: older results are not ours
   prompt_lookup lookup;
-  token_mask_ptr mask;  // what the next sampled token may be; null: not known, or anything
+  token_mask_ptr mask;    // what the next sampled token may be; null: not known, or anything
+  bool sits_out = false;  // its mask was late for a step: it samples when the mask is there
   steady_time admitted{}, first_token{}, last_token{};
 
   std::uint32_t num_prompt() const { return static_cast<std::uint32_t>(request.prompt.size()); }
@@ -38,13 +39,10 @@ struct sequence {
   bool wants_tokens() const {
     return num_generated() + num_in_flight < request.sampling.max_tokens;
   }
-  // Under a constraint a row samples only with the mask for its token, so not before the token
-  // ahead of it is known.
-  bool may_sample() const { return !request.constraint || mask; }
   // Rows that can be sent now. Behind drafts nobody knows their positions.
   std::uint32_t num_remaining() const {
     if (!wants_tokens() || has_drafts_in_flight) return 0;
-    return length() - num_scheduled - (may_sample() ? 0 : 1);
+    return length() - num_scheduled - (sits_out ? 1 : 0);
   }
   // True if the last of the next `num_tokens` rows is the one whose logits choose a token.
   bool samples_after(std::uint32_t num_tokens) const {

@@ -46,7 +46,6 @@ void cpu_device::make_room() {
   row_pages_.reserve(rows);
   attention_tasks_.reserve(rows);
   logit_rows_.reserve(rows);
-  masks_.reserve(rows);
   page_table_.reserve(options_.max_page_table);
   for (const auto& scratch : scratch_) scratch->choice.reserve(options_.sampling.num_tokens);
 }
@@ -83,7 +82,6 @@ void cpu_device::begin_step(const step_inputs& inputs) {
   replace(ropes_, inputs.ropes);
   replace(page_table_, inputs.page_table);
   replace(logit_rows_, inputs.logit_rows);
-  replace(masks_, inputs.masks);
   samples_.clear();
   attention_tasks_.clear();
   row_pages_.resize(tokens_.size());
@@ -122,40 +120,43 @@ std::span<const float> cpu_device::gathered_row(const gathered_logits& logits, s
   return memory;
 }
 
-void cpu_device::sample(const gathered_logits& logits, std::span<const slot_idx> slots) {
-  const auto count = static_cast<std::uint32_t>(slots.size());
+void cpu_device::sample(const gathered_logits& logits, std::span<const sampled_row> rows) {
+  const auto count = static_cast<std::uint32_t>(rows.size());
   samples_.resize(count);
   first_samples_.clear();
   for (std::uint32_t i = 0; i < count; ++i) {
-    samples_[i] = {slots[i], {.token = not_sampled}};
-    if (i == 0 || slots[i] != slots[i - 1]) first_samples_.push_back(i);
+    samples_[i] = {rows[i].slot, {.token = not_sampled}};
+    if (i == 0 || rows[i].slot != rows[i - 1].slot) first_samples_.push_back(i);
   }
   first_samples_.push_back(count);
   const auto num_slots = static_cast<std::uint32_t>(first_samples_.size() - 1);
   pool_.parallel_for(num_slots, [&](std::uint32_t i, std::uint32_t thread_idx) {
-    sample_slot(logits, first_samples_[i], first_samples_[i + 1], *scratch_[thread_idx]);
+    const std::uint32_t first = first_samples_[i];
+    const std::uint32_t num_rows = first_samples_[i + 1] - first;
+    sample_slot(logits, rows.subspan(first, num_rows), std::span(samples_).subspan(first, num_rows),
+                *scratch_[thread_idx]);
   });
 }
 
 // Row after row while the choice is the draft that the next row was computed for.
-void cpu_device::sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
-                             thread_scratch& scratch) {
-  for (std::uint32_t i = first; i < end; ++i) {
-    slot_sample& choice = samples_[i];
-    const std::span<const float> row = gathered_row(logits, i, scratch.logits);
-    const std::span<const std::uint32_t> mask =
-        masks_[i] ? std::span(*masks_[i]) : std::span<const std::uint32_t>{};
-    choice.sampled = sampler_.sample(choice.slot, row, mask, scratch.choice);
-    if (i + 1 < end && choice.sampled.token != tokens_[logit_rows_[i + 1]]) return;
+void cpu_device::sample_slot(const gathered_logits& logits, std::span<const sampled_row> rows,
+                             std::span<slot_sample> samples, thread_scratch& scratch) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& [logit_idx, slot, mask] = rows[i];
+    const std::span<const float> values = gathered_row(logits, logit_idx, scratch.logits);
+    const auto allowed = mask != nullptr ? std::span(*mask) : std::span<const std::uint32_t>{};
+    samples[i].sampled = sampler_.sample(slot, values, allowed, scratch.choice);
+    if (i + 1 == rows.size()) return;
+    if (samples[i].sampled.token != tokens_[logit_rows_[rows[i + 1].logit_idx]]) return;
   }
 }
 
-void cpu_device::share_samples(communicator& ranks, std::span<const slot_idx> slots) {
-  shared_samples_.resize(slots.size());
+void cpu_device::share_samples(communicator& ranks, std::span<const sampled_row> rows) {
+  shared_samples_.resize(rows.size());
   for (std::size_t i = 0; i < samples_.size(); ++i) shared_samples_[i] = samples_[i].sampled.token;
   ranks.broadcast(shared_samples_.data(), shared_samples_.size() * sizeof(token_id));
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    if (shared_samples_[i] != not_sampled) last_sampled_[slots[i]] = shared_samples_[i];
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (shared_samples_[i] != not_sampled) last_sampled_[rows[i].slot] = shared_samples_[i];
   }
 }
 

@@ -67,8 +67,8 @@ class cpu_device : public device {
                        float eps, activation out) override;
   void logits(activation x, const device_matrix& head, activation out) override;
   gathered_logits gather_logits(communicator& ranks, activation local, activation all) override;
-  void sample(const gathered_logits& logits, std::span<const slot_idx> slots) override;
-  void share_samples(communicator& ranks, std::span<const slot_idx> slots) override;
+  void sample(const gathered_logits& logits, std::span<const sampled_row> rows) override;
+  void share_samples(communicator& ranks, std::span<const sampled_row> rows) override;
   std::vector<slot_sample> finish_step() override;
   void read_logits(const gathered_logits& logits, std::span<float> out) override;
 
@@ -103,8 +103,9 @@ class cpu_device : public device {
               activation qkv, activation out, kernels::attention_scratch& scratch);
   void make_room();
   void plan_chunk(const attention_chunk& chunk);
-  void sample_slot(const gathered_logits& logits, std::uint32_t first, std::uint32_t end,
-                   thread_scratch& scratch);
+  // `samples`: of `rows`, which are those of one slot.
+  void sample_slot(const gathered_logits& logits, std::span<const sampled_row> rows,
+                   std::span<slot_sample> samples, thread_scratch& scratch);
   void norm_row(const float* addend, activation residual, std::uint32_t row,
                 const device_vector& weight, float eps, std::uint32_t* out);
   std::span<const float> gathered_row(const gathered_logits& logits, std::uint32_t row,
@@ -118,7 +119,7 @@ class cpu_device : public device {
   aligned_buffer<std::uint32_t> quantized_;               // what a linear layer reads
   std::vector<std::unique_ptr<thread_scratch>> scratch_;  // [num_threads]
   std::vector<token_id> last_sampled_;                    // [max_num_seqs]
-  std::vector<slot_sample> samples_;                      // [logit_rows] of the step in progress
+  std::vector<slot_sample> samples_;                      // [rows] of the step in progress
   std::vector<std::uint32_t> first_samples_;              // of each slot, then the end
   std::vector<token_id> shared_samples_;                  // [samples], on every rank
 
@@ -131,7 +132,6 @@ class cpu_device : public device {
   std::vector<page_idx> page_table_;
   std::vector<page_idx> row_pages_;  // [num_rows], where the row's key and value go
   std::vector<std::uint32_t> logit_rows_;
-  std::vector<token_mask_ptr> masks_;  // [logit_rows]
 };
 
 }  // namespace troupe

@@ -40,9 +40,31 @@ void batch_check::check(const step_batch& batch) {
   }
   require(num_tokens == batch.tokens.size(), "A step has tokens that belong to no chunk.");
   require(num_samples <= limits_.max_num_logit_rows, "A step samples more rows than planned for.");
+  note_samplers(batch);
+}
+
+void batch_check::note_samplers(const step_batch& batch) {
+  promised_.clear();
   for (const chunk& piece : batch.chunks) {
-    slots_[piece.slot].has_sampled = slots_[piece.slot].has_sampled || piece.sample;
+    if (piece.mask_idx != no_mask && batch.masks[piece.mask_idx] == nullptr) {
+      promised_.push_back(piece.slot);
+    } else if (piece.sample) {
+      slots_[piece.slot].has_sampled = true;
+    }
   }
+  require(promised_.size() == num_promised_masks(batch),
+          "A step is promised a mask that belongs to no chunk.");
+}
+
+void batch_check::check_promised(std::span<const token_mask_ptr> masks) {
+  require(masks.size() == promised_.size(),
+          "A step gets another number of masks than it was promised.");
+  for (std::size_t i = 0; i < masks.size(); ++i) {
+    if (masks[i] == nullptr) continue;
+    check_size(*masks[i]);
+    slots_[promised_[i]].has_sampled = true;
+  }
+  promised_.clear();
 }
 
 void batch_check::check_start(const slot_start& start) const {
@@ -89,9 +111,12 @@ void batch_check::check_pages(const step_batch& batch, const chunk& piece) const
 void batch_check::check_mask(const step_batch& batch, const chunk& piece) const {
   if (piece.mask_idx == no_mask) return;
   require(piece.sample, "A step has a mask for a chunk that does not sample.");
-  require(piece.mask_idx < batch.masks.size() && batch.masks[piece.mask_idx] != nullptr,
-          "A step has a chunk whose mask is not there.");
-  require(batch.masks[piece.mask_idx]->size() == mask_words(limits_.num_choosable_tokens),
+  require(piece.mask_idx < batch.masks.size(), "A step has a chunk whose mask is not there.");
+  if (const auto& mask = batch.masks[piece.mask_idx]) check_size(*mask);
+}
+
+void batch_check::check_size(const token_mask& mask) const {
+  require(mask.size() == mask_words(limits_.num_choosable_tokens),
           "A step has a mask that is not as long as the vocabulary.");
 }
 

@@ -1,6 +1,7 @@
 // Refuses a step that a device could not perform safely: every index is checked before any is used.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/batch.hpp"
@@ -24,6 +25,8 @@ class batch_check {
 
   // Throws device_error, one sentence; the runner is of no further use then.
   void check(const step_batch& batch);
+  // The masks that the batch checked last was promised.
+  void check_promised(std::span<const token_mask_ptr> masks);
   rope_kind rope(slot_idx slot) const { return slots_[slot].rope; }
 
  private:
@@ -38,11 +41,14 @@ class batch_check {
   void check_chunk(const step_batch& batch, const chunk& piece, std::uint32_t first_token_idx);
   void check_pages(const step_batch& batch, const chunk& piece) const;
   void check_mask(const step_batch& batch, const chunk& piece) const;
+  void check_size(const token_mask& mask) const;
+  void note_samplers(const step_batch& batch);
   void check_drafts(const chunk& piece) const;
   void check_tokens(const step_batch& batch, const chunk& piece) const;
 
   batch_limits limits_;
-  std::vector<slot_state> slots_;  // [max_num_seqs]
+  std::vector<slot_state> slots_;   // [max_num_seqs]
+  std::vector<slot_idx> promised_;  // whose masks are still to come
   std::uint64_t step_ = 0;
 };
 

@@ -76,7 +76,13 @@ struct step_inputs {
   std::span<const attention_chunk> chunks;   // cover all rows, in order
   std::span<const page_idx> page_table;
   std::span<const std::uint32_t> logit_rows;  // rows that the LM head is applied to, ascending
-  std::span<const token_mask_ptr> masks;      // [logit_rows]; null: any token may come
+};
+
+// A logit row whose logits choose a token for its slot.
+struct sampled_row {
+  std::uint32_t logit_idx = 0;  // into step_inputs::logit_rows
+  slot_idx slot = 0;
+  const token_mask* mask = nullptr;  // null: any token may come
 };
 
 // The logits of the step's logit rows, all ranks: rank r's columns follow rank r-1's.
@@ -132,12 +138,13 @@ class device {
   // all: [num_ranks * max_rows, width]
   virtual gathered_logits gather_logits(communicator& ranks, activation local, activation all) = 0;
 
-  // Chooses a token for logit row i, under its mask, and slot slots[i]; see model/sampler.hpp. One
+  // Chooses a token for each of the rows, under its mask, for its slot; see model/sampler.hpp. One
   // rank does it. Rows of one slot stand side by side and are consecutive rows of the step: each
-  // but the first is sampled only if the choice before it is the token of this row (a draft).
-  virtual void sample(const gathered_logits& logits, std::span<const slot_idx> slots) = 0;
+  // but the first is sampled only if the choice before it is the token of this row (a draft). The
+  // masks live until finish_step().
+  virtual void sample(const gathered_logits& logits, std::span<const sampled_row> rows) = 0;
   // Brings rank 0's choices to every rank; later steps take each slot's last for last_sampled.
-  virtual void share_samples(communicator& ranks, std::span<const slot_idx> slots) = 0;
+  virtual void share_samples(communicator& ranks, std::span<const sampled_row> rows) = 0;
 
   // Waits until everything enqueued is done. The samples, empty where this rank did not sample.
   virtual std::vector<slot_sample> finish_step() = 0;

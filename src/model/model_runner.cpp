@@ -29,17 +29,39 @@ auto model_runner::guarded(const Step& step) -> decltype(step()) {
   }
 }
 
-step_result model_runner::run(const step_batch& batch) {
-  return guarded([&] { return sample_step(batch); });
+void model_runner::compute(const step_batch& batch) {
+  guarded([&] {
+    step_logits_ = enqueue(batch, logit_rows_wanted::sampled);
+    step_ = batch.id;
+  });
 }
 
-step_result model_runner::sample_step(const step_batch& batch) {
-  const gathered_logits logits = enqueue(batch, logit_rows_wanted::sampled);
-  if (!sampled_slots_.empty()) {
-    if (parts_.ranks->rank() == 0) parts_.target->sample(logits, sampled_slots_);
-    parts_.target->share_samples(*parts_.ranks, sampled_slots_);
+step_result model_runner::choose(std::span<const token_mask_ptr> promised) {
+  return guarded([&] {
+    keep_promises(promised);
+    return sample_step();
+  });
+}
+
+// Rows whose masks do not come leave the step.
+void model_runner::keep_promises(std::span<const token_mask_ptr> promised) {
+  check_.check_promised(promised);
+  for (std::size_t i = promised.size(); i-- > 0;) {
+    const auto row = sampled_rows_.begin() + static_cast<std::ptrdiff_t>(promised_rows_[i]);
+    if (promised[i] != nullptr) {
+      row->mask = promised[i].get();
+    } else {
+      sampled_rows_.erase(row);
+    }
   }
-  return {batch.id, parts_.target->finish_step()};
+}
+
+step_result model_runner::sample_step() {
+  if (!sampled_rows_.empty()) {
+    if (parts_.ranks->rank() == 0) parts_.target->sample(step_logits_, sampled_rows_);
+    parts_.target->share_samples(*parts_.ranks, sampled_rows_);
+  }
+  return {step_, parts_.target->finish_step()};
 }
 
 std::vector<float> model_runner::run_for_logits(const step_batch& batch) {
@@ -66,8 +88,8 @@ gathered_logits model_runner::enqueue(const step_batch& batch, logit_rows_wanted
   for (const slot_start& start : batch.starts) parts_.target->start_slot(start);
   fill_inputs(batch, wanted);
   if (batch.tokens.empty()) return {};
-  parts_.target->begin_step({batch.tokens, row_slots_, positions_, ropes_, chunks_,
-                             batch.page_table, logit_rows_, masks_});
+  parts_.target->begin_step(
+      {batch.tokens, row_slots_, positions_, ropes_, chunks_, batch.page_table, logit_rows_});
   return forward_.run(!logit_rows_.empty());
 }
 
@@ -77,8 +99,8 @@ void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted
   ropes_.clear();
   chunks_.clear();
   logit_rows_.clear();
-  masks_.clear();
-  sampled_slots_.clear();
+  sampled_rows_.clear();
+  promised_rows_.clear();
   for (const chunk& piece : batch.chunks) {
     const auto first_row = static_cast<std::uint32_t>(row_slots_.size());
     chunks_.push_back(
@@ -89,14 +111,21 @@ void model_runner::fill_inputs(const step_batch& batch, logit_rows_wanted wanted
       ropes_.push_back(check_.rope(piece.slot));
       if (wanted == logit_rows_wanted::all) logit_rows_.push_back(first_row + i);
     }
-    if (wanted == logit_rows_wanted::all || !piece.sample) continue;
-    for (std::uint32_t i = piece.num_tokens - piece.num_drafts; i <= piece.num_tokens; ++i) {
-      logit_rows_.push_back(first_row + i - 1);
-      masks_.push_back(piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx]);
-      sampled_slots_.push_back(piece.slot);
+    if (wanted == logit_rows_wanted::sampled && piece.sample) {
+      add_sampled_rows(batch, piece, first_row);
     }
   }
-  masks_.resize(logit_rows_.size());
+}
+
+void model_runner::add_sampled_rows(const step_batch& batch, const chunk& piece,
+                                    std::uint32_t first_row) {
+  const bool is_constrained = piece.mask_idx != no_mask;
+  const token_mask* mask = is_constrained ? batch.masks[piece.mask_idx].get() : nullptr;
+  if (is_constrained && mask == nullptr) promised_rows_.push_back(sampled_rows_.size());
+  for (std::uint32_t i = piece.num_tokens - piece.num_drafts; i <= piece.num_tokens; ++i) {
+    sampled_rows_.push_back({static_cast<std::uint32_t>(logit_rows_.size()), piece.slot, mask});
+    logit_rows_.push_back(first_row + i - 1);
+  }
 }
 
 }  // namespace troupe

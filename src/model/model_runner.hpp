@@ -20,11 +20,12 @@ class model_runner : public runner {
   model_runner(model_runner_parts parts, const model_config& config, const shard_plan& plan,
                const batch_limits& limits);
 
-  step_result run(const step_batch& batch) override;
+  void compute(const step_batch& batch) override;
+  step_result choose(std::span<const token_mask_ptr> promised) override;
   void abort() noexcept override { parts_.ranks->abort(); }
 
-  // As run(), but instead of sampling gives rank 0 the logits of every row, [num_rows, vocab_size];
-  // the other ranks get none. At most max_num_logit_rows rows.
+  // One whole step, but instead of sampling gives rank 0 the logits of every row, [num_rows,
+  // vocab_size]; the other ranks get none. At most max_num_logit_rows rows.
   std::vector<float> run_for_logits(const step_batch& batch);
 
  private:
@@ -32,7 +33,9 @@ class model_runner : public runner {
 
   gathered_logits enqueue(const step_batch& batch, logit_rows_wanted wanted);
   void fill_inputs(const step_batch& batch, logit_rows_wanted wanted);
-  step_result sample_step(const step_batch& batch);
+  void add_sampled_rows(const step_batch& batch, const chunk& piece, std::uint32_t first_row);
+  void keep_promises(std::span<const token_mask_ptr> promised);
+  step_result sample_step();
   // Whatever goes wrong on one rank releases the others and becomes a device_error.
   template <class Step>
   auto guarded(const Step& step) -> decltype(step());
@@ -49,8 +52,12 @@ class model_runner : public runner {
   std::vector<rope_kind> ropes_;
   std::vector<attention_chunk> chunks_;
   std::vector<std::uint32_t> logit_rows_;
-  std::vector<token_mask_ptr> masks_;
-  std::vector<slot_idx> sampled_slots_;
+
+  // Between the halves of a step.
+  step_id step_;
+  gathered_logits step_logits_;
+  std::vector<sampled_row> sampled_rows_;
+  std::vector<std::size_t> promised_rows_;  // into sampled_rows_: the ones without their masks
 };
 
 }  // namespace troupe

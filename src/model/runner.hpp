@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -19,10 +20,20 @@ struct device_error : std::runtime_error {
 class runner {
  public:
   virtual ~runner() = default;
-  // Performs one step; blocks until it is done. Every rank of a replica gets the same batches in
-  // the same order; rank 0 answers the samples, the others answer none. Throws device_error.
-  virtual step_result run(const step_batch& batch) = 0;
-  // Makes every rank that waits inside run() throw device_error. Callable from any thread.
+  // One step in two halves, for masks are made while the first one runs. Every rank of a replica
+  // gets the same in the same order. Both throw device_error.
+
+  // The step up to its logits. The batch stays until choose() has returned.
+  virtual void compute(const step_batch& batch) = 0;
+  // Samples under the masks that the batch was promised; blocks until the step is done. Rank 0
+  // answers the samples, the others answer none.
+  virtual step_result choose(std::span<const token_mask_ptr> promised) = 0;
+  // Both, for a step that was promised no masks.
+  step_result run(const step_batch& batch) {
+    compute(batch);
+    return choose({});
+  }
+  // Makes every rank that waits inside one of them throw device_error. Callable from any thread.
   virtual void abort() noexcept = 0;
 };
 

@@ -18,38 +18,27 @@ bool wants_uses(const sampling_params& params) {
 
 constexpr float impossible = -std::numeric_limits<float>::infinity();
 
-template <class Work>
-void for_each_bit(std::uint32_t word, const Work& work) {
-  for (; word != 0; word &= word - 1) work(static_cast<std::size_t>(std::countr_zero(word)));
+constexpr std::size_t word_bits = 32;
+
+constexpr auto bits = [] {
+  std::array<std::uint32_t, word_bits> all{};
+  for (std::size_t i = 0; i < word_bits; ++i) all[i] = 1U << i;
+  return all;
+}();
+
+// Computed for all and then selected: a loop without branches is one of vectors.
+void apply_word(std::uint32_t word, float* row) {
+  for (std::size_t i = 0; i < word_bits; ++i) row[i] = (word & bits[i]) != 0 ? row[i] : impossible;
 }
 
-// Quicker than to count them where the machine has no instruction for it.
-bool has_few_bits(std::uint32_t word) {
-  constexpr int few = 8;
-  for (int i = 0; i < few && word != 0; ++i) word &= word - 1;
-  return word == 0;
-}
-
-// Only the tokens of `word` stay, which are few.
-void keep_few(std::uint32_t word, std::span<float> row) {
-  std::array<float, 32> kept{};
-  for_each_bit(word, [&](std::size_t bit) { kept[bit] = row[bit]; });
-  std::ranges::fill(row, impossible);
-  for_each_bit(word, [&](std::size_t bit) { row[bit] = kept[bit]; });
-}
-
-// Most words of a mask are nearly all ones or nearly all zeros: free text, or a few words.
 void apply_mask(std::span<const std::uint32_t> mask, std::span<float> logits) {
-  for (std::size_t word = 0; word < mask.size(); ++word) {
-    if (mask[word] == ~0U) continue;
-    const std::size_t first = 32 * word;
-    const auto row = logits.subspan(first, std::min<std::size_t>(32, logits.size() - first));
-    const std::uint32_t here = row.size() == 32 ? ~0U : (1U << row.size()) - 1;
-    if (has_few_bits(mask[word] & here)) {
-      keep_few(mask[word] & here, row);
-    } else {
-      for_each_bit(~mask[word] & here, [&](std::size_t bit) { row[bit] = impossible; });
-    }
+  const std::size_t num_whole = std::min(mask.size(), logits.size() / word_bits);
+  for (std::size_t word = 0; word < num_whole; ++word) {
+    if (mask[word] != ~0U) apply_word(mask[word], &logits[word_bits * word]);
+  }
+  if (num_whole == mask.size()) return;
+  for (std::size_t i = word_bits * num_whole; i < logits.size(); ++i) {
+    if ((mask[num_whole] & bits[i % word_bits]) == 0) logits[i] = impossible;
   }
 }
 

@@ -29,17 +29,28 @@ sim_runner::sim_runner(const sim_runner_options& options, std::uint32_t rank)
       check_(options.limits),
       draw_(options.tokens, options.limits.max_num_seqs) {}
 
-step_result sim_runner::run(const step_batch& batch) {
+void sim_runner::compute(const step_batch& batch) {
   check_.check(batch);
+  batch_ = &batch;
   if (step_seconds_) take_time(batch);
+}
+
+step_result sim_runner::choose(std::span<const token_mask_ptr> promised) {
+  check_.check_promised(promised);
+  const step_batch& batch = *batch_;
   step_result result{.id = batch.id};
   if (rank_ != 0) return result;
   for (const slot_start& start : batch.starts) draw_.start(start);
   result.samples.reserve(batch.chunks.size());
   for (const chunk& piece : batch.chunks) {
     if (!piece.sample) continue;
-    const token_mask* mask =
-        piece.mask_idx == no_mask ? nullptr : batch.masks[piece.mask_idx].get();
+    const bool is_constrained = piece.mask_idx != no_mask;
+    const token_mask* mask = is_constrained ? batch.masks[piece.mask_idx].get() : nullptr;
+    if (is_constrained && mask == nullptr) {
+      mask = promised.front().get();
+      promised = promised.subspan(1);
+      if (mask == nullptr) continue;
+    }
     draw_chunk(batch, piece, mask, result.samples);
   }
   return result;

@@ -35,7 +35,8 @@ class sim_runner : public runner {
  public:
   // Rank 0 answers the samples.
   sim_runner(const sim_runner_options& options, std::uint32_t rank);
-  step_result run(const step_batch& batch) override;
+  void compute(const step_batch& batch) override;
+  step_result choose(std::span<const token_mask_ptr> promised) override;
   void abort() noexcept override {}  // no rank waits for another
 
  private:
@@ -49,6 +50,7 @@ class sim_runner : public runner {
   std::uint32_t rank_;
   batch_check check_;
   token_draw draw_;
+  const step_batch* batch_ = nullptr;  // between the halves of a step
 };
 
 // One runner for each rank, all of the same speed.

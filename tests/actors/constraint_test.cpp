@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -57,30 +58,41 @@ class four_tokens : public token_constraint {
   std::size_t num_bytes() const override { return sizeof(*this); }
 };
 
+struct kept_step {
+  run_step ask;
+  std::optional<step_masks> masks;
+};
+
 // Keeps the steps that it is told to run until the test lets them come back.
 class patient_executor : public executor::base {
  public:
-  patient_executor(caf::actor_config& config, std::shared_ptr<std::vector<run_step>> asks)
-      : executor::base(config), asks_(std::move(asks)) {}
-  void on_exit() override { asks_->clear(); }
+  patient_executor(caf::actor_config& config, std::shared_ptr<std::vector<kept_step>> steps)
+      : executor::base(config), steps_(std::move(steps)) {}
+  void on_exit() override { steps_->clear(); }
   behavior_type make_behavior() override {
-    return {[this](const run_step& ask) { asks_->push_back(ask); },
+    return {[this](const run_step& ask) {
+              steps_->push_back({ask, {}});
+            },
+            [this](const step_masks& masks) {
+              auto is_its = [&](const kept_step& step) { return step.ask.batch->id == masks.id; };
+              std::ranges::find_if(*steps_, is_its)->masks = masks;
+            },
             [](const beat&) { return heartbeat{}; }};
   }
 
  private:
-  std::shared_ptr<std::vector<run_step>> asks_;
+  std::shared_ptr<std::vector<kept_step>> steps_;
 };
 
 // A batcher between a queue and a device that the test plays itself.
 struct slow_motion {
   slow_motion() {
     auto limits = limits_of(64);
-    auto observer = spawn_meter(system, "test");
+    observer = spawn_meter(system, "test");
     queue = spawn_request_queue(system, limits, observer);
     auto pages = spawn_page_manager(self.ptr(), limits, observer);
     masks = system.spawn<scheduled_grammarian>(limits, desk);
-    auto rank = system.spawn<patient_executor>(asks);
+    auto rank = system.spawn<patient_executor>(steps);
     auto batch = spawn_batcher(self.ptr(), limits, {queue, pages, masks, {rank}, observer});
     parts = {caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(queue),
              caf::actor_cast<caf::actor>(pages),    caf::actor_cast<caf::actor>(masks),
@@ -103,21 +115,37 @@ struct slow_motion {
   }
   // The oldest step comes back.
   void finish_step() {
-    auto ask = asks->front();
-    asks->erase(asks->begin());
-    auto result = device.run(*ask.batch);
-    self->send(ask.listener, step_done{std::move(result), 0.001});
+    auto step = steps->front();
+    REQUIRE((num_promised_masks(*step.ask.batch) == 0) == !step.masks);
+    steps->erase(steps->begin());
+    device.compute(*step.ask.batch);
+    auto result = device.choose(step.masks ? step.masks->masks : std::vector<token_mask_ptr>{});
+    self->send(step.ask.listener, step_done{std::move(result), 0.001});
     play();
   }
-  std::size_t num_in_flight() const { return asks->size(); }
-  const step_batch& newest() const { return *asks->back().batch; }
+  // The oldest step has its logits.
+  void want_masks() {
+    self->send(steps->front().ask.listener, masks_wanted{steps->front().ask.batch->id});
+    play();
+  }
+  int num_used_pages() {
+    auto answer = self->request(observer, caf::infinite, render{});
+    play();
+    std::string text;
+    answer.receive([&](std::string& t) { text = std::move(t); }, [](const caf::error&) {});
+    auto at = text.find("} ", text.find("\ntroupe_kv_pages_used{"));
+    return std::stoi(text.substr(at + 2));
+  }
+  std::size_t num_in_flight() const { return steps->size(); }
+  const step_batch& newest() const { return *steps->back().ask.batch; }
 
   caf::actor_system_config config = make_config(caf::atom("testing"));
   caf::actor_system system{config};
   caf::scoped_actor self{system};
   std::shared_ptr<grammar_desk> desk = std::make_shared<grammar_desk>();
-  std::shared_ptr<std::vector<run_step>> asks = std::make_shared<std::vector<run_step>>();
+  std::shared_ptr<std::vector<kept_step>> steps = std::make_shared<std::vector<kept_step>>();
   fake_runner device{64};
+  meter observer;
   request_queue queue;
   grammarian masks;
   std::vector<caf::actor> parts;
@@ -169,12 +197,17 @@ TEST_CASE("two steps stay in flight while a mask is late; with it the row is bac
   m.post(make(1, 20, 30, follow_the_sum(eos)));
   m.post(make(2, 20, 100));
   m.play();
-  // The step waits a moment for the mask ...
-  CHECK(m.num_in_flight() == 0);
+  // The device computes without the mask ...
+  REQUIRE(m.num_in_flight() == 1);
+  CHECK(m.newest().tokens.size() == 40);
+  m.want_masks();
+  m.advance(1ms);
+  // ... rests for it a moment ...
+  CHECK_FALSE(m.steps->front().masks);
   m.advance(10ms);
   // ... and no longer.
-  REQUIRE(m.num_in_flight() == 2);
-  CHECK(m.asks->front().batch->tokens.size() == 39);
+  REQUIRE(m.steps->front().masks);
+  CHECK(m.num_in_flight() == 2);
   for (int i = 0; i < 5; ++i) {
     m.finish_step();
     CHECK(m.num_in_flight() == 2);
@@ -186,46 +219,62 @@ TEST_CASE("two steps stay in flight while a mask is late; with it the row is bac
   CHECK(m.num_in_flight() == 2);
   m.finish_step();
   REQUIRE(m.newest().chunks.size() == 2);
+  CHECK(num_promised_masks(m.newest()) == 0);
   CHECK(m.newest().masks.size() == 1);
 }
 
-TEST_CASE("beside free rows a constrained row takes part in every step") {
+TEST_CASE("a constrained row takes part in every step, two of them in flight") {
   slow_motion m;
   m.post(make(1, 20, 100, follow_the_sum(-1)));
   m.post(make(2, 20, 100));
   m.post(make(3, 20, 100, follow_the_sum(-1)));
   m.play();
+  m.finish_step();
   for (int i = 0; i < 10; ++i) {
-    REQUIRE(m.num_in_flight() == 1);
+    REQUIRE(m.num_in_flight() == 2);
     CHECK(m.newest().chunks.size() == 3);
-    CHECK(m.newest().masks.size() == 2);
+    CHECK(num_promised_masks(m.newest()) == 2);
+    CHECK(m.steps->front().masks);
+    CHECK_FALSE(m.steps->back().masks);
     m.finish_step();
   }
 }
 
-TEST_CASE("a row that was late once is waited for again") {
+TEST_CASE("masks that come in time end no wait, and a late one is waited for anew") {
   slow_motion m;
   m.post(make(1, 20, 100, follow_the_sum(-1)));
   m.post(make(2, 20, 100));
   m.play();
   m.finish_step();
+  // Wanted although they are there: nothing to wait for.
+  m.want_masks();
   m.desk->late.insert({1});
   m.finish_step();
-  CHECK(m.num_in_flight() == 0);
-  for (int i = 0; i < 2; ++i) m.advance(10ms);
+  REQUIRE(m.num_in_flight() == 1);
+  m.advance(100ms);
+  CHECK_FALSE(m.steps->front().masks);  // the device still computes
+  m.want_masks();
+  m.advance(10ms);
   REQUIRE(m.num_in_flight() == 2);
   CHECK(m.newest().masks.empty());
   m.desk->late.clear();
   m.self->send(m.masks, forget_constraint{});
   m.play();
   m.finish_step();
-  CHECK(m.newest().masks.size() == 1);
-  m.finish_step();
   for (int i = 0; i < 5; ++i) {
-    REQUIRE(m.num_in_flight() == 1);
+    REQUIRE(m.num_in_flight() == 2);
     CHECK(m.newest().masks.size() == 1);
     m.finish_step();
   }
+}
+
+TEST_CASE("the pages of the next step are there before it is planned") {
+  slow_motion m;
+  m.post(make(1, 15, 100, follow_the_sum(-1)));
+  m.play();
+  // The prompt and the row of position 15 are in flight; the one of position 16 has its page.
+  REQUIRE(m.num_in_flight() == 2);
+  CHECK(m.num_used_pages() == 2);
 }
 
 TEST_CASE("tokens without a choice take no steps of their own") {
@@ -245,7 +294,9 @@ TEST_CASE("tokens without a choice take no steps of their own") {
     REQUIRE(answer->endings.size() == 1);
     CHECK(answer->endings[0].why == finish_reason::stop);
     CHECK(answer->endings[0].usage.completion_tokens == 16);
-    CHECK(s.device().num_steps == (may_force ? 5 : 16));
+    // In vain are a row of each word, for its token follows from the one before, and the one
+    // behind eos.
+    CHECK(s.device().num_steps == (may_force ? 10 : 17));
     CHECK(s.metric("troupe_grammar_forced_tokens_total") == (may_force ? 11 : 0));
     CHECK(s.metric("vllm:generation_tokens_total") == 16);
     CHECK(s.num_constraints() == 0);
@@ -255,7 +306,7 @@ TEST_CASE("tokens without a choice take no steps of their own") {
   auto curious = request;
   curious.sampling.num_logprobs = 0;
   CHECK(s.send(curious)->tokens == expected_answer(request, eos));
-  CHECK(s.device().num_steps == 16);
+  CHECK(s.device().num_steps == 17);
 }
 
 TEST_CASE("tokens without a choice count and end as others do") {

@@ -22,7 +22,8 @@ class silent_executor : public executor::base {
  public:
   using executor::base::base;
   behavior_type make_behavior() override {
-    return {[](const run_step&) {}, [](const beat&) { return heartbeat{}; }};
+    return {[](const run_step&) {}, [](const step_masks&) {},
+            [](const beat&) { return heartbeat{}; }};
   }
 };
 

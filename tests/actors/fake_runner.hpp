@@ -63,13 +63,24 @@ class fake_runner : public runner {
  public:
   explicit fake_runner(std::uint32_t num_pages) : memory_(num_pages) {}
 
-  step_result run(const step_batch& batch) override {
+  void compute(const step_batch& batch) override {
     if (num_until_failure > 0 && --num_until_failure == 0) throw device_error("injected failure");
     ++num_steps;
+    batch_ = &batch;
     for (auto& start : batch.starts)
       slots_[start.slot] = {start.sampling.seed, start.history.empty() ? 0 : start.history.back()};
-    step_result result{.id = batch.id};
-    for (auto& c : batch.chunks) run_chunk(batch, c, result);
+    for (auto& c : batch.chunks) write_chunk(batch, c);
+  }
+  step_result choose(std::span<const token_mask_ptr> promised) override {
+    if (promised.size() != num_promised_masks(*batch_)) throw device_error("a promise was broken");
+    step_result result{.id = batch_->id};
+    auto next_promised = promised.begin();
+    for (auto& c : batch_->chunks) {
+      auto mask = c.mask_idx == no_mask ? nullptr : batch_->masks.at(c.mask_idx);
+      bool is_promised = c.mask_idx != no_mask && !mask;
+      if (is_promised) mask = *next_promised++;
+      if (c.sample && (mask || !is_promised)) sample_chunk(*batch_, c, mask, result);
+    }
     return result;
   }
   void abort() noexcept override { was_aborted = true; }
@@ -84,19 +95,21 @@ class fake_runner : public runner {
     token_id last = 0;
   };
 
-  void run_chunk(const step_batch& batch, const chunk& c, step_result& result) {
-    auto& slot = slots_.at(c.slot);
+  void write_chunk(const step_batch& batch, const chunk& c) {
     for (std::uint32_t i = 0; i < c.num_tokens; ++i) {
       auto token = batch.tokens.at(c.first_token_idx + i);
-      cell(batch, c, c.first_position + i) = token == last_sampled ? slot.last : token;
+      cell(batch, c, c.first_position + i) = token == last_sampled ? slots_.at(c.slot).last : token;
     }
-    if (!c.sample) return;
+  }
+
+  void sample_chunk(const step_batch& batch, const chunk& c, const token_mask_ptr& mask,
+                    step_result& result) {
+    auto& slot = slots_.at(c.slot);
     auto end = c.first_position + c.num_tokens;
     std::vector<token_id> seen;
     for (std::uint32_t p = 0; p < end - c.num_drafts; ++p) seen.push_back(cell(batch, c, p));
     for (auto draft = end - c.num_drafts;; ++draft) {
-      slot.last =
-          next_token(seen, slot.seed, c.mask_idx == no_mask ? nullptr : batch.masks.at(c.mask_idx));
+      slot.last = next_token(seen, slot.seed, mask);
       result.samples.push_back({c.slot, {.token = slot.last}});
       if (draft == end || cell(batch, c, draft) != slot.last) return;
       seen.push_back(slot.last);
@@ -110,6 +123,7 @@ class fake_runner : public runner {
 
   std::vector<std::array<token_id, page_size_tokens>> memory_;
   std::map<slot_idx, slot_state> slots_;
+  const step_batch* batch_ = nullptr;  // between the halves of a step
 };
 
 }  // namespace troupe::test

@@ -24,10 +24,10 @@ class scripted_runner : public fake_runner {
       : fake_runner(num_pages), plan_(plan) {
     if (plan.num_made++ < plan.num_to_fail) num_until_failure = 3;
   }
-  step_result run(const step_batch& batch) override {
+  void compute(const step_batch& batch) override {
     if (plan_.hang.exchange(false))
       while (!was_aborted) std::this_thread::sleep_for(1ms);
-    return fake_runner::run(batch);
+    fake_runner::compute(batch);
   }
 
  private:

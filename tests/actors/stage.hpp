@@ -53,17 +53,35 @@ class scheduled_executor : public executor::base {
       : executor::base(config), device_(std::move(device)) {}
   behavior_type make_behavior() override {
     return {[this](const run_step& ask) {
-              try {
-                send(ask.listener, step_done{device_->run(*ask.batch), 0.001});
-              } catch (const device_error& e) {
-                send(ask.listener, step_done{failure{error_code::engine_failed, e.what(), "", {}}});
-              }
+              step_ = ask;
+              perform([this] {
+                device_->compute(*step_.batch);
+                if (num_promised_masks(*step_.batch) == 0) choose({});
+                // Although they may be on their way.
+                else
+                  send(step_.listener, masks_wanted{step_.batch->id});
+              });
             },
+            [this](const step_masks& promised) { perform([&] { choose(promised.masks); }); },
             [](const beat&) { return heartbeat{}; }};
   }
+  void on_exit() override { step_ = {}; }
 
  private:
+  void choose(std::span<const token_mask_ptr> promised) {
+    send(step_.listener, step_done{device_->choose(promised), 0.001});
+  }
+  template <class Work>
+  void perform(const Work& work) {
+    try {
+      work();
+    } catch (const device_error& e) {
+      send(step_.listener, step_done{failure{error_code::engine_failed, e.what(), "", {}}});
+    }
+  }
+
   std::shared_ptr<runner> device_;
+  run_step step_;
 };
 
 // What a test sees and steers of a grammarian.
@@ -87,7 +105,6 @@ class scheduled_grammarian : public grammarian::base {
                 kept_.push_back({{a.request, a.epoch,
                                   constraints_.advance(a.request, a.constraint, a.more,
                                                        desk_->may_force ? a.max_forced : 0)},
-                                 ask.round,
                                  ask.listener});
               answer();
             },
@@ -101,7 +118,6 @@ class scheduled_grammarian : public grammarian::base {
  private:
   struct kept_answer {
     ready_mask mask;
-    std::uint64_t round = 0;
     mask_listener listener;
   };
   void answer() {
@@ -110,7 +126,7 @@ class scheduled_grammarian : public grammarian::base {
       if (desk_->late.contains(a.mask.request))
         still_late.push_back(std::move(a));
       else
-        send(a.listener, masks_ready{{std::move(a.mask)}, a.round});
+        send(a.listener, masks_ready{{std::move(a.mask)}});
     }
     kept_ = std::move(still_late);
     desk_->num_running = constraints_.num_running();

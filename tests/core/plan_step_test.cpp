@@ -62,26 +62,20 @@ TEST_CASE("a sequence whose tokens are all in flight asks for no row") {
   CHECK(plan_step(std::vector{s}, {64}).empty());
 }
 
-TEST_CASE("without its mask a constrained sequence computes all but the row that samples") {
-  auto anything = test::make_rule([](auto&, token_id) { return true; });
+TEST_CASE("a sequence whose mask is late computes all but the row that samples") {
   std::vector running{make(1, 8, 8, 1), make(2, 8, 8, 1), make(3, 30, 10), make(4, 30, 29)};
-  for (auto i : {1, 2, 3}) running[std::size_t(i)].request.constraint = anything;
+  for (auto i : {1, 2, 3}) running[std::size_t(i)].sits_out = true;
   auto plan = plan_step(running, {64});
   REQUIRE(plan.size() == 2);
   CHECK(plan[0].sequence_idx == 0);
   CHECK(plan[1].sequence_idx == 2);
   CHECK(plan[1].num_tokens == 19);
   CHECK_FALSE(running[2].samples_after(19));
-  for (auto& s : running) s.mask = std::make_shared<const token_mask>(1);
+  for (auto& s : running) s.sits_out = false;
   plan = plan_step(running, {64});
   REQUIRE(plan.size() == 4);
   CHECK(plan[2].num_tokens == 20);
   CHECK(running[2].samples_after(20));
-  // The token is being sampled: its successor's mask is not known, whatever the sequence holds.
-  running[1].num_scheduled = 9;
-  running[1].num_in_flight = 1;
-  running[1].mask = nullptr;
-  CHECK(running[1].num_remaining() == 0);
 }
 
 TEST_CASE("a page is lacking exactly when a row crosses into it") {

@@ -104,32 +104,142 @@ TEST_CASE("a row that gives its last token lacks nothing") {
   CHECK(batch.lacking_ahead().empty());
 }
 
-TEST_CASE("a constrained row samples once per mask, and the others go on without it") {
+namespace {
+
+token_mask_ptr mask_of(std::uint32_t bits) {
+  return std::make_shared<const token_mask>(token_mask{bits});
+}
+
+sequence bound(std::uint64_t id, std::uint32_t num_prompt, std::uint32_t max_tokens) {
+  auto s = entering(id, num_prompt, max_tokens);
+  s.request.constraint = test::make_rule([](auto&, token_id) { return true; });
+  return s;
+}
+
+// Ids 1 and 2 are constrained and free; their prompts are computed, their first tokens known.
+running_batch two_rows() {
   running_batch batch(small_limits());
-  auto bound = entering(1, 4, 9);
-  bound.request.constraint = test::make_rule([](auto&, token_id) { return true; });
-  batch.admit(std::move(bound), {5}, 0);
+  batch.admit(bound(1, 4, 9), {5}, 0);
   batch.admit(entering(2, 3, 9), {6}, 0);
+  batch.plan();
+  const auto first = batch.build();
+  batch.settle(*batch.find({1}), {{}, mask_of(1)});
+  CHECK(batch.take_masks()->masks.size() == 1);
+  const auto slots = {first.chunks[0].slot, first.chunks[1].slot};
+  step_result result{.id = first.id};
+  for (auto slot : slots) result.samples.push_back({slot, {.token = 7}});
+  batch.apply(result);
+  return batch;
+}
+
+}  // namespace
+
+TEST_CASE("a constrained row is computed before its mask is known") {
+  running_batch batch(small_limits());
+  batch.admit(bound(1, 4, 9), {5}, 0);
+  batch.admit(entering(2, 3, 9), {6}, 0);
+  CHECK_FALSE(batch.step_without_masks());
   batch.plan();
   auto first = batch.build();
   REQUIRE(first.chunks.size() == 2);
-  CHECK(first.chunks[0].num_tokens == 3);
-  CHECK_FALSE(first.chunks[0].sample);
-  CHECK(first.chunks[1].sample);
+  CHECK(first.chunks[0].sample);
+  CHECK(first.chunks[0].num_tokens == 4);
+  CHECK(first.chunks[0].mask_idx == 0);
   CHECK(first.chunks[1].mask_idx == no_mask);
-  batch.find({1})->mask = std::make_shared<const token_mask>(token_mask{2});
+  REQUIRE(num_promised_masks(first) == 1);
+  CHECK(batch.step_without_masks() == first.id);
+  CHECK_FALSE(batch.take_masks());
+  batch.settle(*batch.find({1}), {{}, mask_of(2)});
+  CHECK_FALSE(batch.step_without_masks());
+  auto masks = batch.take_masks();
+  REQUIRE(masks);
+  CHECK(masks->id == first.id);
+  REQUIRE(masks->masks.size() == 1);
+  CHECK(*masks->masks[0] == token_mask{2});
+  CHECK_FALSE(batch.take_masks());  // once
+  // The next step is planned before the token is known.
   batch.plan();
   auto second = batch.build();
-  REQUIRE(second.masks.size() == 1);
-  CHECK(*second.masks[0] == token_mask{2});
-  CHECK(second.chunks[0].sample);
-  // The decoding one comes first; the other's last row is a decode row, too, but has the mask.
-  for (auto& c : second.chunks) CHECK((c.mask_idx == 0) == (c.slot == first.chunks[0].slot));
-  CHECK(batch.plan().empty());
-  auto third = batch.build();
-  REQUIRE(third.chunks.size() == 1);
-  CHECK(third.chunks[0].slot == first.chunks[1].slot);
-  CHECK(third.masks.empty());
+  CHECK(second.tokens == std::vector{last_sampled, last_sampled});
+  CHECK(num_promised_masks(second) == 1);
+  CHECK_FALSE(batch.step_without_masks());  // nobody can know them yet
+  batch.apply(
+      {.id = first.id,
+       .samples = {{first.chunks[0].slot, {.token = 7}}, {first.chunks[1].slot, {.token = 8}}}});
+  CHECK(batch.step_without_masks() == second.id);
+}
+
+TEST_CASE("a mask that is known before its step comes with it") {
+  running_batch batch(small_limits());
+  batch.admit(bound(1, 4, 9), {5}, 0);
+  batch.settle(*batch.find({1}), {{}, mask_of(2)});
+  batch.plan();
+  auto first = batch.build();
+  REQUIRE(first.masks.size() == 1);
+  CHECK(*first.masks[0] == token_mask{2});
+  CHECK_FALSE(batch.step_without_masks());
+  CHECK_FALSE(batch.take_masks());
+}
+
+TEST_CASE("a row does not sample when forced tokens come instead") {
+  auto batch = two_rows();
+  batch.plan();
+  auto step = batch.build();
+  auto& s = *batch.find({1});
+  batch.settle(s, {{8, 9}, mask_of(4)});
+  batch.append_forced(s, 8);
+  batch.append_forced(s, 9);
+  CHECK(batch.take_masks()->masks == std::vector<token_mask_ptr>{nullptr});
+  auto progress = batch.apply({.id = step.id, .samples = {{step.chunks[1].slot, {.token = 8}}}});
+  REQUIRE(progress.size() == 2);
+  CHECK_FALSE(progress[0].token);
+  CHECK(progress[1].token->token == 8);
+  batch.plan();
+  auto next = batch.build();
+  auto chunk = std::ranges::find(next.chunks, step.chunks[0].slot, &chunk::slot);
+  REQUIRE(chunk != next.chunks.end());
+  CHECK(chunk->first_position == 5);
+  CHECK(chunk->num_tokens == 2);
+  CHECK(*next.masks.at(chunk->mask_idx) == token_mask{4});
+  REQUIRE(next.starts.size() == 1);
+  CHECK(next.starts[0].history == std::vector<token_id>{1, 2, 3, 4, 7, 8, 9});
+}
+
+TEST_CASE("a row whose mask is late sits out until the mask is there") {
+  auto batch = two_rows();
+  batch.plan();
+  auto step = batch.build();
+  CHECK(batch.give_up_masks() == 1);
+  CHECK_FALSE(batch.step_without_masks());
+  CHECK(batch.take_masks()->masks == std::vector<token_mask_ptr>{nullptr});
+  batch.plan();
+  auto without = batch.build();
+  REQUIRE(without.chunks.size() == 1);
+  CHECK(without.chunks[0].slot == step.chunks[1].slot);
+  CHECK(batch.apply({.id = step.id, .samples = {{step.chunks[1].slot, {.token = 8}}}}).size() == 2);
+  batch.settle(*batch.find({1}), {{}, mask_of(4)});
+  batch.plan();
+  auto next = batch.build();
+  // The same row again, for its logits; the token is known by now.
+  auto chunk = std::ranges::find(next.chunks, step.chunks[0].slot, &chunk::slot);
+  REQUIRE(chunk != next.chunks.end());
+  CHECK(chunk->first_position == 4);
+  CHECK(next.tokens.at(chunk->first_token_idx) == 7);
+  CHECK(*next.masks.at(chunk->mask_idx) == token_mask{4});
+  CHECK(next.starts.empty());
+}
+
+TEST_CASE("a sequence that is no more takes its promise along") {
+  auto batch = two_rows();
+  batch.plan();
+  auto step = batch.build();
+  CHECK(batch.step_without_masks() == step.id);
+  batch.remove({1});
+  CHECK_FALSE(batch.step_without_masks());
+  CHECK(batch.take_masks()->masks == std::vector<token_mask_ptr>{nullptr});
+  auto progress = batch.apply({.id = step.id, .samples = {{step.chunks[1].slot, {.token = 8}}}});
+  REQUIRE(progress.size() == 1);
+  CHECK(progress[0].request == request_id{2});
 }
 
 TEST_CASE("behind forced tokens a slot begins anew, with all of them in its history") {
@@ -146,6 +256,7 @@ TEST_CASE("behind forced tokens a slot begins anew, with all of them in its hist
   batch.find({1})->mask = std::make_shared<const token_mask>(1);
   batch.plan();
   const auto second = batch.build();
+  CHECK(second.masks.at(0) != nullptr);
   REQUIRE(second.starts.size() == 1);
   CHECK(second.starts[0].history == std::vector<token_id>{1, 2, 3, 7, 8, 9});
   CHECK(second.starts[0].num_prompt_tokens == 3);
@@ -164,7 +275,7 @@ TEST_CASE("a preempted sequence leaves its mask behind") {
   batch.admit(std::move(bound), {6}, 0).mask = std::make_shared<const token_mask>(1);
   auto victim = batch.preempt();
   REQUIRE(victim);
-  CHECK_FALSE(batch.admit(std::move(*victim), {6}, 0).may_sample());
+  CHECK(batch.admit(std::move(*victim), {6}, 0).mask == nullptr);
 }
 
 TEST_CASE("a result for a sequence that ended or was preempted is dropped") {

@@ -82,10 +82,7 @@ TEST_CASE("a mask lies where its chunk says and has a bit for every token") {
     b.chunks[0].mask_idx = 0;
   }));
   CHECK(refused([&](step_batch& b) { b.chunks[0].mask_idx = 0; }));
-  CHECK(refused([&](step_batch& b) {
-    b.masks = {nullptr};
-    b.chunks[0].mask_idx = 0;
-  }));
+  CHECK(refused([&](step_batch& b) { b.masks = {nullptr}; }));  // promised to nobody
   CHECK(refused([&](step_batch& b) {
     b.masks = {mask_of(4)};
     b.chunks[0].mask_idx = 0;
@@ -95,6 +92,31 @@ TEST_CASE("a mask lies where its chunk says and has a bit for every token") {
     b.chunks[0].mask_idx = 0;
     b.chunks[0].sample = false;
   }));
+}
+
+TEST_CASE("the masks that a step was promised come all, each as long as the vocabulary") {
+  const auto come = [](const std::vector<token_mask_ptr>& masks) {
+    batch_check check(limits);
+    step_batch batch = good_batch();
+    batch.masks = {nullptr};
+    batch.chunks[0].mask_idx = 0;
+    check.check(batch);
+    check.check_promised(masks);
+    return check;
+  };
+  const auto mask = std::make_shared<const token_mask>(3, ~0U);
+  CHECK_THROWS_AS(come({}), device_error);
+  CHECK_THROWS_AS(come({mask, mask}), device_error);
+  CHECK_THROWS_AS(come({std::make_shared<const token_mask>(4, ~0U)}), device_error);
+  // Only who has sampled has a last token.
+  const auto feeds_back = [](batch_check check) {
+    step_batch batch = good_batch();
+    batch.starts.clear();
+    batch.tokens[0] = last_sampled;
+    check.check(batch);
+  };
+  CHECK_NOTHROW(feeds_back(come({mask})));
+  CHECK_THROWS_AS(feeds_back(come({nullptr})), device_error);
 }
 
 TEST_CASE("drafts stand at the end of a chunk that samples freely, and are tokens") {
