@@ -11,8 +11,9 @@ generator's own stands beside it. With --against a second binary (an earlier bui
 turns with the first, and the ratio printed. `floor` is what the kernel alone takes to send a token
 to each of 256 readers on this machine, measured in the same run.
 
-Afterwards: what the idle server takes, at the start and after a load. Needs
-`ninja -C build src/troupe bench/frontend/frontend_load bench/frontend/frontend_floor`.
+Afterwards: what the idle server takes, at the start and after a load. With --locks instead: how often
+a thread of the server locks a mutex for each token, and how often it has to wait for one. Needs
+`ninja -C build src/troupe bench/frontend/frontend_{load,floor} bench/frontend/libfrontend_locks.so`.
 """
 import argparse
 import json
@@ -21,6 +22,7 @@ import pathlib
 import re
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -117,6 +119,37 @@ def print_table(arguments, folder):
           f"({min(floors):.2f} to {max(floors):.2f})")
 
 
+def lock_counts(path):
+    return struct.unpack("3Q", path.read_bytes())
+
+
+def measure_locks(binary, kind, model, protocol, concurrency, folder):
+    troupe_server.BINARY = binary
+    path = pathlib.Path(folder) / "locks"
+    path.write_bytes(bytes(24))
+    troupe_server.PLAIN_ENVIRONMENT |= {"LD_PRELOAD": str(TOOLS / "libfrontend_locks.so"),
+                                        "LOCK_COUNTS": str(path)}
+    with Server(*FLAGS[kind], *COMMON, model=model) as server:
+        load(server, "SSE", 8, 16)
+        before = lock_counts(path)
+        run = load(server, protocol, concurrency, max(256, concurrency))
+        after = lock_counts(path)
+    return [(b - a) / run["tokens"] for a, b in zip(before, after)]
+
+
+def print_locks(arguments, folder):
+    print("| kind | protocol | streams | locks a token | waits a million tokens | "
+          "waited, ns a token |\n|---|---|---|---|---|---|")
+    models = {"joined": DEMO, "single": make_shape(folder)}
+    for kind, model in models.items():
+        for protocol in PROTOCOLS:
+            for concurrency in arguments.concurrency:
+                locks, waits, waited = measure_locks(arguments.binary, kind, model, protocol,
+                                                     concurrency, folder)
+                print(f"| {kind} | {protocol} | {concurrency} | {locks:.2f} | {1e6 * waits:.1f} | "
+                      f"{waited:.2f} |", flush=True)
+
+
 def cpu_ticks(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return int(fields[11]) + int(fields[12])
@@ -153,10 +186,12 @@ def main():
     parser.add_argument("--concurrency", default="64,256,1024",
                         type=lambda text: [int(word) for word in text.split(",")])
     parser.add_argument("--idle-seconds", type=int, default=30)
+    parser.add_argument("--locks", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print_table(arguments, folder)
-    print_idle(arguments)
+        (print_locks if arguments.locks else print_table)(arguments, folder)
+    if not arguments.locks:
+        print_idle(arguments)
     describe()
 
 

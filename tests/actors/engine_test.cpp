@@ -4,8 +4,6 @@
 
 #include <doctest/doctest.h>
 
-#include <random>
-
 using namespace troupe;
 using namespace troupe::test;
 using namespace std::chrono_literals;
@@ -89,42 +87,6 @@ TEST_CASE("scheduling never changes an answer") {
       }
   CHECK(num_preemptions > 0);
   CHECK(num_hits > 0);
-}
-
-TEST_CASE("random arrivals, cancels and time: every request ends once, all pages come back") {
-  for (unsigned seed = 1; seed <= 30; ++seed) {
-    std::mt19937 random(seed);
-    auto below = [&](unsigned n) { return unsigned(random() % n); };
-    stage s(limits_of(12 + below(30), 1 + below(8), 8 + below(40)));
-    std::vector<generation_request> requests;
-    std::vector<std::shared_ptr<heard>> answers;
-    for (std::uint64_t i = 1; i <= 60; ++i) {
-      requests.push_back(make(i, 1 + below(50), 1 + below(60), below(2) ? 30 : 0));
-      requests.back().priority = int(below(3));
-      if (below(3) == 0) requests.back().constraint = follow_the_sum(13);
-      answers.push_back(std::make_shared<heard>());
-      s.post(requests.back(), answers.back());
-      for (auto n = below(20); n > 0; --n) s.director().try_run_once();
-      if (below(4) == 0) s.self->send(s.queue, cancel{{1 + below(unsigned(i))}});
-      if (below(3) == 0) s.make_late({1 + below(unsigned(i))});
-      if (below(3) == 0) s.make_timely({1 + below(unsigned(i))});
-    }
-    s.play();
-    for (auto& r : requests) s.make_timely(r.id);
-    s.play();
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-      REQUIRE(answers[i]->endings.size() == 1);
-      auto expected = expected_answer(requests[i], 13);
-      auto got = answers[i]->tokens;
-      REQUIRE(got.size() <= expected.size());
-      if (answers[i]->endings[0].why != finish_reason::cancelled)
-        CHECK(got == expected);
-      else
-        CHECK(std::equal(got.begin(), got.end(), expected.begin()));
-    }
-    check_quiet(s);
-    CHECK(s.metric_sum("vllm:request_success_total") == 60);  // nothing lost, nothing twice
-  }
 }
 
 TEST_CASE("a cancel finds its request where it runs, and the pages come back") {

@@ -77,6 +77,7 @@ class scheduled_executor : public executor::base {
       work();
     } catch (const device_error& e) {
       send(step_.listener, step_done{failure{error_code::engine_failed, e.what(), "", {}}});
+      quit();
     }
   }
 
