@@ -11,7 +11,7 @@ generator's own stands beside it. With --against a second binary (an earlier bui
 turns with the first, and the ratio printed. `floor` is what the kernel alone takes to send a token
 to each of 256 readers on this machine, measured in the same run.
 
-Afterwards: what the idle server takes, at the start and after a load. With --locks instead: how often
+Afterwards: what the idle server takes, when its memory is filled and after a load. With --locks instead: how often
 a thread of the server locks a mutex for each token, and how often it has to wait for one. Needs
 `ninja -C build src/troupe bench/frontend/frontend_{load,floor} bench/frontend/libfrontend_locks.so`.
 """
@@ -164,6 +164,7 @@ def print_idle(arguments):
             spent = (cpu_ticks(server.process.pid) - before) / os.sysconf("SC_CLK_TCK")
             print(f"idle {when}: {100 * spent / arguments.idle_seconds:.2f} % of a core over "
                   f"{arguments.idle_seconds} s")
+        server.wait_until(lambda: not server.is_filling_memory(), 300, "memory is filled")
         share("after the start")
         load(server, "SSE", 32, 96, 64)
         share("after a load")
