@@ -137,25 +137,23 @@ def prepare(arguments):
     model = pathlib.Path(arguments.model) if arguments.model else work / "model"
     if not (model / "config.json").exists():
         make_model(arguments.tokenizer, model)
-    gguf = root / "model-bf16.gguf"
-    if not gguf.exists():
-        write_gguf(model, gguf)
-    if arguments.format != "bf16":
-        wanted = f"model-{arguments.format}.gguf"
-        if not (root / wanted).exists():
-            subprocess.run([HERE / "llama_root.sh", root, "llama-quantize", "--pure",
-                            "/model-bf16.gguf", "/" + wanted, arguments.format.upper()],
-                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return root, model
+    plain = f"{model.resolve().name}-bf16.gguf"
+    if not (root / plain).exists():
+        write_gguf(model, root / plain)
+    wanted = f"{model.resolve().name}-{arguments.format}.gguf"
+    if not (root / wanted).exists():
+        subprocess.run([HERE / "llama_root.sh", root, "llama-quantize", "--pure", "/" + plain,
+                        "/" + wanted, arguments.format.upper()],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return root, model, wanted
 
 
 @contextlib.contextmanager
-def llama_server(root, arguments):
+def llama_server(root, gguf, arguments):
     slots = max(arguments.concurrency)
-    command = [HERE / "llama_root.sh", root, "llama-server", "-m",
-               f"/model-{arguments.format}.gguf", "-t", str(arguments.threads), "--parallel",
-               str(slots), "-c", str(max(4096, 256 * slots)), "--kv-unified", "-fa", "on", "--host",
-               "127.0.0.1", "--port", str(LLAMA_PORT)]
+    command = [HERE / "llama_root.sh", root, "llama-server", "-m", "/" + gguf, "-t",
+               str(arguments.threads), "--parallel", str(slots), "-c", str(max(4096, 256 * slots)),
+               "--kv-unified", "-fa", "on", "--host", "127.0.0.1", "--port", str(LLAMA_PORT)]
     with open(pathlib.Path(arguments.work) / "llama.log", "w", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -213,12 +211,12 @@ def read_arguments():
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server is left behind
     arguments = read_arguments()
-    root, model = prepare(arguments)
+    root, model, gguf = prepare(arguments)
     cases = make_requests(pathlib.Path(arguments.work) / "requests.jsonl")
     slots = max(arguments.concurrency)
     flags = ["--threads", arguments.threads, "--max-num-seqs", slots, "--max-model-len", 4096,
              "--no-enable-prefix-caching", *shlex.split(arguments.troupe)]
-    with Server(*flags, model=model) as server, llama_server(root, arguments) as llama:
+    with Server(*flags, model=model) as server, llama_server(root, gguf, arguments) as llama:
         troupe = Rival("Troupe", server.port, server.process.pid, "/generate", {})
         try:
             rounds = []
