@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/numeric.hpp"
 #include "cuda/attention_plan.hpp"
 #include "cuda/sampling_state.hpp"
 
@@ -26,10 +27,8 @@ using cuda_stream = CUstream_st*;  // a cudaStream_t
 // kernel, are the stream's.
 enum class [[nodiscard]] launch_error : int{none = 0, invalid_value = 1};
 
-// The bits of a bfloat16, the type of weights, activations and KV pages.
-struct bf16 {
-  std::uint16_t bits;
-};
+// The type of weights, activations and KV pages.
+using bf16 = bfloat16;
 
 inline constexpr std::uint32_t max_ranks = 8;
 
