@@ -23,6 +23,8 @@ T value_of(outcome<T> result) {
 class test_replica {
  public:
   explicit test_replica(const std::shared_ptr<const cpu_model>& model);
+  // Of any device, by rank.
+  explicit test_replica(std::vector<std::unique_ptr<model_runner>> ranks);
 
   step_result run(const step_batch& batch);
   std::vector<float> run_for_logits(const step_batch& batch);  // rank 0's

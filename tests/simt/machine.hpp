@@ -16,6 +16,8 @@ struct dim3 {
   unsigned z = 1;
 };
 
+struct CUstream_st;  // what a cudaStream_t points to
+
 namespace simt {
 
 inline constexpr unsigned warp_size = 32;
@@ -64,6 +66,13 @@ struct launch_shape {
 // Runs the kernel's body once for each thread, block after block in random order. False: a shape
 // that no GPU takes (nothing ran), or a fault: last_fault() says which.
 bool run(const launch_shape& shape, const std::function<void()>& body);
+// Where launches go that name a stream, instead of being run at once; null: nowhere else. It says
+// false where it refuses one.
+using launch_taker = bool (*)(CUstream_st* stream, const launch_shape& shape,
+                              std::function<void()> body);
+void give_launches_to(launch_taker taker);
+bool submit(CUstream_st* stream, const launch_shape& shape, std::function<void()> body);
+
 // Every launch within `launches` stays pending; then all their blocks run side by side.
 bool run_together(const std::function<void()>& launches);
 // Empty after a launch without a fault.

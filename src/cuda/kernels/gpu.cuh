@@ -93,8 +93,9 @@ inline float inverse_sqrt(float x) { return 1.0F / std::sqrt(x); }
 
 template <class... Parameters, class... Arguments>
 launch_error launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
-                    cuda_stream, Arguments... arguments) {
-  const bool is_done = simt::run({grid, block, shared_bytes}, [=] { kernel(arguments...); });
+                    cuda_stream stream, Arguments... arguments) {
+  const bool is_done =
+      simt::submit(stream, {grid, block, shared_bytes}, [=] { kernel(arguments...); });
   // cudaErrorLaunchFailure: why stands in simt::last_fault().
   return is_done ? launch_error::none : static_cast<launch_error>(719);
 }

@@ -18,6 +18,9 @@ namespace troupe::fake_cuda {
 // The machine: how many GPUs there are, and how large the memory of each is. 0: no driver.
 void set_gpus(int count, std::size_t bytes_each = std::size_t{1} << 30U);
 
+// From here on kernels go through streams; without it the emulator runs them at once.
+void use_emulator();
+
 // Memory, streams, events, graphs, handles and communicators that were made and not freed.
 std::size_t num_live_objects();
 // Most bytes of one GPU that were allocated at once since set_gpus().

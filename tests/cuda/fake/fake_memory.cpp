@@ -1,10 +1,11 @@
 // Memory, devices and errors.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <new>
+#include <utility>
 
 #include "fake_cuda.hpp"
 
@@ -135,18 +136,6 @@ cudaError_t cudaGetDevice(int* device) {
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  if (fails("cudaDeviceGetAttribute", cudaErrorUnknown)) return cudaErrorUnknown;
-  switch (attribute) {
-    case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
-    case cudaDevAttrMultiProcessorCount: *value = 4; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 232448; break;
-    default: return failed_with(cudaErrorInvalidValue);
-  }
-  return cudaSuccess;
-}
-
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   if (fails("cudaGetDeviceProperties", cudaErrorUnknown)) return cudaErrorUnknown;
   std::memset(static_cast<void*>(properties), 0, sizeof *properties);
@@ -252,7 +241,6 @@ cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t size, 
 }
 
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
-cudaError_t cudaPeekAtLastError() { return last_error; }
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -270,7 +258,5 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
-
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
 
 }  // extern "C"

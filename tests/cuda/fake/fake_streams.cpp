@@ -3,13 +3,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <cstdio>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fake_cuda.hpp"
+#include "simt/machine.hpp"
 
 using troupe::fake_cuda::enqueue;
 using troupe::fake_cuda::fails;
@@ -63,9 +66,11 @@ struct CUstream_st {
     changed.notify_all();
   }
 
-  bool has_done(std::uint64_t count) {
-    const std::lock_guard hold(lock);
-    return num_done >= count;
+  void wait_until_idle() {
+    std::unique_lock hold(lock);
+    num_wanted = num_enqueued;
+    changed.notify_all();
+    changed.wait(hold, [&] { return ends || num_done >= num_wanted; });
   }
 
   void wait_until_done(std::uint64_t count) {
@@ -88,11 +93,35 @@ struct CUevent_st {
 namespace {
 
 std::mutex all_streams_lock;
-std::set<cudaStream_t> all_streams;
+std::map<cudaStream_t, std::shared_ptr<CUstream_st>> all_streams;
 std::mutex emulator_lock;  // one kernel at a time
+std::atomic<bool> has_fault{false};  // as on a GPU, nothing works any more after one
 std::atomic<std::uint64_t> num_graph_launches{0};
 std::atomic<std::uint64_t> num_instantiations{0};
 thread_local cudaStream_t capturing = nullptr;
+
+// What the emulator is told to launch.
+bool take_launch(CUstream_st* stream, const simt::launch_shape& shape,
+                 std::function<void()> body) {
+  if (fails("kernel launch", cudaErrorLaunchFailure)) return false;
+  enqueue(stream, [shape, body = std::move(body)] {
+    const std::lock_guard hold(emulator_lock);
+    troupe::fake_cuda::note_kernel();
+    if (simt::run(shape, body)) return;
+    std::fprintf(stderr, "a kernel failed: %s\n", simt::last_fault().c_str());
+    has_fault = true;
+  });
+  return true;
+}
+
+std::vector<std::shared_ptr<CUstream_st>> list_streams() {
+  const std::lock_guard hold(all_streams_lock);
+  std::vector<std::shared_ptr<CUstream_st>> out;
+  for (const auto& [handle, stream] : all_streams) out.push_back(stream);
+  return out;
+}
+
+cudaError_t state_of_device() { return has_fault ? cudaErrorIllegalAddress : cudaSuccess; }
 
 }  // namespace
 
@@ -123,9 +152,13 @@ void enqueue(cudaStream_t stream, std::function<void()> work) {
   }
 }
 
+void use_emulator() {
+  simt::give_launches_to(&take_launch);
+  has_fault = false;
+}
+
 void kick_all_streams() {
-  const std::lock_guard hold(all_streams_lock);
-  for (cudaStream_t stream : all_streams) stream->kick();
+  for (const auto& stream : list_streams()) stream->kick();
 }
 
 }  // namespace troupe::fake_cuda
@@ -134,16 +167,19 @@ extern "C" {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* target, unsigned) {
   if (fails("cudaStreamCreateWithFlags", cudaErrorUnknown)) return cudaErrorUnknown;
-  *target = new CUstream_st;
+  auto made = std::make_shared<CUstream_st>();
+  *target = made.get();
   const std::lock_guard hold(all_streams_lock);
-  all_streams.insert(*target);
+  all_streams[*target] = std::move(made);
   troupe::fake_cuda::note_object(1);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  std::shared_ptr<CUstream_st> owned;
   {
     const std::lock_guard hold(all_streams_lock);
+    owned = all_streams.at(stream);
     all_streams.erase(stream);
   }
   if (capturing == stream) capturing = nullptr;
@@ -155,7 +191,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   }
   stream->thread.join();
   delete stream->captured;
-  delete stream;
+  stream->captured = nullptr;
   troupe::fake_cuda::note_object(-1);
   return cudaSuccess;
 }
@@ -170,17 +206,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     count = stream->num_enqueued;
   }
   stream->wait_until_done(count);
-  return cudaSuccess;
+  return state_of_device();
 }
 
 cudaError_t cudaDeviceSynchronize() {
   troupe::fake_cuda::kick_all_streams();
-  std::vector<cudaStream_t> streams;
-  {
-    const std::lock_guard hold(all_streams_lock);
-    streams.assign(all_streams.begin(), all_streams.end());
-  }
-  return cudaSuccess;
+  for (const auto& stream : list_streams()) stream->wait_until_idle();
+  return state_of_device();
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -222,7 +254,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (fails("cudaEventQuery", cudaErrorIllegalAddress)) return cudaErrorIllegalAddress;
   troupe::fake_cuda::kick_all_streams();
-  return event->mark == nullptr || event->mark->done ? cudaSuccess : cudaErrorNotReady;
+  const bool is_done = event->mark == nullptr || event->mark->done;
+  return is_done ? state_of_device() : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -231,7 +264,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     troupe::fake_cuda::kick_all_streams();
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
-  return cudaSuccess;
+  return state_of_device();
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
