@@ -22,6 +22,9 @@ cpu_runner_options small_options(dtype type, std::uint32_t tp_size, std::uint32_
 test_replica::test_replica(const std::shared_ptr<const cpu_model>& model)
     : ranks_(make_model_runners(model)) {}
 
+test_replica::test_replica(std::vector<std::unique_ptr<model_runner>> ranks)
+    : ranks_(std::move(ranks)) {}
+
 template <class Call>
 auto test_replica::on_all_ranks(const Call& call) {
   std::vector<decltype(std::async(std::launch::async, [&] { return call(*ranks_[0]); }))> others;
