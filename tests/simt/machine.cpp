@@ -26,6 +26,7 @@ struct warp {
   warp_instruction instruction = nullptr;
   unsigned site = 0;
   unsigned num_arrived = 0;
+  unsigned num_ready = 0;
   unsigned slowness = 0;  // it runs in one of so many passes more
 };
 
@@ -59,6 +60,8 @@ struct block {
   unsigned num_done = 0;
   unsigned num_in_barrier = 0;
 };
+
+warp& warp_of(const thread& one) { return one.home->warps[one.number / warp_size]; }
 
 // splitmix64: the order of the threads, not a statistic.
 class random_source {
@@ -95,6 +98,7 @@ class machine {
   static bool fits(const launch_shape& shape);
   void admit(const launch& origin, const dim3& index);
   bool run_resident();
+  void run_lanes(block& resident, std::uint32_t warp_idx);
   bool pass_over(block& resident);
   void check_guard(const block& resident);
   static bool arrange(block& resident);
@@ -125,6 +129,7 @@ void machine::thread_main(void* self) {
   me->home->origin->body();
   me->state = thread_state::done;
   ++me->home->num_done;
+  --warp_of(*me).num_ready;
   me->stack.leave();
 }
 
@@ -153,33 +158,47 @@ void machine::admit(const launch& origin, const dim3& index) {
     one.awaited.clear();
     one.stack.start(&thread_main, &one);
     made->threads.push_back(&one);
+    ++made->warps[i / warp_size].num_ready;
   }
   resident_.push_back(std::move(made));
 }
 
-// Threads that can run do so until they meet another one. Warps come in random order, and so do the
-// lanes of a warp. False: no thread can run.
-bool machine::pass_over(block& resident) {
-  bool can_run = false;
-  const auto num_warps = static_cast<std::uint32_t>(resident.warps.size());
-  const std::uint32_t first_warp = random.below(num_warps);
-  for (std::uint32_t w = 0; w < num_warps && last_fault.empty(); ++w) {
-    const std::uint32_t index = (first_warp + w) % num_warps;
-    const bool is_skipped = random.below(resident.warps[index].slowness + 1) != 0;
-    const std::uint32_t first_lane = random.below(warp_size);
-    const std::uint32_t stride = 2 * random.below(warp_size / 2) + 1;  // odd: meets every lane
-    for (std::uint32_t l = 0; l < warp_size && last_fault.empty(); ++l) {
-      const std::uint32_t number = index * warp_size + (first_lane + l * stride) % warp_size;
-      if (number >= resident.threads.size()) continue;
-      thread& one = *resident.threads[number];
-      if (one.state != thread_state::ready) continue;
-      can_run = true;
-      if (is_skipped) break;
-      current = &one;
-      one.stack.enter();
-    }
+// Each lane that can run does so until it meets the others, in random order.
+void machine::run_lanes(block& resident, std::uint32_t warp_idx) {
+  const std::uint32_t first = random.below(warp_size);
+  const std::uint32_t stride = 2 * random.below(warp_size / 2) + 1;  // odd: meets every lane
+  for (std::uint32_t l = 0; l < warp_size && last_fault.empty(); ++l) {
+    const std::uint32_t number = warp_idx * warp_size + (first + l * stride) % warp_size;
+    if (number >= resident.threads.size()) continue;
+    thread& one = *resident.threads[number];
+    if (one.state != thread_state::ready) continue;
+    current = &one;
+    one.stack.enter();
   }
   current = nullptr;
+}
+
+// Warps come in random order and go on for a random while. False: no thread can run.
+bool machine::pass_over(block& resident) {
+  const auto num_warps = static_cast<std::uint32_t>(resident.warps.size());
+  const std::uint32_t first_warp = random.below(num_warps);
+  bool can_run = false;
+  bool has_run = false;
+  for (std::uint32_t w = 0; w < 2 * num_warps && last_fault.empty(); ++w) {
+    // The second time round only if all that can run were skipped.
+    if (w >= num_warps && has_run) break;
+    const std::uint32_t index = (first_warp + w) % num_warps;
+    warp& one = resident.warps[index];
+    if (one.num_ready == 0) continue;
+    can_run = true;
+    if (w < num_warps && random.below(one.slowness + 1) != 0) continue;
+    has_run = true;
+    constexpr std::uint32_t most_rounds = 24;
+    for (std::uint32_t rounds = random.below(most_rounds) + 1; rounds > 0 && one.num_ready > 0;
+         --rounds) {
+      run_lanes(resident, index);
+    }
+  }
   return can_run;
 }
 
@@ -190,7 +209,9 @@ bool machine::arrange(block& resident) {
   if (resident.num_in_barrier + resident.num_done != resident.threads.size()) return false;
   resident.num_in_barrier = 0;
   for (thread* one : resident.threads) {
-    if (one->state == thread_state::in_barrier) one->state = thread_state::ready;
+    if (one->state != thread_state::in_barrier) continue;
+    one->state = thread_state::ready;
+    ++warp_of(*one).num_ready;
   }
   return true;
 }
@@ -280,6 +301,7 @@ void machine::fault(const std::string& reason) {
 void machine::wait(thread_state state) {
   thread* me = current;
   me->state = state;
+  if (state != thread_state::ready) --warp_of(*me).num_ready;
   me->stack.leave();
 }
 
@@ -297,7 +319,7 @@ void machine::barrier() {
 void machine::execute(warp_instruction instruction, unsigned site, unsigned mask, const void* input,
                       void* output) {
   block& home = *current->home;
-  warp& mine = home.warps[current->number / warp_size];
+  warp& mine = warp_of(*current);
   const unsigned lane = current->number % warp_size;
   if (mask != ~0U) fault("a warp instruction for some lanes only");
   if (mine.num_arrived > 0 && (mine.instruction != instruction || mine.site != site)) {
@@ -314,6 +336,7 @@ void machine::execute(warp_instruction instruction, unsigned site, unsigned mask
   }
   instruction(mine.inputs, mine.outputs);
   mine.num_arrived = 0;
+  mine.num_ready = warp_size;
   const unsigned first = current->number - lane;
   for (unsigned l = 0; l < warp_size; ++l) home.threads[first + l]->state = thread_state::ready;
 }
