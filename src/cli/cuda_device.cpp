@@ -32,7 +32,7 @@ refusal check_flags(const serve_options& options) {
 }
 
 refusal check_gpus(const serve_options& options) {
-  auto gpus = list_gpus();
+  auto gpus = list_gpus(options.tensor_parallel_size);
   if (!gpus) return gpus.error();
   if (gpus->size() >= options.tensor_parallel_size) return nothing{};
   return refuse("needs a GPU for each rank; this machine has " + std::to_string(gpus->size()),
@@ -68,7 +68,7 @@ outcome<settled_device> settle_device(const serve_options& wanted) {
 }
 
 std::string describe_cuda(const serve_options& options) {
-  auto gpus = list_gpus();
+  auto gpus = list_gpus(options.tensor_parallel_size);
   const std::string name = gpus ? gpus->front().name : "GPU";
   return "cuda: " + std::to_string(options.tensor_parallel_size) + " x " + name;
 }
@@ -91,7 +91,7 @@ cuda_runner_options make_cuda_options(const serve_options& options, const planne
 }
 
 outcome<memory_request> measure_cuda(const serve_options& options, const planned_model& plan) {
-  auto gpus = list_gpus();
+  auto gpus = list_gpus(options.tensor_parallel_size);
   if (!gpus) return gpus.error();
   auto cost = measure_cuda_memory(plan.config, make_cuda_options(options, plan));
   if (!cost) return cost.error();

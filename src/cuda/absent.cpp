@@ -10,7 +10,7 @@ failure refuse() {
 
 }  // namespace
 
-outcome<std::vector<gpu_info>> list_gpus() { return refuse(); }
+outcome<std::vector<gpu_info>> list_gpus(std::uint32_t) { return refuse(); }
 
 outcome<cuda_memory> measure_cuda_memory(const model_config&, const cuda_runner_options&) {
   return refuse();

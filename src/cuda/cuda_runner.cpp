@@ -268,7 +268,7 @@ outcome<cuda_memory> measure_cuda_memory(const model_config& config,
 outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& config,
                                                            const model_weights& weights,
                                                            const cuda_runner_options& options) {
-  auto gpus = list_gpus();
+  auto gpus = list_gpus(std::max(1U, options.ranks_share_gpu ? 1U : options.tp_size));
   if (!gpus) return gpus.error();
   if (!options.ranks_share_gpu && options.tp_size > gpus->size()) {
     return refuse("A tensor parallel size of " + std::to_string(options.tp_size) + " needs " +

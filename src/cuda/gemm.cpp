@@ -168,16 +168,18 @@ void gemm::choose(const gemm_shape& shape, std::span<const bf16* const> weights,
                   std::uint32_t max_rows, cudaStream_t stream, gemm_choices& out) {
   if (deterministic_) return fix(shape, max_rows, out);
   for (const std::uint32_t rows : gemm_row_buckets()) {
-    const std::uint32_t count = std::min(rows, max_rows);
-    call.num_rows = count;
-    auto found = candidates(shape, count, num_candidates);
-    if (can_be_skinny(shape, count)) found.push_back({.is_skinny = true});
-    for (gemm_choice& one : found) {
-      one.microseconds = measure(one, shape, weights, call, stream);
-    }
-    out[shape][rows] = *std::ranges::min_element(found, {}, &gemm_choice::microseconds);
+    call.num_rows = std::min(rows, max_rows);
+    choose_one(shape, weights, call, stream, out);
     if (rows >= max_rows) return;
   }
+}
+
+void gemm::choose_one(const gemm_shape& shape, std::span<const bf16* const> weights,
+                      const gemm_call& call, cudaStream_t stream, gemm_choices& out) {
+  auto found = candidates(shape, call.num_rows, num_candidates);
+  if (can_be_skinny(shape, call.num_rows)) found.push_back({.is_skinny = true});
+  for (gemm_choice& one : found) one.microseconds = measure(one, shape, weights, call, stream);
+  out[shape][call.num_rows] = *std::ranges::min_element(found, {}, &gemm_choice::microseconds);
 }
 
 // The first algorithm that takes every number of rows.

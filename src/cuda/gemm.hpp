@@ -63,6 +63,9 @@ class gemm {
   // have room for max_rows rows. Waits for the device.
   void choose(const gemm_shape& shape, std::span<const bf16* const> weights, gemm_call call,
               std::uint32_t max_rows, cudaStream_t stream, gemm_choices& out);
+  // The same for call.num_rows alone.
+  void choose_one(const gemm_shape& shape, std::span<const bf16* const> weights,
+                  const gemm_call& call, cudaStream_t stream, gemm_choices& out);
   void use(std::shared_ptr<const gemm_choices> choices) { choices_ = std::move(choices); }
 
  private:

@@ -23,7 +23,7 @@ gpu_info describe(int index) {
 
 }  // namespace
 
-outcome<std::vector<gpu_info>> list_gpus() {
+outcome<std::vector<gpu_info>> list_gpus(std::uint32_t at_most) {
   // Without a driver the count is not written.
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
@@ -34,7 +34,9 @@ outcome<std::vector<gpu_info>> list_gpus() {
   if (count == 0) return refuse("No GPU can be used: there is none.");
   std::vector<gpu_info> out;
   try {
-    for (int index = 0; index < count; ++index) out.push_back(describe(index));
+    for (int index = 0; index < count && out.size() < at_most; ++index) {
+      out.push_back(describe(index));
+    }
   } catch (const device_error& error) {
     return refuse(std::string("No GPU can be used: ") + error.what());
   }
