@@ -45,9 +45,10 @@ def ceilings_of(results):
 
 def kernel_rows(rows, ceilings):
     for _, name, what, us, gigabytes, teraflops in (r for r in rows if r[0] == "kernel"):
-        share = max(float(gigabytes) / ceilings.get("read", float("inf")),
-                    float(teraflops) / ceilings.get("multiply", float("inf")))
-        yield name, what, us, gigabytes, teraflops, f"{100 * share:.0f} %"
+        shares = [float(rate) / ceilings[name_of] for rate, name_of in
+                  ((gigabytes, "read"), (teraflops, "multiply")) if ceilings.get(name_of)]
+        share = f"{100 * max(shares):.0f} %" if shares else "-"
+        yield name, what, us, gigabytes, teraflops, share
 
 
 def step_rows(shape, rows, ceilings):
@@ -55,7 +56,7 @@ def step_rows(shape, rows, ceilings):
         if row[0] != "step":
             continue
         _, kind, what, median, slowest, rate = row
-        if {"read", "multiply"} <= ceilings.keys():
+        if ceilings.get("read") and ceilings.get("multiply"):
             floor = floor_ms(shape, what, ceilings)
             share = f"{100 * floor / float(median):.0f} %"
             yield kind, what, median, slowest, rate, f"{floor:.3f}", share
