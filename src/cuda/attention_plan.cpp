@@ -41,12 +41,12 @@ std::uint32_t decode_part_pages(std::uint32_t context_tokens) {
 }
 
 void plan_attention(std::span<const attention_chunk> chunks, std::uint32_t group,
-                    attention_plan& plan) {
+                    attention_plan& plan, lone_rows lone) {
   plan.parts.clear();
   plan.rows.clear();
   plan.tiles.clear();
   for (const attention_chunk& chunk : chunks) {
-    if (chunk.num_rows == 1) {
+    if (chunk.num_rows == 1 && lone == lone_rows::as_parts) {
       plan_decode(chunk, plan);
     } else {
       plan_prefill(chunk, group, plan);

@@ -50,8 +50,12 @@ struct attention_plan {
 std::uint32_t decode_part_pages(std::uint32_t context_tokens);
 inline constexpr std::uint32_t max_decode_parts = 64;  // up to 131072 tokens
 
-// Replaces what is in `plan`. Chunks of one row become decode parts, all others tiles.
+// What rows that are alone in their chunk become. As tiles they have the bits that they would have
+// within a longer chunk; as parts they are faster, and equal to those up to rounding.
+enum class lone_rows : std::uint8_t { as_parts, as_tiles };
+
+// Replaces what is in `plan`. Chunks of more than one row become tiles.
 void plan_attention(std::span<const attention_chunk> chunks, std::uint32_t group,
-                    attention_plan& plan);
+                    attention_plan& plan, lone_rows lone = lone_rows::as_parts);
 
 }  // namespace troupe::cuda

@@ -179,7 +179,12 @@ void cuda_device::pad_to_bucket(step_counts& counts) const {
   const std::uint32_t most =
       std::min({options_.max_num_rows, options_.max_num_logit_rows, options_.max_num_seqs});
   const std::uint32_t rows = std::min(bucket_of(counts.rows), most);
-  counts.rows = counts.logit_rows = counts.groups = counts.decode_rows = rows;
+  counts.rows = counts.logit_rows = counts.groups = rows;
+  if (options_.deterministic) {
+    counts.tiles = rows;
+    return;
+  }
+  counts.decode_rows = rows;
   counts.decode_parts = std::min(std::bit_ceil(std::max(rows, counts.decode_parts)),
                                  sizes_.largest_step.decode_parts);
 }
@@ -192,7 +197,9 @@ void cuda_device::begin_step(const step_inputs& inputs) {
   end_step();
   const std::size_t ring_idx = num_begun_++ % num_steps_in_flight;
   step_memory& memory = ring_[ring_idx];
-  plan_attention(inputs.chunks, options_.heads.num_q_heads / options_.heads.num_kv_heads, plan_);
+  // Whether a row came alone is the schedule's doing.
+  plan_attention(inputs.chunks, options_.heads.num_q_heads / options_.heads.num_kv_heads, plan_,
+                 options_.deterministic ? lone_rows::as_tiles : lone_rows::as_parts);
   step_counts counts = count_step(inputs);
   const bool is_padded = is_decode(inputs);
   if (is_padded) pad_to_bucket(counts);

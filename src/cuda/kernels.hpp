@@ -255,9 +255,10 @@ struct peer_all_reduce_args {
   std::uint32_t rank = 0;
   // This rank's own [max_peer_blocks], zero at first: how often each block has run.
   std::uint32_t* epochs = nullptr;
-  std::uint64_t staging_elements = 0;  // at least num_rows * width
-  bf16* x = nullptr;                   // [num_rows, width], becomes the sum; null with residual
-  const bf16* addend = nullptr;        // [num_rows, width], this rank's share; may be x
+  std::uint64_t staging_elements =
+      0;                         // at least num_rows * width, of which every call has the same
+  bf16* x = nullptr;             // [num_rows, width], becomes the sum; null with residual
+  const bf16* addend = nullptr;  // [num_rows, width], this rank's share; may be x
   // With a residual: residual += sum, normed = its RMS norm, as add_rms_norm does, and x is unused.
   bf16* residual = nullptr;
   const float* weight = nullptr;

@@ -30,7 +30,8 @@ class attention_case {
   // Both kernels, as the plan says; the output of all rows.
   std::vector<float> run() { return run(chunks_); }
   // The same for some chunks only; other rows become poison.
-  std::vector<float> run(const std::vector<attention_chunk>& chunks);
+  std::vector<float> run(const std::vector<attention_chunk>& chunks,
+                         lone_rows lone = lone_rows::as_parts);
   // Only decode, with parts of so many pages.
   std::vector<float> run_decode(std::uint32_t part_pages);
   // The largest error of a row's heads, relative to the largest element there should be.

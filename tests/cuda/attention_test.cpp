@@ -117,13 +117,14 @@ TEST_CASE("A prompt in chunks has the same bits as in one") {
   attention_case whole(heads, {{90, 0}}, 4);
   const auto expected = whole.run();
   std::vector<float> got;
-  for (const auto& [first, count] : {std::pair{0U, 37U}, std::pair{37U, 2U}, std::pair{39U, 51U}}) {
+  for (const auto& [first, count] : {std::pair{0U, 37U}, std::pair{37U, 1U}, std::pair{38U, 2U},
+                                     std::pair{40U, 1U}, std::pair{41U, 49U}}) {
     // The same memory, another view of it.
     attention_chunk chunk = whole.chunks()[0];
     chunk.first_row = first;
     chunk.num_rows = count;
     chunk.first_position = first;
-    const auto rows = rows_of(whole.run({chunk}), first, count, heads);
+    const auto rows = rows_of(whole.run({chunk}, lone_rows::as_tiles), first, count, heads);
     got.insert(got.end(), rows.begin(), rows.end());
   }
   CHECK(got == expected);

@@ -7,7 +7,6 @@
 #include "core/batch.hpp"
 #include "cpu/reference.hpp"
 #include "cuda/device_array.hpp"
-#include "model/rope.hpp"
 
 namespace troupe::cuda {
 namespace {
@@ -193,27 +192,31 @@ std::vector<double> rotated(std::span<const float> head, std::span<const float> 
   return out;
 }
 
-void check_rope(const rope_case& c, std::uint32_t num_positions) {
-  const head_shape& heads = c.heads;
-  CAPTURE(heads.num_q_heads);
-  const std::uint32_t num_rows = static_cast<std::uint32_t>(c.positions.size());
-  const std::uint32_t num_heads = heads.num_q_heads + 2 * heads.num_kv_heads;
-  const std::uint32_t half = heads.head_dim / 2;
-  constexpr std::uint32_t num_pages = 3;
-  const std::size_t pages_size =
-      std::size_t{num_pages} * heads.num_kv_heads * page_size_tokens * heads.head_dim;
-  const auto qkv = random_rounded(std::size_t{num_rows} * num_heads * heads.head_dim, 1);
-  const auto old_pages = random_rounded(pages_size, 2);
-  const auto cos = random_floats(std::size_t{2} * num_positions * half, 3);
-  const auto sin = random_floats(std::size_t{2} * num_positions * half, 4);
+constexpr std::uint32_t num_rope_pages = 3;
+
+// The two tables back to back: [2, num_positions, head_dim / 2].
+struct rope_angles {
+  std::uint32_t num_positions;
+  std::vector<float> cos;
+  std::vector<float> sin;
+};
+
+struct rope_result {
+  std::vector<float> qkv;
+  std::vector<float> keys;  // the pages
+  std::vector<float> values;
+};
+
+rope_result run_rope(const rope_case& c, const rope_angles& angles, const std::vector<float>& qkv,
+                     const std::vector<float>& pages) {
   device_array<bf16> qkv_memory(to_bf16(qkv));
-  device_array<bf16> keys(to_bf16(old_pages));
-  device_array<bf16> values(to_bf16(old_pages));
-  const std::size_t table_size = std::size_t{num_positions} * half;
-  device_array<float> cos_memory[] = {device_array<float>(std::span(cos).first(table_size)),
-                                      device_array<float>(std::span(cos).subspan(table_size))};
-  device_array<float> sin_memory[] = {device_array<float>(std::span(sin).first(table_size)),
-                                      device_array<float>(std::span(sin).subspan(table_size))};
+  device_array<bf16> keys(to_bf16(pages));
+  device_array<bf16> values(to_bf16(pages));
+  const std::size_t size = angles.cos.size() / 2;
+  device_array<float> cos[] = {device_array<float>(std::span(angles.cos).first(size)),
+                               device_array<float>(std::span(angles.cos).subspan(size))};
+  device_array<float> sin[] = {device_array<float>(std::span(angles.sin).first(size)),
+                               device_array<float>(std::span(angles.sin).subspan(size))};
   device_array<std::uint32_t> positions(c.positions);
   device_array<std::uint8_t> ropes(c.ropes);
   device_array<std::int32_t> places(c.places);
@@ -222,28 +225,43 @@ void check_rope(const rope_case& c, std::uint32_t num_positions) {
   args.positions = positions.data();
   args.ropes = ropes.data();
   args.kv_places = places.data();
-  for (int kind = 0; kind < 2; ++kind) {
-    args.tables[kind] = {cos_memory[kind].data(), sin_memory[kind].data()};
-  }
+  for (int kind = 0; kind < 2; ++kind) args.tables[kind] = {cos[kind].data(), sin[kind].data()};
   args.pages = {keys.data(), values.data()};
-  args.heads = heads;
-  args.num_rows = num_rows;
+  args.heads = c.heads;
+  args.num_rows = static_cast<std::uint32_t>(c.positions.size());
   REQUIRE(is_fine(rope_kv_write(args, nullptr)));
   CHECK((qkv_memory.is_whole() && keys.is_whole() && values.is_whole()));
+  return {to_floats(qkv_memory.values()), to_floats(keys.values()), to_floats(values.values())};
+}
 
-  const auto new_qkv = to_floats(qkv_memory.values());
-  auto new_keys = to_floats(keys.values());
-  auto new_values = to_floats(values.values());
-  for (std::uint32_t row = 0; row < num_rows; ++row) {
+// The first element of a KV head's row in the pages.
+std::size_t rope_line(const head_shape& heads, std::uint32_t place, std::uint32_t kv_head) {
+  const std::size_t page = place / page_size_tokens;
+  return ((page * heads.num_kv_heads + kv_head) * page_size_tokens + place % page_size_tokens) *
+         heads.head_dim;
+}
+
+void check_rope(const rope_case& c, std::uint32_t num_positions) {
+  const head_shape& heads = c.heads;
+  CAPTURE(heads.num_q_heads);
+  const std::uint32_t num_heads = heads.num_q_heads + 2 * heads.num_kv_heads;
+  const std::size_t dim = heads.head_dim;
+  const std::size_t half = dim / 2;
+  const auto qkv = random_rounded(c.positions.size() * num_heads * dim, 1);
+  const auto old_pages =
+      random_rounded(std::size_t{num_rope_pages} * heads.num_kv_heads * page_size_tokens * dim, 2);
+  const rope_angles angles{num_positions, random_floats(2 * num_positions * half, 3),
+                           random_floats(2 * num_positions * half, 4)};
+  rope_result got = run_rope(c, angles, qkv, old_pages);
+  for (std::size_t row = 0; row < c.positions.size(); ++row) {
+    const std::size_t angle = (c.ropes[row] * std::size_t{num_positions} + c.positions[row]) * half;
     for (std::uint32_t h = 0; h < num_heads; ++h) {
       CAPTURE(h);
-      const std::size_t at = (std::size_t{row} * num_heads + h) * heads.head_dim;
-      const auto head = std::span(qkv).subspan(at, heads.head_dim);
-      const std::size_t angle =
-          (c.ropes[row] * std::size_t{num_positions} + c.positions[row]) * half;
-      const auto expected =
-          rotated(head, std::span(cos).subspan(angle, half), std::span(sin).subspan(angle, half));
-      const auto after = std::span(new_qkv).subspan(at, heads.head_dim);
+      const std::size_t at = (row * num_heads + h) * dim;
+      const auto head = std::span(qkv).subspan(at, dim);
+      const auto after = std::span(got.qkv).subspan(at, dim);
+      const auto expected = rotated(head, std::span(angles.cos).subspan(angle, half),
+                                    std::span(angles.sin).subspan(angle, half));
       if (h < heads.num_q_heads) {
         CHECK(distance(after, expected) <= rounding);
         continue;
@@ -251,26 +269,20 @@ void check_rope(const rope_case& c, std::uint32_t num_positions) {
       CHECK(std::equal(after.begin(), after.end(), head.begin()));
       if (c.places[row] < 0) continue;
       const bool is_value = h >= heads.num_q_heads + heads.num_kv_heads;
-      const std::uint32_t kv_head = (h - heads.num_q_heads) % heads.num_kv_heads;
-      const auto place = static_cast<std::uint32_t>(c.places[row]);
-      const std::size_t line =
-          ((std::size_t{place / page_size_tokens} * heads.num_kv_heads + kv_head) *
-               page_size_tokens +
-           place % page_size_tokens) *
-          heads.head_dim;
-      const auto cell = std::span(is_value ? new_values : new_keys).subspan(line, heads.head_dim);
+      const std::size_t line = rope_line(heads, static_cast<std::uint32_t>(c.places[row]),
+                                         (h - heads.num_q_heads) % heads.num_kv_heads);
+      const auto cell = std::span(is_value ? got.values : got.keys).subspan(line, dim);
       if (is_value) {
         CHECK(std::equal(cell.begin(), cell.end(), head.begin()));
       } else {
         CHECK(distance(cell, expected) <= rounding);
       }
       // What is left is what must not have changed.
-      std::copy_n(old_pages.begin() + static_cast<std::ptrdiff_t>(line), heads.head_dim,
-                  cell.begin());
+      std::copy_n(old_pages.begin() + static_cast<std::ptrdiff_t>(line), dim, cell.begin());
     }
   }
-  CHECK(new_keys == old_pages);
-  CHECK(new_values == old_pages);
+  CHECK(got.keys == old_pages);
+  CHECK(got.values == old_pages);
 }
 
 TEST_CASE("rope_kv_write rotates queries and keys, and writes their pages only") {

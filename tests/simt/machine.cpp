@@ -86,6 +86,7 @@ class machine {
                void* output);
   void barrier();
   void wait(thread_state state);
+  void give_way();
   [[noreturn]] void fault(const std::string& reason);
   void reveal_copies();
 
@@ -108,6 +109,7 @@ class machine {
   std::vector<std::unique_ptr<block>> resident_;
   std::vector<launch> pending_;
   std::size_t num_threads_ = 0;  // of the pool, in use
+  std::uint64_t num_times_given_way_ = 0;
   bool is_collecting_ = false;
   bool is_running_ = false;
 };
@@ -244,6 +246,7 @@ bool machine::run_resident() {
 }
 
 bool machine::finish() {
+  num_times_given_way_ = 0;
   resident_.clear();
   num_threads_ = 0;
   current = nullptr;
@@ -305,6 +308,13 @@ void machine::wait(thread_state state) {
   me->stack.leave();
 }
 
+// A thread may wait for what never comes.
+void machine::give_way() {
+  constexpr std::uint64_t patience = 1U << 22U;
+  if (++num_times_given_way_ > patience) fault("threads that wait for ever");
+  wait(thread_state::ready);
+}
+
 void machine::reveal_copies() {
   for (const pending_copy& copy : current->awaited) std::memcpy(copy.target, copy.source, 16);
   current->awaited.clear();
@@ -351,7 +361,7 @@ unsigned lane_index() { return the_machine().current->number % warp_size; }
 std::byte* shared_memory() { return the_machine().current->home->shared_base; }
 
 void block_barrier() { the_machine().barrier(); }
-void let_others_run() { the_machine().wait(thread_state::ready); }
+void let_others_run() { the_machine().give_way(); }
 void fault(const std::string& reason) { the_machine().fault(reason); }
 
 void warp_execute(warp_instruction instruction, unsigned site, unsigned mask, const void* input,

@@ -41,6 +41,9 @@ inline unsigned __ballot_sync(unsigned mask, bool vote, unsigned site = __builti
   return simt::ballot(site, mask, vote);
 }
 
+// Every store is seen at once.
+inline void __threadfence_system() {}
+
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs(static_cast<int>(x)); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {

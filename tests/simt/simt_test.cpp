@@ -218,5 +218,12 @@ TEST_CASE("Blocks that wait for each other run together") {
   }));
 }
 
+TEST_CASE("A thread that waits for what never comes is a fault") {
+  CHECK_FALSE(run_block(32, 0, [] {
+    while (lane_index() < 32) let_others_run();
+  }));
+  CHECK(fails_with("wait for ever"));
+}
+
 }  // namespace
 }  // namespace simt

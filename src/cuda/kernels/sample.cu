@@ -1,5 +1,8 @@
 // One block samples the rows of one slot, one after the other: what model/sampler.hpp says, step by
-// step. Compiled without fused multiply-add, so that every float has the bits it has there.
+// step. Without fused multiply-add, so that every float has the bits it has there.
+#if !defined(TROUPE_SIMT) && !defined(TROUPE_NO_FMAD)
+#error "compile with -fmad=false, as src/cuda/kernels/meson.build does"
+#endif
 #include "core/batch.hpp"
 #include "cuda/kernels/token_draw.cuh"
 #include "model/philox.hpp"
