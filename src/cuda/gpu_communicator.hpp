@@ -2,6 +2,7 @@
 // this rank's; all pointers are memory of its device.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,9 @@ group_id make_group_id();
 
 struct nccl_options {
   group_id group{};
+  // Shared by the ranks of the group in this process: one that fails or is told to stop releases
+  // all. Ranks elsewhere learn of it from NCCL, or from who looks after them.
+  std::shared_ptr<std::atomic<bool>> is_aborted = std::make_shared<std::atomic<bool>>(false);
   std::uint32_t rank = 0;
   std::uint32_t size = 1;
   int device_index = 0;

@@ -1,7 +1,6 @@
 // One rank of a group over NCCL. The communicator does not block the host: whoever drives the rank
 // asks check() while it waits, and that is where an abort from another thread, a peer's failure and
 // a rank that never came are acted on. All calls of NCCL are the driving thread's.
-#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -18,22 +17,10 @@ class nccl_rank : public gpu_communicator {
  public:
   nccl_rank(const nccl_options& options, std::uint32_t timeout_ms)
       : api_(load_nccl()), options_(options) {
-    use_gpu(options.device_index);
-    if (options.rank_order) {
-      gathered_ = make_device_buffer(options.size * options.max_elements * sizeof(bf16));
-    }
-    ncclUniqueId id;
-    static_assert(sizeof id == sizeof options.group);
-    std::memcpy(&id, options.group.data(), sizeof id);
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    const auto size = static_cast<int>(options.size);
-    const ncclResult_t begun =
-        api_.init_rank(&comm_, size, id, static_cast<int>(options.rank), &config);
     try {
-      check_nccl(begun, "ncclCommInitRankConfig");
-      wait_until_settled(timeout_ms);
+      join(timeout_ms);
     } catch (...) {
+      abort();  // the others wait for this one
       drop();
       throw;
     }
@@ -43,26 +30,26 @@ class nccl_rank : public gpu_communicator {
 
   std::uint32_t rank() const override { return options_.rank; }
   std::uint32_t size() const override { return options_.size; }
-  void abort() noexcept override { aborted_ = true; }
+  void abort() noexcept override { *options_.is_aborted = true; }
 
   void all_reduce(bf16* x, std::uint64_t count, cuda_stream stream) override {
     if (options_.rank_order) return add_in_rank_order(x, count, stream);
-    enqueue(api_.all_reduce(x, x, count, ncclBfloat16, ncclSum, comm_, stream), "ncclAllReduce");
+    enqueue(api_.all_reduce(x, x, count, ncclBfloat16, ncclSum, comm(), stream), "ncclAllReduce");
   }
 
   void all_gather(const void* mine, std::size_t num_bytes, void* all, cuda_stream stream) override {
-    enqueue(api_.all_gather(mine, all, num_bytes, ncclUint8, comm_, stream), "ncclAllGather");
+    enqueue(api_.all_gather(mine, all, num_bytes, ncclUint8, comm(), stream), "ncclAllGather");
   }
 
   void broadcast(void* data, std::size_t num_bytes, cuda_stream stream) override {
-    enqueue(api_.broadcast(data, data, num_bytes, ncclUint8, 0, comm_, stream), "ncclBroadcast");
+    enqueue(api_.broadcast(data, data, num_bytes, ncclUint8, 0, comm(), stream), "ncclBroadcast");
   }
 
   bool can_be_captured() const override { return true; }
 
   void check() override {
     if (comm_ == nullptr) throw device_error("The communicator was aborted.");
-    if (aborted_) fail("A rank failed or was told to stop; the step has no result.");
+    if (*options_.is_aborted) fail("A rank failed or was told to stop; the step has no result.");
     ncclResult_t state = ncclSuccess;
     const ncclResult_t asked = api_.get_async_error(comm_, &state);
     if (asked != ncclSuccess) state = asked;
@@ -71,6 +58,22 @@ class nccl_rank : public gpu_communicator {
   }
 
  private:
+  void join(std::uint32_t timeout_ms) {
+    use_gpu(options_.device_index);
+    if (options_.rank_order) {
+      gathered_ = make_device_buffer(options_.size * options_.max_elements * sizeof(bf16));
+    }
+    ncclUniqueId id;
+    static_assert(sizeof id == sizeof options_.group);
+    std::memcpy(&id, options_.group.data(), sizeof id);
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    const auto size = static_cast<int>(options_.size);
+    check_nccl(api_.init_rank(&comm_, size, id, static_cast<int>(options_.rank), &config),
+               "ncclCommInitRankConfig");
+    wait_until_settled(timeout_ms);
+  }
+
   void add_in_rank_order(bf16* x, std::uint64_t count, cuda_stream stream) {
     if (count > options_.max_elements) throw device_error("A sum is longer than was planned.");
     auto* parts = gathered_.as<bf16>();
@@ -79,6 +82,11 @@ class nccl_rank : public gpu_communicator {
     for (std::uint32_t r = 0; r < size(); ++r) args.ranks[r] = parts + r * count;
     check_launch(sum_ranks(args, stream), "sum_ranks");
     copy_on_device(x, parts, count * sizeof(bf16), stream);
+  }
+
+  ncclComm_t comm() const {
+    if (comm_ == nullptr) throw device_error("The communicator was aborted.");
+    return comm_;
   }
 
   // An operation that is in progress needs nothing but time; while it settles a peer may fail.
@@ -116,7 +124,6 @@ class nccl_rank : public gpu_communicator {
   nccl_options options_;
   ncclComm_t comm_ = nullptr;
   device_buffer gathered_;  // [size, max_elements], only with rank_order
-  std::atomic<bool> aborted_{false};
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 // everything is freed.
 #include <doctest/doctest.h>
 
-#include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 
@@ -27,36 +27,47 @@ std::string live_once(const cuda_runner_options& options) {
   return {};
 }
 
-// Fails call after call, `stride` apart, and every call of another kind at least once.
-void fail_every_call(const cuda_runner_options& options, std::uint64_t stride) {
+// Of every kind of call the first one, the last one, and some between.
+std::set<std::size_t> choose_calls(const std::vector<std::string>& calls) {
+  std::map<std::string, std::vector<std::size_t>> of_kind;
+  for (std::size_t n = 0; n < calls.size(); ++n) of_kind[calls[n]].push_back(n);
+  std::set<std::size_t> out;
+  for (const auto& [kind, places] : of_kind) {
+    const std::size_t count = places.size();
+    for (const std::size_t i : {std::size_t{0}, count / 3, 2 * count / 3, count - 1}) {
+      out.insert(places[i]);
+    }
+  }
+  return out;
+}
+
+void fail_every_call(const cuda_runner_options& options) {
   fake_cuda::fail_nothing();
   REQUIRE(live_once(options).empty());
   REQUIRE(fake_cuda::num_live_objects() == 0);
-  const std::uint64_t num_calls = fake_cuda::num_calls();
-  std::set<std::string> failed;
-  for (std::uint64_t n = 0; n < num_calls; n += n < stride ? 1 : stride) {
+  const std::set<std::size_t> chosen = choose_calls(fake_cuda::calls());
+  CHECK(chosen.size() > 50);
+  for (const std::size_t n : chosen) {
     fake_cuda::use_emulator();
     fake_cuda::fail_call(n);
     const std::string why = live_once(options);
+    const std::string failed = fake_cuda::failed_call();
     CAPTURE(n);
-    CAPTURE(fake_cuda::failed_call());
-    failed.insert(fake_cuda::failed_call());
-    // In a destructor nobody can be told.
-    const bool is_told = !why.empty() || fake_cuda::failed_call() == "cudaStreamSynchronize" ||
-                         fake_cuda::failed_call() == "cudaSetDevice";
-    CHECK(is_told);
+    CAPTURE(failed);
+    // In a destructor nobody can be told; a rank may be done before its peer gets so far.
+    const bool may_be_silent = failed.empty() || failed == "cudaStreamSynchronize" ||
+                               failed == "cudaSetDevice";
+    CHECK((may_be_silent || !why.empty()));
     REQUIRE(fake_cuda::num_live_objects() == 0);
   }
   fake_cuda::fail_nothing();
-  CHECK(failed.size() > 15);
 }
 
 }  // namespace
 
 TEST_CASE("one rank: whatever call fails, the request ends and nothing is left") {
   fake_cuda::use_emulator();
-  cuda_runner_options options = gpu_options();
-  fail_every_call(options, 13);
+  fail_every_call(gpu_options());
 }
 
 TEST_CASE("ranks by NCCL: whatever call fails, no rank waits for ever") {
@@ -64,6 +75,6 @@ TEST_CASE("ranks by NCCL: whatever call fails, no rank waits for ever") {
   fake_cuda::set_gpus(2);
   cuda_runner_options options = gpu_options(2);
   options.ranks_share_gpu = false;
-  fail_every_call(options, 41);
+  fail_every_call(options);
   fake_cuda::set_gpus(1);
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace troupe::fake_cuda {
 
@@ -29,8 +30,8 @@ std::size_t peak_device_bytes();
 // From here on counts calls that can fail; the n-th one (from 0) fails. Calls that free never do.
 void fail_call(std::uint64_t n);
 void fail_nothing();
-// Calls counted since fail_call or fail_nothing; and which one failed, empty if none did.
-std::uint64_t num_calls();
+// The names of the calls since fail_call or fail_nothing; and which one failed, empty if none did.
+std::vector<std::string> calls();
 std::string failed_call();
 
 // Kernels, multiplications and collective operations that ran since the last reset_counts().

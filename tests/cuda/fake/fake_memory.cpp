@@ -20,7 +20,7 @@ struct machine {
   std::map<void*, std::size_t> pinned_memory;
   std::map<int, std::size_t> used;
   std::size_t peak = 0;
-  std::uint64_t calls = 0;
+  std::vector<std::string> calls;
   std::uint64_t failing_call = ~0ULL;
   std::string failed;
 };
@@ -71,14 +71,14 @@ std::size_t peak_device_bytes() {
 void fail_call(std::uint64_t n) {
   machine& m = the_machine();
   const std::lock_guard hold(m.lock);
-  m.calls = 0;
+  m.calls.clear();
   m.failing_call = n;
   m.failed.clear();
 }
 
 void fail_nothing() { fail_call(~0ULL); }
 
-std::uint64_t num_calls() {
+std::vector<std::string> calls() {
   machine& m = the_machine();
   const std::lock_guard hold(m.lock);
   return m.calls;
@@ -93,7 +93,8 @@ std::string failed_call() {
 bool fails(const char* call, cudaError_t error) {
   machine& m = the_machine();
   const std::lock_guard hold(m.lock);
-  if (m.calls++ != m.failing_call) return false;
+  m.calls.emplace_back(call);
+  if (m.calls.size() - 1 != m.failing_call) return false;
   m.failed = call;
   last_error = error;
   return true;
