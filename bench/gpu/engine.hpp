@@ -1,5 +1,5 @@
-// The engine alone on a GPU, measured: no actor, no socket, no tokenizer. One line per row on stdout,
-// fields apart by tabs; bench/gpu/run makes tables of them.
+// The engine alone on a GPU, measured: no actor, no socket, no tokenizer. One line per row on
+// stdout, fields apart by tabs; bench/gpu/run makes tables of them.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -33,8 +33,8 @@ std::string number(double value, int digits = 1);
 struct engine_options {
   std::string mode;
   std::string shape = "7b";
-  std::string out_file;        // of `logits`
-  std::uint32_t tp_size = 1;   // all ranks on one GPU
+  std::string out_file;       // of `logits`
+  std::uint32_t tp_size = 1;  // all ranks on one GPU
   bool deterministic = false;
 };
 

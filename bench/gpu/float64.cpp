@@ -1,5 +1,5 @@
-// The model in double precision, as its paper has it, one row after the other: what the device is held
-// against, in one chunk, in several, and token by token.
+// The model in double precision, as its paper has it, one row after the other: what the device is
+// held against, in one chunk, in several, and token by token.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>

@@ -79,17 +79,14 @@ class kernel_table {
                                        .num_rows = rows,
                                        .width = hidden(),
                                        .eps = 1e-6F};
-    double us = time_on(stream(), [&](int) {
-      check_launch(cuda::add_rms_norm(norm, stream()), "add_rms_norm");
-    });
+    double us = time_on(
+        stream(), [&](int) { check_launch(cuda::add_rms_norm(norm, stream()), "add_rms_norm"); });
     print_kernel("add_rms_norm", shape, us, {4.0 * rows * hidden() * sizeof(bf16), 0});
     const cuda::silu_mul_args silu{.gate_up = a_.as<bf16>(),
                                    .out = b_.as<bf16>(),
                                    .num_rows = rows,
                                    .width = config_.intermediate_size};
-    us = time_on(stream(), [&](int) {
-      check_launch(cuda::silu_mul(silu, stream()), "silu_mul");
-    });
+    us = time_on(stream(), [&](int) { check_launch(cuda::silu_mul(silu, stream()), "silu_mul"); });
     print_kernel("silu_mul", shape, us, {3.0 * rows * silu.width * sizeof(bf16), 0});
   }
 
@@ -108,8 +105,8 @@ class kernel_table {
     const std::size_t bytes = elements * sizeof(bf16);
     const std::size_t copies = std::clamp<std::size_t>((256U << 20U) / bytes, 1, 8);
     const device_buffer weights = zeros(copies * bytes, stream());
-    const device_buffer out = zeros(std::size_t{rows} * shape.out_features * sizeof(float),
-                                    stream());
+    const device_buffer out =
+        zeros(std::size_t{rows} * shape.out_features * sizeof(float), stream());
     std::vector<const bf16*> matrices;
     for (std::size_t i = 0; i < copies; ++i) matrices.push_back(weights.as<bf16>() + i * elements);
     cuda::gemm_call call{.x = a_.as<bf16>(),
@@ -160,13 +157,13 @@ class kernel_table {
     }
     cuda::attention_plan plan;
     plan_attention(chunks, heads_.num_q_heads / heads_.num_kv_heads, plan);
-    const std::size_t page_bytes = std::size_t{heads_.num_kv_heads} * page_size_tokens *
-                                   heads_.head_dim * sizeof(bf16);
+    const std::size_t page_bytes =
+        std::size_t{heads_.num_kv_heads} * page_size_tokens * heads_.head_dim * sizeof(bf16);
     const device_buffer keys = zeros(table.size() * page_bytes, stream());
     const device_buffer values = zeros(table.size() * page_bytes, stream());
     const std::size_t sums = plan.parts.size() * heads_.num_q_heads;
-    const device_buffer partial = zeros((sums + 1) * (heads_.head_dim + 2) * sizeof(float),
-                                        stream());
+    const device_buffer partial =
+        zeros((sums + 1) * (heads_.head_dim + 2) * sizeof(float), stream());
     const device_buffer parts = upload(plan.parts);
     const device_buffer rows = upload(plan.rows);
     const device_buffer tiles = upload(plan.tiles);
@@ -178,12 +175,12 @@ class kernel_table {
                                       .out = b_.as<bf16>(),
                                       .heads = heads_};
     const double us = time_on(stream(), [&](int) {
-      check_launch(cuda::decode_attention({common, parts.as<cuda::decode_part>(),
-                                           rows.as<cuda::decode_row>(),
-                                           static_cast<std::uint32_t>(plan.parts.size()),
-                                           static_cast<std::uint32_t>(plan.rows.size()),
-                                           partial.as<float>() + 2 * sums, partial.as<float>()},
-                                          stream()),
+      check_launch(cuda::decode_attention(
+                       {common, parts.as<cuda::decode_part>(), rows.as<cuda::decode_row>(),
+                        static_cast<std::uint32_t>(plan.parts.size()),
+                        static_cast<std::uint32_t>(plan.rows.size()),
+                        partial.as<float>() + 2 * sums, partial.as<float>()},
+                       stream()),
                    "decode_attention");
       check_launch(cuda::prefill_attention({common, tiles.as<cuda::prefill_tile>(),
                                             static_cast<std::uint32_t>(plan.tiles.size())},
@@ -191,8 +188,9 @@ class kernel_table {
                    "prefill_attention");
     });
     const double seen = chunk * (context - chunk + (chunk + 1) / 2.0);
-    print_kernel(name, "seqs=" + std::to_string(sequences) + " rows=" + std::to_string(chunk) +
-                           " context=" + std::to_string(context),
+    print_kernel(name,
+                 "seqs=" + std::to_string(sequences) + " rows=" + std::to_string(chunk) +
+                     " context=" + std::to_string(context),
                  us,
                  {2.0 * static_cast<double>(table.size() * page_bytes),
                   4.0 * sequences * seen * heads_.num_q_heads * heads_.head_dim});
@@ -227,8 +225,8 @@ class kernel_table {
                                    .chosen = chosen.as<cuda::chosen_token>(),
                                    .scratch = scratch.data(),
                                    .num_scratch_rows = at_once};
-      const double us = time_on(
-          stream(), [&](int) { check_launch(cuda::sample(args, stream()), "sample"); });
+      const double us =
+          time_on(stream(), [&](int) { check_launch(cuda::sample(args, stream()), "sample"); });
       print_kernel("sample", "rows=" + std::to_string(rows), us,
                    {1.0 * rows * vocabulary * sizeof(float), 0});
     }
@@ -271,9 +269,8 @@ void measure_ceilings(const engine_options& options) {
                    "read_memory");
     });
     print_row({"ceiling", "read", number(amount / us / 1e3), "GB/s"});
-    us = time_on(stream, [&](int) {
-      cuda::copy_on_device(to.data(), from.data(), num_bytes, stream);
-    });
+    us = time_on(stream,
+                 [&](int) { cuda::copy_on_device(to.data(), from.data(), num_bytes, stream); });
     print_row({"ceiling", "copy", number(2 * amount / us / 1e3), "GB/s"});
   }
   cuda::gemm gemm(false);

@@ -40,7 +40,8 @@ def make_model(folder, shape):
 
 
 def gpu_memory_mib():
-    done = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"],
+    done = subprocess.run(["nvidia-smi", "--query-gpu=memory.used",
+                           "--format=csv,noheader,nounits"],
                           capture_output=True, text=True, check=False)
     return done.stdout.split("\n")[0].strip() or "unknown"
 

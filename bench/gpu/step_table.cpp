@@ -89,7 +89,7 @@ void measure_step(loaded_engine& target, const step_case& one) {
 
 std::vector<step_case> cases_for(const std::string& shape) {
   if (shape.starts_with("tiny")) return {{1, 32}, {4, 32}, {1, 0, 32}};
-  return {{1, 512},    {8, 512},   {16, 512},       {64, 1024},       {256, 1024},
+  return {{1, 512},    {8, 512},     {16, 512},       {64, 1024},      {256, 1024},
           {16, 32700}, {1, 0, 2048}, {1, 6144, 2048}, {1, 30704, 2048}};
 }
 
@@ -155,8 +155,8 @@ void check_invariance(const engine_options& options) {
   const auto alone = target.logits(chunk_of(tokens, 0, count));
   const auto stepwise = logits_in_chunks(target, tokens, 1);
   // Beside a chunk of another sequence, as long as the step allows.
-  const std::uint32_t room = std::min(target.limits().max_num_batched_tokens,
-                                      target.limits().max_num_logit_rows) - count;
+  const std::uint32_t room =
+      std::min(target.limits().max_num_batched_tokens, target.limits().max_num_logit_rows) - count;
   step_batch together = chunk_of(tokens, 0, count);
   const auto others = prompt_for(target.config(), room);
   step_batch beside = chunk_of(others, 0, room);

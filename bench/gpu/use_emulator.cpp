@@ -2,8 +2,10 @@
 #include "fake_cuda.hpp"
 
 namespace {
+
 const bool is_emulated = [] {
   troupe::fake_cuda::use_emulator();
   return true;
 }();
+
 }  // namespace

@@ -18,7 +18,8 @@ outcome<settled_device> settle_device(const serve_options& wanted);
 std::string describe_cuda(const serve_options& options);
 
 cuda_runner_options make_cuda_options(const serve_options& options, const planned_model& plan);
-// One of the GPUs, each of which holds its rank's share; total_bytes is what is free on the fullest.
+// One of the GPUs, each of which holds its rank's share; total_bytes is what is free on the
+// fullest.
 outcome<memory_request> measure_cuda(const serve_options& options, const planned_model& plan);
 
 outcome<runner_factory> make_cuda_runners(const planned_model& plan, const serve_options& options,

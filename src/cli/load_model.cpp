@@ -148,8 +148,8 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
   ask.max_num_seqs = plan.limits.max_num_seqs;
   ask.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
   ask.total_flag = "--gpu-memory-utilization";
-  ask.total_bytes = static_cast<std::uint64_t>(static_cast<double>(*ask.total_bytes) *
-                                               share_of_memory(options));
+  ask.total_bytes =
+      static_cast<std::uint64_t>(static_cast<double>(*ask.total_bytes) * share_of_memory(options));
   auto all_that_fits = plan_memory(ask);
   if (!all_that_fits || options.kv_cache_bytes || options.num_kv_pages) return all_that_fits;
   if (all_that_fits->num_pages <= useful_pages(plan.limits)) return all_that_fits;
@@ -224,8 +224,8 @@ outcome<planned_model> plan_model(const serve_options& options) {
   if (!context) return context.error();
   plan.limits = make_limits(options, plan, *context);
   plan.runner = make_runner_options(options, plan, *weights);
-  plan.device = options.device == device_kind::cuda ? describe_cuda(options)
-                                                    : describe_device(options);
+  plan.device =
+      options.device == device_kind::cuda ? describe_cuda(options) : describe_device(options);
   if (*weights != weight_format::plain)
     plan.device += ", " + name_of_weights(plan) + " weights (" + name_of_quantization(plan) + ")";
   auto memory = make_memory_plan(options, plan);

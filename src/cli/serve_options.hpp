@@ -59,7 +59,7 @@ struct serve_options {
   std::uint32_t prompt_lookup_max = 5;
   std::uint32_t max_speculative_rows = 8;
   std::uint32_t tensor_parallel_size = 1;
-  std::uint32_t threads = 0;        // of each rank; 0: the cores divided by the ranks
+  std::uint32_t threads = 0;  // of each rank; 0: the cores divided by the ranks
   // Of the memory that is available at the start; none: what suits the device.
   std::optional<double> memory_utilization;
   kv_cache_dtype kv_dtype = kv_cache_dtype::automatic;

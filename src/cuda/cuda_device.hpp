@@ -1,6 +1,6 @@
-// A GPU as a device: bfloat16 activations and weights, logits in float32, one stream. Operations are
-// kernels (cuda/kernels.hpp) and multiplications (cuda/gemm.hpp) that the host enqueues; tokens go
-// from the sampler to the next step's embedding without it.
+// A GPU as a device: bfloat16 activations and weights, logits in float32, one stream. Operations
+// are kernels (cuda/kernels.hpp) and multiplications (cuda/gemm.hpp) that the host enqueues; tokens
+// go from the sampler to the next step's embedding without it.
 //
 // A step in which every sequence decodes one token is padded to a bucket of rows, captured into a
 // graph the first time and replayed afterwards: operations are then told but not enqueued one by
@@ -76,9 +76,9 @@ class cuda_device : public device {
     std::size_t ring_idx = 0;
     bool sampled = false;
     bool ended = false;
-    std::uint32_t num_rows = 0;       // with logits
-    std::vector<slot_idx> slots;      // [num_rows]
-    std::vector<int> num_logprobs;    // [num_rows], as the slot asked for
+    std::uint32_t num_rows = 0;     // with logits
+    std::vector<slot_idx> slots;    // [num_rows]
+    std::vector<int> num_logprobs;  // [num_rows], as the slot asked for
   };
   // Memory of a step in flight.
   struct step_memory {

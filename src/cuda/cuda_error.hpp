@@ -1,5 +1,5 @@
-// Every call of the CUDA runtime that can fail goes through here: a failure is a device_error, which
-// ends the requests that hang on it, never the process.
+// Every call of the CUDA runtime that can fail goes through here: a failure is a device_error,
+// which ends the requests that hang on it, never the process.
 #pragma once
 #include <cuda_runtime_api.h>
 

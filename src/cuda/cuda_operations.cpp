@@ -115,9 +115,8 @@ void cuda_device::attention(std::uint32_t layer, activation qkv, activation out)
                                      .partial_sums = partial_sums_.as<float>(),
                                      .partial_scale = partial_scale_.as<float>()};
   check_launch(decode_attention(decode, stream()), "decode_attention");
-  const prefill_attention_args prefill{.attention = common,
-                                       .tiles = in_step(layout_.tiles),
-                                       .num_tiles = layout_.tiles.count};
+  const prefill_attention_args prefill{
+      .attention = common, .tiles = in_step(layout_.tiles), .num_tiles = layout_.tiles.count};
   check_launch(prefill_attention(prefill, stream()), "prefill_attention");
 }
 

@@ -173,8 +173,8 @@ void choose_gemms(cuda_model& model) {
   using member = shared_matrix device_layer::*;
   const device_model& weights = *model.weights.front();
   std::vector<std::pair<cuda::gemm_shape, std::vector<const cuda::bf16*>>> matrices;
-  for (const member each : {&device_layer::qkv, &device_layer::o, &device_layer::gate_up,
-                            &device_layer::down}) {
+  for (const member each :
+       {&device_layer::qkv, &device_layer::o, &device_layer::gate_up, &device_layer::down}) {
     const device_matrix& first = *(weights.layers.front().*each);
     const bool has_bias = each == &device_layer::qkv;
     matrices.push_back({{first.out_features(), first.in_features(), has_bias, false}, {}});
@@ -224,9 +224,8 @@ std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model
     return out;
   }
   if (model.options.ranks_share_gpu) return cuda::make_shared_gpu_communicators(size);
-  cuda::nccl_options options{.group = cuda::make_group_id(),
-                             .size = size,
-                             .rank_order = model.options.deterministic};
+  cuda::nccl_options options{
+      .group = cuda::make_group_id(), .size = size, .rank_order = model.options.deterministic};
   options.max_elements =
       std::uint64_t{model.options.max_num_batched_tokens} * model.config.hidden_size;
   // Each rank waits for the others while it joins.

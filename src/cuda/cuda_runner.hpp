@@ -21,9 +21,9 @@ struct gpu_info {
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;
 };
-// The first GPUs of this machine by index, at most so many: to look at one takes some of its memory.
-// Refuses, with the reason in one sentence, where there is none that can be used: no CUDA in this
-// build, no driver, no device.
+// The first GPUs of this machine by index, at most so many: to look at one takes some of its
+// memory. Refuses, with the reason in one sentence, where there is none that can be used: no CUDA
+// in this build, no driver, no device.
 outcome<std::vector<gpu_info>> list_gpus(std::uint32_t at_most);
 
 struct cuda_runner_options {

@@ -45,8 +45,7 @@ void weight_uploader::gather(const linear_slice& slice, std::uint32_t first, std
   const std::uint32_t share = (count + num_threads_ - 1) / num_threads_;
   std::vector<std::future<void>> others;
   for (std::uint32_t begin = share; begin < count; begin += share) {
-    others.push_back(
-        std::async(std::launch::async, copy, begin, std::min(begin + share, count)));
+    others.push_back(std::async(std::launch::async, copy, begin, std::min(begin + share, count)));
   }
   copy(0, std::min(share, count));
   for (auto& other : others) other.get();

@@ -49,8 +49,8 @@ device_sizes::device_sizes(const cuda_device_options& o)
   mask_bytes = std::size_t{o.max_num_seqs} * mask_words(o.num_tokens) * sizeof(std::uint32_t);
   uses_per_slot = std::min(o.max_model_len, o.num_tokens) + std::size_t{1};
   list_bytes_per_slot = list_bytes(uses_per_slot, usual_biases, usual_impossible_tokens);
-  result_bytes = o.max_num_logit_rows *
-                 (sizeof(chosen_token) + o.max_logprobs * sizeof(likely_token));
+  result_bytes =
+      o.max_num_logit_rows * (sizeof(chosen_token) + o.max_logprobs * sizeof(likely_token));
   const std::size_t sums = std::size_t{largest_step.decode_parts} * o.heads.num_q_heads;
   partial_sum_bytes = sums * head * sizeof(float);
   partial_scale_bytes = sums * 2 * sizeof(float);

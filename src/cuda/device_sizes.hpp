@@ -17,7 +17,7 @@ namespace troupe::cuda {
 struct cuda_device_options {
   int device_index = 0;
   std::uint32_t num_layers = 0;
-  head_shape heads;               // this rank's
+  head_shape heads;  // this rank's
   std::uint32_t num_pages = 0;
   std::uint32_t max_num_rows = 0;
   std::uint32_t max_num_logit_rows = 0;

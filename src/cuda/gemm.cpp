@@ -9,8 +9,17 @@ namespace troupe::cuda {
 namespace {
 
 constexpr std::array<std::uint32_t, 22> row_buckets = {
-    1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 384, 512, 1024, 2048, 4096, 8192,
-    std::numeric_limits<std::uint32_t>::max()};
+    1,    2,
+    4,    8,
+    16,   24,
+    32,   48,
+    64,   96,
+    128,  160,
+    192,  224,
+    256,  384,
+    512,  1024,
+    2048, 4096,
+    8192, std::numeric_limits<std::uint32_t>::max()};
 constexpr int num_candidates = 16;
 constexpr int num_measurements = 5;  // the best one counts
 // The tiles of the one algorithm of a deterministic shape suit so many rows.
@@ -124,8 +133,7 @@ gemm_choice gemm::choice_for(const gemm_shape& shape, std::uint32_t num_rows) {
   }
   if (!deterministic_ && can_be_skinny(shape, num_rows)) return {.is_skinny = true};
   const std::uint32_t bucket =
-      deterministic_ ? deterministic_rows
-                     : *std::ranges::lower_bound(row_buckets, num_rows);
+      deterministic_ ? deterministic_rows : *std::ranges::lower_bound(row_buckets, num_rows);
   auto& of_shape = guesses_[shape];
   const auto [place, is_new] = of_shape.try_emplace(bucket);
   if (is_new) place->second = candidates(shape, std::min(bucket, 2 * num_rows), 1).front();
@@ -157,11 +165,10 @@ void gemm::run_as(const gemm_choice& choice, const gemm_shape& shape, const gemm
   if (shape.has_bias) p.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.bias);
   constexpr float one = 1.0F;
   constexpr float zero = 0.0F;
-  check_cublas(
-      api_.matmul(handle_.get(), p.desc.get(), &one, call.weights, p.weights.get(), call.x,
-                  p.x.get(), &zero, call.out, p.out.get(), call.out, p.out.get(),
-                  &choice.algorithm, workspace_.data(), workspace_.size(), stream),
-      "cublasLtMatmul");
+  check_cublas(api_.matmul(handle_.get(), p.desc.get(), &one, call.weights, p.weights.get(), call.x,
+                           p.x.get(), &zero, call.out, p.out.get(), call.out, p.out.get(),
+                           &choice.algorithm, workspace_.data(), workspace_.size(), stream),
+               "cublasLtMatmul");
 }
 
 void gemm::choose(const gemm_shape& shape, std::span<const bf16* const> weights, gemm_call call,

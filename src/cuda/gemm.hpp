@@ -25,11 +25,11 @@ struct gemm_shape {
 };
 
 struct gemm_call {
-  const bf16* x = nullptr;             // [num_rows, in_features]
-  const bf16* weights = nullptr;       // [out_features, in_features]
-  const bf16* bias = nullptr;          // [out_features], for cuBLASLt
+  const bf16* x = nullptr;              // [num_rows, in_features]
+  const bf16* weights = nullptr;        // [out_features, in_features]
+  const bf16* bias = nullptr;           // [out_features], for cuBLASLt
   const float* bias_float32 = nullptr;  // the same numbers, for our kernel
-  void* out = nullptr;                 // [num_rows, out_features]
+  void* out = nullptr;                  // [num_rows, out_features]
   std::uint32_t num_rows = 0;
 };
 

@@ -1,5 +1,5 @@
-// The functions of NCCL that we call, loaded when several ranks are asked for: one rank runs without
-// the library.
+// The functions of NCCL that we call, loaded when several ranks are asked for: one rank runs
+// without the library.
 #pragma once
 #include <nccl.h>
 

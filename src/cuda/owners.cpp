@@ -10,8 +10,8 @@ stream_owner make_stream() {
 
 event_owner make_event(event_timing timing) {
   cudaEvent_t event = nullptr;
-  const unsigned flags = timing == event_timing::measured ? cudaEventDefault
-                                                          : cudaEventDisableTiming;
+  const unsigned flags =
+      timing == event_timing::measured ? cudaEventDefault : cudaEventDisableTiming;
   check_cuda(cudaEventCreateWithFlags(&event, flags), "cudaEventCreate");
   return event_owner(event);
 }

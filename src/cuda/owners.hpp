@@ -1,6 +1,6 @@
-// One owner for each thing of the CUDA runtime. All are move-only, free what they own without a word
-// and may be empty; making one throws device_error. They belong to the device that is current when
-// they are made.
+// One owner for each thing of the CUDA runtime. All are move-only, free what they own without a
+// word and may be empty; making one throws device_error. They belong to the device that is current
+// when they are made.
 #pragma once
 #include <cuda_runtime_api.h>
 

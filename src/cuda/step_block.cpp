@@ -80,8 +80,8 @@ step_layout::step_layout(const step_counts& counts) {
 std::uint32_t count_groups(const step_inputs& inputs) {
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < inputs.logit_rows.size(); ++i) {
-    const bool is_first = i == 0 || inputs.slots[inputs.logit_rows[i]] !=
-                                        inputs.slots[inputs.logit_rows[i - 1]];
+    const bool is_first =
+        i == 0 || inputs.slots[inputs.logit_rows[i]] != inputs.slots[inputs.logit_rows[i - 1]];
     count += is_first ? 1 : 0;
   }
   return count;

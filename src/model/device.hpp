@@ -3,11 +3,13 @@
 // once.
 //
 // Operations are enqueued in the order of the calls and may run later: no operation answers the
-// host. Only finish_step() and read_logits() wait. Addresses belong to the device; the host never looks behind one.
-// Every operation throws device_error when the device fails. One thread drives a device.
+// host. Only finish_step() and read_logits() wait. Addresses belong to the device; the host never
+// looks behind one. Every operation throws device_error when the device fails. One thread drives a
+// device.
 //
 // Invariant: an output row depends on its own input row, the weights and, in attention, on the KV
-// pages of its own sequence; never on how many rows stand beside it.
+// pages of its own sequence; never on how many rows stand beside it. (cuda/: up to a rounding, unless
+// it is deterministic.)
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -71,7 +71,6 @@ TEST_CASE("without a driver, or with too few GPUs, loading says so") {
   options.ranks_share_gpu = false;
   const auto few = load_cuda_model(config, gpu_weights(config), options);
   REQUIRE(!few);
-  CHECK(few.error().message ==
-        "A tensor parallel size of 4 needs 4 GPUs; this machine has 2.");
+  CHECK(few.error().message == "A tensor parallel size of 4 needs 4 GPUs; this machine has 2.");
   fake_cuda::set_gpus(1);
 }

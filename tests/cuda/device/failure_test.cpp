@@ -55,8 +55,8 @@ void fail_every_call(const cuda_runner_options& options) {
     CAPTURE(n);
     CAPTURE(failed);
     // In a destructor nobody can be told; a rank may be done before its peer gets so far.
-    const bool may_be_silent = failed.empty() || failed == "cudaStreamSynchronize" ||
-                               failed == "cudaSetDevice";
+    const bool may_be_silent =
+        failed.empty() || failed == "cudaStreamSynchronize" || failed == "cudaSetDevice";
     CHECK((may_be_silent || !why.empty()));
     REQUIRE(fake_cuda::num_live_objects() == 0);
   }

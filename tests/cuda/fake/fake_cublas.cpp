@@ -1,5 +1,5 @@
-// cuBLASLt: matrices as described, multiplied by three loops. There are two algorithms; both give the
-// same bits.
+// cuBLASLt: matrices as described, multiplied by three loops. There are two algorithms; both give
+// the same bits.
 #include <cublasLt.h>
 
 #include <algorithm>

@@ -51,6 +51,8 @@ bool fails(const char* call, cudaError_t error);
 // Runs on the stream, or becomes part of the graph that is captured.
 void enqueue(cudaStream_t stream, std::function<void()> work);
 bool is_capturing();
+// Until its streams have done what they were told.
+void wait_for_device(int device);
 void note_object(int change);
 void note_kernel();
 void note_matmul();

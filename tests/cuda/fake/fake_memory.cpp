@@ -173,12 +173,14 @@ cudaError_t cudaMalloc(void** target, std::size_t size) {
 
 cudaError_t cudaFree(void* data) {
   if (data == nullptr) return cudaSuccess;
-  // As on a GPU: waits for everything that runs.
-  cudaDeviceSynchronize();
   machine& m = the_machine();
-  const std::lock_guard hold(m.lock);
+  std::unique_lock hold(m.lock);
+  if (!m.device_memory.contains(data)) return failed_with(cudaErrorInvalidValue);
+  const int device = m.device_memory.at(data).second;
+  hold.unlock();
+  wait_for_device(device);  // as on a GPU
+  hold.lock();
   const auto found = m.device_memory.find(data);
-  if (found == m.device_memory.end()) return failed_with(cudaErrorInvalidValue);
   m.used[found->second.second] -= found->second.first;
   m.device_memory.erase(found);
   std::free(data);

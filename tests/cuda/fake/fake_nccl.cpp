@@ -1,6 +1,6 @@
-// NCCL among the threads of this process. A collective operation runs on each rank's stream and waits
-// there until all ranks have come, or until the rank's own communicator is aborted: what an abort
-// does to the others is as little as NCCL does.
+// NCCL among the threads of this process. A collective operation runs on each rank's stream and
+// waits there until all ranks have come, or until the rank's own communicator is aborted: what an
+// abort does to the others is as little as NCCL does.
 #include <nccl.h>
 
 #include <atomic>
@@ -170,9 +170,9 @@ const char* ncclGetErrorString(ncclResult_t) { return "error of the fake"; }
 namespace troupe::cuda {
 
 const nccl_api& load_nccl() {
-  static const nccl_api api{ncclGetVersion,         ncclGetUniqueId, ncclCommInitRankConfig,
-                            ncclCommGetAsyncError,  ncclCommAbort,   ncclCommDestroy,
-                            ncclAllReduce,          ncclAllGather,   ncclBroadcast,
+  static const nccl_api api{ncclGetVersion,        ncclGetUniqueId, ncclCommInitRankConfig,
+                            ncclCommGetAsyncError, ncclCommAbort,   ncclCommDestroy,
+                            ncclAllReduce,         ncclAllGather,   ncclBroadcast,
                             ncclGetErrorString};
   return api;
 }

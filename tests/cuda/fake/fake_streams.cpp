@@ -2,8 +2,8 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <cstdio>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,6 +36,7 @@ struct CUstream_st {
   std::uint64_t num_done = 0;
   std::uint64_t num_wanted = 0;
   bool ends = false;
+  int device = 0;
   CUgraph_st* captured = nullptr;
   std::thread thread{[this] { run(); }};
 
@@ -94,15 +95,14 @@ namespace {
 
 std::mutex all_streams_lock;
 std::map<cudaStream_t, std::shared_ptr<CUstream_st>> all_streams;
-std::mutex emulator_lock;  // one kernel at a time
+std::mutex emulator_lock;            // one kernel at a time
 std::atomic<bool> has_fault{false};  // as on a GPU, nothing works any more after one
 std::atomic<std::uint64_t> num_graph_launches{0};
 std::atomic<std::uint64_t> num_instantiations{0};
 thread_local cudaStream_t capturing = nullptr;
 
 // What the emulator is told to launch.
-bool take_launch(CUstream_st* stream, const simt::launch_shape& shape,
-                 std::function<void()> body) {
+bool take_launch(CUstream_st* stream, const simt::launch_shape& shape, std::function<void()> body) {
   if (fails("kernel launch", cudaErrorLaunchFailure)) return false;
   enqueue(stream, [shape, body = std::move(body)] {
     const std::lock_guard hold(emulator_lock);
@@ -157,6 +157,13 @@ void use_emulator() {
   has_fault = false;
 }
 
+void wait_for_device(int device) {
+  kick_all_streams();
+  for (const auto& stream : list_streams()) {
+    if (stream->device == device) stream->wait_until_idle();
+  }
+}
+
 void kick_all_streams() {
   for (const auto& stream : list_streams()) stream->kick();
 }
@@ -168,6 +175,7 @@ extern "C" {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* target, unsigned) {
   if (fails("cudaStreamCreateWithFlags", cudaErrorUnknown)) return cudaErrorUnknown;
   auto made = std::make_shared<CUstream_st>();
+  cudaGetDevice(&made->device);
   *target = made.get();
   const std::lock_guard hold(all_streams_lock);
   all_streams[*target] = std::move(made);
@@ -210,8 +218,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaDeviceSynchronize() {
-  troupe::fake_cuda::kick_all_streams();
-  for (const auto& stream : list_streams()) stream->wait_until_idle();
+  int device = 0;
+  cudaGetDevice(&device);
+  troupe::fake_cuda::wait_for_device(device);
   return state_of_device();
 }
 
