@@ -96,8 +96,7 @@ void run_parts(attention_case& c, const attention_plan& plan) {
 
 }  // namespace
 
-std::vector<float> attention_case::run(const std::vector<attention_chunk>& chunks,
-                                       lone_rows lone) {
+std::vector<float> attention_case::run(const std::vector<attention_chunk>& chunks, lone_rows lone) {
   std::ranges::fill(out_.values(), bf16{0xFFFF});
   attention_plan plan;
   plan_attention(chunks, group(), plan, lone);
