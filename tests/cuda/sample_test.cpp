@@ -155,6 +155,27 @@ TEST_CASE("Sampling reads the logits of every rank") {
 
 TEST_CASE("Sampling over a whole vocabulary") { compare_many(7, 151665, 151936, 1, 2, 1); }
 
+TEST_CASE("Sampling forbids the end below min_tokens, and not beyond") {
+  sample_case c(40, 40, {7}, 1);
+  slot_start start;
+  start.history = {1, 2, 3};
+  start.num_prompt_tokens = 2;
+  start.sampling.min_tokens = 3;
+  start.sampling.stop_token_ids = {8};
+  start.sampling.logit_bias = {{9, 0.5F}};
+  c.start(start);
+  sampled_rows rows;
+  rows.logits.emplace_back(40, 0.0F);
+  rows.logits[0][7] = 60.0F;
+  rows.logits[0][8] = 50.0F;
+  for (int i = 0; i < 2; ++i) {
+    c.step({rows});
+    CHECK((c.tokens()[0] != 7 && c.tokens()[0] != 8));
+  }
+  c.step({rows});
+  CHECK(c.tokens()[0] == 7);
+}
+
 TEST_CASE("Sampling draws by the probabilities") {
   const std::vector<double> expected{0.4, 0.3, 0.2, 0.07, 0.03};
   sampled_rows rows;
@@ -185,11 +206,14 @@ TEST_CASE("Samples of another rank are stored: the last of each slot") {
   device_array<chosen_token> chosen(std::vector<chosen_token>{
       {5, 0}, {6, 0}, {not_sampled, 0}, {7, 0}, {not_sampled, 0}, {8, 0}});
   device_array<std::uint32_t> slots(std::vector<std::uint32_t>{2, 2, 2, 0, 3, 1});
-  device_array<std::int32_t> next(std::vector<std::int32_t>(4, 1));
-  REQUIRE(is_fine(store_samples({chosen.data(), slots.data(), next.data(), 6}, nullptr)));
-  CHECK(next.is_whole());
   const std::vector<std::int32_t> expected{7, 8, 6, 1};
-  CHECK(std::equal(expected.begin(), expected.end(), next.values().begin()));
+  // In many orders of the threads.
+  for (int i = 0; i < 16; ++i) {
+    device_array<std::int32_t> next(std::vector<std::int32_t>(4, 1));
+    REQUIRE(is_fine(store_samples({chosen.data(), slots.data(), next.data(), 6}, nullptr)));
+    CHECK(next.is_whole());
+    CHECK(std::equal(expected.begin(), expected.end(), next.values().begin()));
+  }
 }
 
 TEST_CASE("Sampling refuses shapes that it cannot do") {

@@ -59,6 +59,7 @@ struct block {
   std::vector<warp> warps;
   unsigned num_done = 0;
   unsigned num_in_barrier = 0;
+  unsigned slowness = 0;  // as a warp's
 };
 
 warp& warp_of(const thread& one) { return one.home->warps[one.number / warp_size]; }
@@ -147,6 +148,7 @@ void machine::admit(const launch& origin, const dim3& index) {
   made->warps.resize((count + warp_size - 1) / warp_size);
   // Some warps run far ahead of others: they show what those have not written yet.
   constexpr std::array<unsigned, 4> slowness{0, 0, 2, 9};
+  made->slowness = slowness[random.below(slowness.size())];
   for (warp& one : made->warps) one.slowness = slowness[random.below(slowness.size())];
   for (unsigned i = 0; i < count; ++i) {
     if (num_threads_ == pool_.size()) pool_.push_back(std::make_unique<thread>());
@@ -230,6 +232,11 @@ bool machine::run_resident() {
     bool can_run = false;
     for (const auto& one : resident_) {
       if (!last_fault.empty()) break;
+      // Some blocks run far ahead of others, too.
+      if (resident_.size() > 1 && random.below(one->slowness + 1) != 0) {
+        can_run = true;
+        continue;
+      }
       can_run = pass_over(*one) || can_run;
       can_run = arrange(*one) || can_run;
     }
