@@ -6,6 +6,7 @@
 #include "cuda/device_sizes.hpp"
 #include "cuda/gemm.hpp"
 #include "gpu/engine.hpp"
+#include "model/dummy_weights.hpp"
 
 namespace troupe::bench {
 namespace {
@@ -17,6 +18,23 @@ using cuda::device_buffer;
 device_buffer zeros(std::size_t num_bytes, cudaStream_t stream) {
   device_buffer out = cuda::make_device_buffer(num_bytes);
   cuda::fill_zero(out.data(), num_bytes, stream);
+  return out;
+}
+
+// Small random numbers: multiplying zeros takes less power and is faster than any model.
+device_buffer noise(std::size_t num_bytes, cudaStream_t stream) {
+  static const std::vector<bfloat16> numbers = [] {
+    std::vector<bfloat16> out(std::size_t{1} << 22U);
+    const std::uint64_t key = dummy_key(1, "noise");
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = dummy_element(key, i);
+    return out;
+  }();
+  device_buffer out = cuda::make_device_buffer(num_bytes);
+  const std::size_t at_once = numbers.size() * sizeof(bfloat16);
+  for (std::size_t done = 0; done < num_bytes; done += at_once) {
+    cuda::copy_to_device(out.data() + done, numbers.data(), std::min(at_once, num_bytes - done),
+                         stream);
+  }
   return out;
 }
 
@@ -42,7 +60,7 @@ class kernel_table {
         gemm_(false) {
     const std::size_t widest =
         std::max({2 * config.intermediate_size, config.vocab_size / 8, qkv_width()});
-    a_ = zeros(max_rows_ * widest * sizeof(bf16), stream());
+    a_ = noise(max_rows_ * widest * sizeof(bf16), stream());
     b_ = zeros(max_rows_ * widest * sizeof(bf16), stream());
     floats_ = zeros(widest * sizeof(float), stream());
   }
@@ -104,7 +122,7 @@ class kernel_table {
     const std::size_t elements = std::size_t{shape.out_features} * shape.in_features;
     const std::size_t bytes = elements * sizeof(bf16);
     const std::size_t copies = std::clamp<std::size_t>((256U << 20U) / bytes, 1, 8);
-    const device_buffer weights = zeros(copies * bytes, stream());
+    const device_buffer weights = noise(copies * bytes, stream());
     const device_buffer out =
         zeros(std::size_t{rows} * shape.out_features * sizeof(float), stream());
     std::vector<const bf16*> matrices;
@@ -159,8 +177,8 @@ class kernel_table {
     plan_attention(chunks, heads_.num_q_heads / heads_.num_kv_heads, plan);
     const std::size_t page_bytes =
         std::size_t{heads_.num_kv_heads} * page_size_tokens * heads_.head_dim * sizeof(bf16);
-    const device_buffer keys = zeros(table.size() * page_bytes, stream());
-    const device_buffer values = zeros(table.size() * page_bytes, stream());
+    const device_buffer keys = noise(table.size() * page_bytes, stream());
+    const device_buffer values = noise(table.size() * page_bytes, stream());
     const std::size_t sums = plan.parts.size() * heads_.num_q_heads;
     const device_buffer partial =
         zeros((sums + 1) * (heads_.head_dim + 2) * sizeof(float), stream());
@@ -200,7 +218,7 @@ class kernel_table {
     const std::uint32_t vocabulary = config_.vocab_size;
     for (const std::uint32_t rows : row_counts()) {
       if (rows > 256) continue;
-      const device_buffer logits = zeros(std::size_t{rows} * vocabulary * sizeof(float), stream());
+      const device_buffer logits = noise(std::size_t{rows} * vocabulary * sizeof(float), stream());
       const std::uint32_t at_once = std::min(rows, 64U);
       const device_buffer scratch =
           zeros(at_once * cuda::sample_scratch_bytes(vocabulary), stream());
@@ -274,8 +292,8 @@ void measure_ceilings(const engine_options& options) {
     print_row({"ceiling", "copy", number(2 * amount / us / 1e3), "GB/s"});
   }
   cuda::gemm gemm(false);
-  const device_buffer x = zeros(std::size_t{side} * side * sizeof(bf16), stream);
-  const device_buffer weights = zeros(std::size_t{side} * side * sizeof(bf16), stream);
+  const device_buffer x = noise(std::size_t{side} * side * sizeof(bf16), stream);
+  const device_buffer weights = noise(std::size_t{side} * side * sizeof(bf16), stream);
   const device_buffer out = zeros(std::size_t{side} * side * sizeof(bf16), stream);
   const cuda::gemm_shape shape{side, side, false, false};
   const cuda::gemm_call call{

@@ -8,8 +8,8 @@
 // device.
 //
 // Invariant: an output row depends on its own input row, the weights and, in attention, on the KV
-// pages of its own sequence; never on how many rows stand beside it. (cuda/: up to a rounding, unless
-// it is deterministic.)
+// pages of its own sequence; never on how many rows stand beside it. On GPUs that holds up to a
+// rounding, and bit for bit where the device is deterministic.
 #pragma once
 #include <cstdint>
 #include <memory>
