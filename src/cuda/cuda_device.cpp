@@ -238,6 +238,8 @@ void cuda_device::choose_mode(bool is_padded) {
     mode_ = step_mode::replayed;
     return;
   }
+  // Kernels are loaded when they first run, which must not happen while a graph is recorded.
+  if (seen_.insert(key_).second) return;
   check_cuda(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal),
              "cudaStreamBeginCapture");
   mode_ = step_mode::captured;

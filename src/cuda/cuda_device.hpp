@@ -3,7 +3,7 @@
 // go from the sampler to the next step's embedding without it.
 //
 // A step in which every sequence decodes one token is padded to a bucket of rows, captured into a
-// graph the first time and replayed afterwards: operations are then told but not enqueued one by
+// graph the second time and replayed afterwards: operations are then told but not enqueued one by
 // one. All other steps are enqueued as they are told.
 //
 // Its communicator is a gpu_communicator. Up to num_steps_in_flight steps may be begun before the
@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "cuda/cuda_weights.hpp"
@@ -153,6 +154,7 @@ class cuda_device : public device {
   std::uint32_t num_masks_ = 0;
   std::uint64_t num_begun_ = 0;
   std::deque<step_in_flight> in_flight_;
+  std::set<graph_key> seen_;
   std::map<graph_key, graph_exec_owner> graphs_;
 };
 
