@@ -65,9 +65,17 @@ void add_device_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Device";
   add_choice<device_kind>(
       app, "--device", o.device,
-      {{"cpu", device_kind::cpu}, {"null", device_kind::null}, {"sim", device_kind::sim}},
-      "null, sim: no model computes, answers are drawn tokens; null at once, sim in the time of a "
-      "GPU")
+      {{"cpu", device_kind::cpu},
+       {"cuda", device_kind::cuda},
+       {"auto", device_kind::automatic},
+       {"null", device_kind::null},
+       {"sim", device_kind::sim}},
+      "cuda: NVIDIA GPUs, one for each rank; auto: cuda where it can be used, else cpu. null, sim: "
+      "no model computes, answers are drawn tokens; null at once, sim in the time of a GPU")
+      ->group(group);
+  add_switch(app, "--deterministic", o.deterministic,
+             "On GPUs: a token does not depend on what else is in the step, at some cost in speed. "
+             "On the CPU that is always so")
       ->group(group);
   app->add_option("--sim-gpu", o.sim_gpu, "GPU whose time and memory --device sim takes")
       ->check(CLI::IsMember({"rtx4090", "rtx4090d", "a100", "h100", "h200"}))
@@ -117,7 +125,7 @@ void add_speculation_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Speculation";
   app->add_option("--num-speculative-tokens", o.num_speculative_tokens,
                   "Tokens of a row guessed ahead by prompt lookup, at most; 0: none (default: 7 on "
-                  "the CPU, 0 on null and sim). Answers are the same")
+                  "the CPU, 0 elsewhere). Answers are the same")
       ->check(CLI::Range(0U, 64U))
       ->group(group);
   app->add_option("--prompt-lookup-min", o.prompt_lookup_min,
@@ -140,7 +148,8 @@ void add_speculation_flags(CLI::App* app, serve_options& o) {
 void add_memory_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Memory";
   app->add_option("--gpu-memory-utilization", o.memory_utilization,
-                  "Share of the device's memory (CPU: of the available RAM) to plan with")
+                  "Share of the device's free memory (CPU: of the available RAM) to plan with "
+                  "(default: 0.9 with --device cuda, 0.5 elsewhere)")
       ->check(CLI::Validator(
           [](const std::string& text) {
             double share = 0;
@@ -149,7 +158,6 @@ void add_memory_flags(CLI::App* app, serve_options& o) {
             return is_share ? std::string{} : "expected a share from 0.01 to 1: " + text;
           },
           "0.01 to 1"))
-      ->capture_default_str()
       ->group(group);
   add_choice<kv_cache_dtype>(app, "--kv-cache-dtype", o.kv_dtype,
                              {{"auto", kv_cache_dtype::automatic},

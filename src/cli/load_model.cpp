@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "cli/cuda_device.hpp"
 #include "cli/simulated_device.hpp"
 #include "core/draft_plan.hpp"
 #include "model/weights.hpp"
@@ -31,6 +32,7 @@ outcome<std::uint64_t> read_available_memory() {
 }
 
 dtype choose_dtype(const serve_options& options, const model_config& config) {
+  if (options.device == device_kind::cuda) return dtype::bfloat16;
   if (options.dtype == "float32") return dtype::float32;
   if (options.dtype == "bfloat16") return dtype::bfloat16;
   return config.type == dtype::float32 ? dtype::float32 : dtype::bfloat16;
@@ -125,9 +127,19 @@ outcome<memory_request> measure_machine(const serve_options& options, const plan
                         .total_bytes = *available};
 }
 
+outcome<memory_request> measure_device(const serve_options& options, const planned_model& plan) {
+  if (options.device == device_kind::sim) return measure_gpu(options, plan);
+  if (options.device == device_kind::cuda) return measure_cuda(options, plan);
+  return measure_machine(options, plan);
+}
+
+// A GPU is ours alone, as a rule; a machine's memory is not.
+double share_of_memory(const serve_options& options) {
+  return options.memory_utilization.value_or(options.device == device_kind::cuda ? 0.9 : 0.5);
+}
+
 outcome<memory_plan> make_memory_plan(const serve_options& options, const planned_model& plan) {
-  auto measured = options.device == device_kind::sim ? measure_gpu(options, plan)
-                                                     : measure_machine(options, plan);
+  auto measured = measure_device(options, plan);
   if (!measured) return measured.error();
   memory_request ask = *measured;
   ask.kv_cache_bytes = options.kv_cache_bytes;
@@ -136,8 +148,8 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
   ask.max_num_seqs = plan.limits.max_num_seqs;
   ask.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
   ask.total_flag = "--gpu-memory-utilization";
-  ask.total_bytes = static_cast<std::uint64_t>(static_cast<double>(*ask.total_bytes) *
-                                               options.memory_utilization);
+  ask.total_bytes =
+      static_cast<std::uint64_t>(static_cast<double>(*ask.total_bytes) * share_of_memory(options));
   auto all_that_fits = plan_memory(ask);
   if (!all_that_fits || options.kv_cache_bytes || options.num_kv_pages) return all_that_fits;
   if (all_that_fits->num_pages <= useful_pages(plan.limits)) return all_that_fits;
@@ -147,7 +159,7 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
 
 // What means something to a device that computes, and to no other.
 refusal check_device(const serve_options& options, weight_format weights) {
-  if (options.device == device_kind::cpu) return nothing{};
+  if (options.device == device_kind::cpu || options.device == device_kind::cuda) return nothing{};
   if (weights != weight_format::plain)
     return failure{error_code::invalid_argument,
                    "asks for quantised weights, and --device null and sim read none",
@@ -157,6 +169,12 @@ refusal check_device(const serve_options& options, weight_format weights) {
                    "says how keys and values are stored, and --device null and sim store none",
                    "--kv-cache-dtype"};
   return nothing{};
+}
+
+// A GPU takes a checkpoint's integers as floats.
+quantization wanted_weights(const serve_options& options) {
+  const bool is_free = options.weights == quantization::automatic;
+  return is_free && options.device == device_kind::cuda ? quantization::none : options.weights;
 }
 
 std::string name_of(const std::filesystem::path& model_dir) {
@@ -188,7 +206,7 @@ outcome<planned_model> plan_model(const serve_options& options) {
   auto config = read_model_config(options.model_dir);
   if (!config) return config.error();
   plan.config = *std::move(config);
-  auto weights = choose_weight_format(options.weights, plan.config);
+  auto weights = choose_weight_format(wanted_weights(options), plan.config);
   if (!weights) return weights.error();
   if (auto checked = check_device(options, *weights); !checked) return checked.error();
   auto defaults = read_generation_defaults(options.model_dir);
@@ -206,7 +224,8 @@ outcome<planned_model> plan_model(const serve_options& options) {
   if (!context) return context.error();
   plan.limits = make_limits(options, plan, *context);
   plan.runner = make_runner_options(options, plan, *weights);
-  plan.device = describe_device(options);
+  plan.device =
+      options.device == device_kind::cuda ? describe_cuda(options) : describe_device(options);
   if (*weights != weight_format::plain)
     plan.device += ", " + name_of_weights(plan) + " weights (" + name_of_quantization(plan) + ")";
   auto memory = make_memory_plan(options, plan);
@@ -218,11 +237,13 @@ outcome<planned_model> plan_model(const serve_options& options) {
 }
 
 outcome<runner_factory> load_runners(const planned_model& plan, const serve_options& options) {
-  if (options.device != device_kind::cpu) return make_simulated_runners(plan, options);
+  const bool computes = options.device == device_kind::cpu || options.device == device_kind::cuda;
+  if (!computes) return make_simulated_runners(plan, options);
   auto weights = options.format == load_format::dummy
                      ? make_dummy_weights(plan.config, options.seed)
                      : load_weights(options.model_dir, plan.config);
   if (!weights) return weights.error();
+  if (options.device == device_kind::cuda) return make_cuda_runners(plan, options, *weights);
   return make_cpu_runner_factory(plan.config, *weights, plan.runner);
 }
 

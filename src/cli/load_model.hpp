@@ -10,6 +10,7 @@
 #include "core/memory_plan.hpp"
 #include "core/outcome.hpp"
 #include "cpu/cpu_runner.hpp"
+#include "cuda/cuda_runner.hpp"
 #include "model/model_config.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
@@ -24,11 +25,12 @@ struct planned_model {
   std::shared_ptr<const tokenizer> words;
   std::optional<chat_template> chat;  // none: the directory has no template that we know
   engine_limits limits;
-  cpu_runner_options runner;
+  cpu_runner_options runner;  // of the CPU; its types of weights are every device's
   memory_plan memory;
   std::string device;  // in words, for those who ask what runs here
 };
 
+// The device has been settled (cli/cuda_device.hpp).
 outcome<planned_model> plan_model(const serve_options& options);
 
 // "bfloat16", "float32", "int8", "int4"

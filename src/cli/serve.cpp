@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/replica.hpp"
+#include "cli/cuda_device.hpp"
 #include "cli/gate_setup.hpp"
 #include "cli/load_model.hpp"
 #include "cli/phase_times.hpp"
@@ -206,24 +207,28 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
 
 }  // namespace
 
-int run_serve(const serve_options& options) {
+int run_serve(const serve_options& wanted) {
   // Lines for people go to stdout; the log goes to stderr.
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("troupe", std::move(sink)));
-  if (options.only_protocol) {
+  if (wanted.only_protocol) {
     print_protocol(std::cout);
     return 0;
   }
   phase_times phases(phase_times::clock::now());
-  auto gate = set_up_gate(options.gate);
+  auto gate = set_up_gate(wanted.gate);
   if (!gate) return refuse(gate.error());
+  auto settled = settle_device(wanted);
+  if (!settled) return refuse(settled.error());
+  const serve_options& options = settled->options;
+  if (!settled->note.empty()) spdlog::info("--device auto: the CPU computes: {}", settled->note);
   auto plan = plan_model(options);
   if (!plan) return refuse(plan.error());
   if (options.only_plan) {
     std::cout << to_text(plan->memory);
     return 0;
   }
-  if (options.device != device_kind::cpu)
+  if (options.device == device_kind::null || options.device == device_kind::sim)
     spdlog::warn("no model computes here, answers are drawn tokens: {}", plan->device);
   log_lines(to_text(plan->memory));
   if (plan->limits.max_num_seqs < options.max_num_seqs)

@@ -13,8 +13,8 @@
 namespace troupe {
 
 enum class load_format : std::uint8_t { files, dummy };
-// null and sim compute nothing: see sim/sim_runner.hpp.
-enum class device_kind : std::uint8_t { cpu, null, sim };
+// null and sim compute nothing: see sim/sim_runner.hpp. automatic: see cli/cuda_device.hpp.
+enum class device_kind : std::uint8_t { cpu, cuda, automatic, null, sim };
 // Of keys and values on the CPU; automatic: as --dtype.
 enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8 };
 enum class yarn_mode : std::uint8_t { always, per_request };
@@ -46,6 +46,7 @@ struct serve_options {
   yarn_mode yarn = yarn_mode::always;
 
   device_kind device = device_kind::cpu;
+  bool deterministic = false;       // on GPUs; the CPU always is
   std::string sim_gpu = "rtx4090";  // see sim/gpu_table.hpp
   std::string sim_link = "auto";    // auto: the GPU's own
 
@@ -58,8 +59,9 @@ struct serve_options {
   std::uint32_t prompt_lookup_max = 5;
   std::uint32_t max_speculative_rows = 8;
   std::uint32_t tensor_parallel_size = 1;
-  std::uint32_t threads = 0;        // of each rank; 0: the cores divided by the ranks
-  double memory_utilization = 0.5;  // of the memory that is available at the start
+  std::uint32_t threads = 0;  // of each rank; 0: the cores divided by the ranks
+  // Of the memory that is available at the start; none: what suits the device.
+  std::optional<double> memory_utilization;
   kv_cache_dtype kv_dtype = kv_cache_dtype::automatic;
   std::optional<std::uint64_t> kv_cache_bytes;
   std::optional<std::uint64_t> num_kv_pages;

@@ -103,7 +103,7 @@ void cpu_device::plan_chunk(const attention_chunk& chunk) {
 gathered_logits cpu_device::gather_logits(communicator& ranks, activation local, activation all) {
   const std::size_t count = std::size_t{num_logit_rows()} * local.width;
   if (ranks.size() == 1) return {local.data, 1, num_logit_rows(), local.width};
-  ranks.all_gather(local.data, count * sizeof(float), all.data);
+  static_cast<host_communicator&>(ranks).all_gather(local.data, count * sizeof(float), all.data);
   return {all.data, ranks.size(), num_logit_rows(), local.width};
 }
 
@@ -154,7 +154,8 @@ void cpu_device::sample_slot(const gathered_logits& logits, std::span<const samp
 void cpu_device::share_samples(communicator& ranks, std::span<const sampled_row> rows) {
   shared_samples_.resize(rows.size());
   for (std::size_t i = 0; i < samples_.size(); ++i) shared_samples_[i] = samples_[i].sampled.token;
-  ranks.broadcast(shared_samples_.data(), shared_samples_.size() * sizeof(token_id));
+  static_cast<host_communicator&>(ranks).broadcast(shared_samples_.data(),
+                                                   shared_samples_.size() * sizeof(token_id));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (shared_samples_[i] != not_sampled) last_sampled_[rows[i].slot] = shared_samples_[i];
   }

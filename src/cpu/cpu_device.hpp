@@ -42,6 +42,7 @@ class cpu_vector : public device_vector {
   aligned_buffer<float> values_;
 };
 
+// Its communicator is a host_communicator.
 class cpu_device : public device {
  public:
   // Throws std::bad_alloc.

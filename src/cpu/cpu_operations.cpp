@@ -152,7 +152,8 @@ void cpu_device::silu_mul(activation gate_up, activation out) {
 }
 
 void cpu_device::all_reduce(communicator& ranks, activation x) {
-  ranks.all_reduce(static_cast<float*>(x.data), std::size_t{num_rows()} * x.width);
+  auto& host = static_cast<host_communicator&>(ranks);
+  host.all_reduce(static_cast<float*>(x.data), std::size_t{num_rows()} * x.width);
 }
 
 }  // namespace troupe

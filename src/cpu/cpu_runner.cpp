@@ -235,7 +235,7 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
     const std::shared_ptr<const cpu_model>& model) {
   const auto tp_size = static_cast<std::uint32_t>(model->plans.size());
-  std::vector<std::unique_ptr<communicator>> ranks;
+  std::vector<std::unique_ptr<host_communicator>> ranks;
   if (tp_size == 1) {
     ranks.push_back(make_loopback_communicator());
   } else {

@@ -7,7 +7,7 @@
 namespace troupe {
 namespace {
 
-class loopback : public communicator {
+class loopback : public host_communicator {
  public:
   std::uint32_t rank() const override { return 0; }
   std::uint32_t size() const override { return 1; }
@@ -120,7 +120,7 @@ class meeting_place {
   alignas(64) std::atomic<std::uint32_t> round_{0};
 };
 
-class host_rank : public communicator {
+class host_rank : public host_communicator {
  public:
   host_rank(std::shared_ptr<meeting_place> place, std::uint32_t rank)
       : place_(std::move(place)), rank_(rank) {}
@@ -170,10 +170,12 @@ class host_rank : public communicator {
 
 }  // namespace
 
-std::unique_ptr<communicator> make_loopback_communicator() { return std::make_unique<loopback>(); }
+std::unique_ptr<host_communicator> make_loopback_communicator() {
+  return std::make_unique<loopback>();
+}
 
-std::vector<std::unique_ptr<communicator>> make_host_communicators(std::uint32_t size) {
-  std::vector<std::unique_ptr<communicator>> ranks;
+std::vector<std::unique_ptr<host_communicator>> make_host_communicators(std::uint32_t size) {
+  std::vector<std::unique_ptr<host_communicator>> ranks;
   const auto place = std::make_shared<meeting_place>(size);
   for (std::uint32_t r = 0; r < size; ++r) ranks.push_back(std::make_unique<host_rank>(place, r));
   return ranks;

@@ -3,11 +3,13 @@
 // once.
 //
 // Operations are enqueued in the order of the calls and may run later: no operation answers the
-// host. Only finish_step() waits. Addresses belong to the device; the host never looks behind one.
-// Every operation throws device_error when the device fails. One thread drives a device.
+// host. Only finish_step() and read_logits() wait. Addresses belong to the device; the host never
+// looks behind one. Every operation throws device_error when the device fails. One thread drives a
+// device.
 //
 // Invariant: an output row depends on its own input row, the weights and, in attention, on the KV
-// pages of its own sequence; never on how many rows stand beside it.
+// pages of its own sequence; never on how many rows stand beside it. On GPUs that holds up to a
+// rounding, and bit for bit where the device is deterministic.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -146,9 +148,11 @@ class device {
   // Brings rank 0's choices to every rank; later steps take each slot's last for last_sampled.
   virtual void share_samples(communicator& ranks, std::span<const sampled_row> rows) = 0;
 
-  // Waits until everything enqueued is done. The samples, empty where this rank did not sample.
+  // Waits for the oldest step that begin_step began and nobody waited for; a device may hold the
+  // next one meanwhile. Its samples, empty where this rank did not sample.
   virtual std::vector<slot_sample> finish_step() = 0;
-  // The same; copies gathered logits to the host: [num_rows, num_ranks * columns_per_rank].
+  // Of the last step, whose logits they are. Copies them to the host: [num_rows, num_ranks *
+  // columns_per_rank].
   virtual void read_logits(const gathered_logits& logits, std::span<float> out) = 0;
 };
 

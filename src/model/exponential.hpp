@@ -27,7 +27,7 @@ struct exponential_constants {
 };
 
 // Within 2e-7 of exp(x), relative; 0 below -87, exp(88) above 88; NaN stays NaN.
-inline float exponential(float x) {
+constexpr float exponential(float x) {
   using c = exponential_constants;
   const float limited = x > c::highest ? c::highest : x;
   const float inside = limited < c::lowest ? c::lowest : limited;

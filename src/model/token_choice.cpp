@@ -5,16 +5,13 @@
 #include <functional>
 #include <limits>
 
-#include "model/exponential.hpp"
+#include "model/token_mass.hpp"
 
 namespace troupe {
 namespace {
 
 using candidate = choice_scratch::candidate;
 
-constexpr float unit_mass = 1073741824.0F;  // 2^30
-// exp(-20.8) * 2^30 < 1: the token's mass is zero.
-constexpr float lowest_exponent = -20.8F;
 constexpr std::size_t block_size = 64;  // logits that share a maximum
 constexpr float bins_per_unit = static_cast<float>(choice_scratch::num_bins) / -lowest_exponent;
 
@@ -32,13 +29,6 @@ float highest(std::span<const float> values) {
   return *std::max_element(best.begin(), best.end());
 }
 
-// Of a logit, given the highest one. Both finite, so that the difference is no NaN.
-struct exponent_of {
-  float highest;
-  float inverse_temperature;
-  float operator()(float logit) const { return (logit - highest) * inverse_temperature; }
-};
-
 // Bin 0 holds the most likely tokens; a lower logit is never in a lower bin.
 std::uint32_t bin_of(float exponent) {
   const auto bin = static_cast<std::uint32_t>(-exponent * bins_per_unit);
@@ -48,13 +38,7 @@ std::uint32_t bin_of(float exponent) {
 void fill_masses(std::span<const float> logits, exponent_of exponent,
                  std::vector<std::uint32_t>& masses) {
   masses.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    // Computed for all and then selected: a loop without branches is one of vectors.
-    const float x = exponent(logits[i]);
-    const float e = exponential(x);
-    const float kept = x > lowest_exponent ? e : 0.0F;
-    masses[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(kept * unit_mass));
-  }
+  for (std::size_t i = 0; i < logits.size(); ++i) masses[i] = token_mass(exponent(logits[i]));
 }
 
 void fill_bins(std::span<const float> logits, exponent_of exponent, choice_scratch& scratch) {
@@ -99,8 +83,7 @@ threshold find_top_p(std::span<const float> logits, exponent_of exponent, float 
   fill_bins(logits, exponent, scratch);
   std::uint64_t total = 0;
   for (std::uint64_t mass : scratch.bin_masses) total += mass;
-  const auto limit =
-      static_cast<std::uint64_t>((1.0 - static_cast<double>(top_p)) * static_cast<double>(total));
+  const std::uint64_t limit = removable_mass(top_p, total);
   std::uint64_t below = 0;
   for (std::uint32_t bin = choice_scratch::num_bins; bin-- > 0;) {
     if (scratch.bin_masses[bin] == 0) continue;
@@ -122,8 +105,7 @@ threshold find_top_p(std::span<const float> logits, exponent_of exponent, float 
 // Zeroes the masses of what the filters remove.
 void remove_filtered(std::span<const float> logits, threshold kept, float min_p,
                      std::vector<std::uint32_t>& masses) {
-  // MinPLogitsWarper removes probabilities below min_p times the highest one, whose mass is 2^30.
-  const auto least = static_cast<std::uint32_t>(std::clamp(min_p, 0.0F, 1.0F) * unit_mass);
+  const std::uint32_t least = least_mass(min_p);
   const auto count = static_cast<std::uint32_t>(masses.size());
   for (std::uint32_t i = 0; i < count; ++i) {
     const bool keep = static_cast<bool>(kept.keeps(logits[i], i) & (masses[i] >= least));

@@ -1,5 +1,7 @@
 #include "replica.hpp"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <future>
 #include <utility>
@@ -22,6 +24,9 @@ cpu_runner_options small_options(dtype type, std::uint32_t tp_size, std::uint32_
 test_replica::test_replica(const std::shared_ptr<const cpu_model>& model)
     : ranks_(make_model_runners(model)) {}
 
+test_replica::test_replica(std::vector<std::unique_ptr<model_runner>> ranks)
+    : ranks_(std::move(ranks)) {}
+
 template <class Call>
 auto test_replica::on_all_ranks(const Call& call) {
   std::vector<decltype(std::async(std::launch::async, [&] { return call(*ranks_[0]); }))> others;
@@ -33,8 +38,11 @@ auto test_replica::on_all_ranks(const Call& call) {
   return first;
 }
 
-step_result test_replica::run(const step_batch& batch) {
-  return on_all_ranks([&](model_runner& rank) { return rank.run(batch); });
+step_result test_replica::run(const step_batch& batch, std::span<const token_mask_ptr> promised) {
+  return on_all_ranks([&](model_runner& rank) {
+    rank.compute(batch);
+    return rank.choose(promised);
+  });
 }
 
 std::vector<float> test_replica::run_for_logits(const step_batch& batch) {
@@ -70,6 +78,40 @@ std::vector<float> logits_in_chunks(test_replica& replica, test_sequence sequenc
     out.insert(out.end(), rows.begin(), rows.end());
   }
   return out;
+}
+
+void check_late_masks(test_replica& replica, test_sequence first, test_sequence second,
+                      std::uint32_t num_tokens) {
+  const auto alone = greedy_tokens(replica, second, 2);
+  sampling_params greedy;
+  greedy.temperature = 0;
+  step_batch batch;
+  for (test_sequence* sequence : {&first, &second}) {
+    batch.starts.push_back(sequence->start(greedy));
+    append_chunk(batch, *sequence, static_cast<std::uint32_t>(sequence->tokens.size()), true);
+    sequence->tokens.push_back(last_sampled);
+  }
+  CHECK(replica.run(batch).samples.size() == 2);
+  batch = {};
+  for (test_sequence* sequence : {&first, &second}) {
+    append_chunk(batch, *sequence, 1, true);
+    batch.chunks.back().mask_idx = static_cast<std::uint32_t>(batch.masks.size());
+    batch.masks.push_back(nullptr);
+  }
+  constexpr token_id only = 37;
+  auto mask = std::make_shared<token_mask>(mask_words(num_tokens));
+  mask->at(only / 32) = 1U << (only % 32);
+  const auto told = replica.run(batch, std::vector<token_mask_ptr>{mask, nullptr}).samples;
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].slot == first.slot);
+  CHECK(told[0].sampled.token == only);
+  batch = {};
+  --second.num_done;
+  second.tokens.back() = alone[0];
+  append_chunk(batch, second, 1, true);
+  const auto late = replica.run(batch).samples;
+  REQUIRE(late.size() == 1);
+  CHECK(late[0].sampled.token == alone[1]);
 }
 
 std::vector<token_id> greedy_tokens(test_replica& replica, test_sequence sequence,

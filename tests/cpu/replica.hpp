@@ -23,8 +23,11 @@ T value_of(outcome<T> result) {
 class test_replica {
  public:
   explicit test_replica(const std::shared_ptr<const cpu_model>& model);
+  // Of any device, by rank.
+  explicit test_replica(std::vector<std::unique_ptr<model_runner>> ranks);
 
-  step_result run(const step_batch& batch);
+  // `promised`: the masks that come when the logits are there.
+  step_result run(const step_batch& batch, std::span<const token_mask_ptr> promised = {});
   std::vector<float> run_for_logits(const step_batch& batch);  // rank 0's
   model_runner& rank(std::size_t i) { return *ranks_[i]; }
 
@@ -50,6 +53,11 @@ void append_chunk(step_batch& batch, test_sequence& sequence, std::uint32_t coun
 // Logits of all rows of the sequence, [tokens.size(), vocab], computed `chunk_size` rows a step.
 std::vector<float> logits_in_chunks(test_replica& replica, test_sequence sequence,
                                     std::uint32_t chunk_size);
+
+// Two sequences of a step are promised masks, of which only the first one's comes: the first
+// samples under it, the second does not; it samples when its row is computed again.
+void check_late_masks(test_replica& replica, test_sequence first, test_sequence second,
+                      std::uint32_t num_tokens);
 
 // `count` greedy tokens after the sequence's prompt.
 std::vector<token_id> greedy_tokens(test_replica& replica, test_sequence sequence,

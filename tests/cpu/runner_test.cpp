@@ -42,6 +42,14 @@ test_sequence sequence_in(slot_idx slot) {
 
 }  // namespace
 
+TEST_CASE("masks may come when the logits are there, and a row without its mask does not sample") {
+  for (const std::uint32_t ranks : {1U, 2U}) {
+    CAPTURE(ranks);
+    test_replica replica(small_model(ranks));
+    check_late_masks(replica, sequence_in(0), sequence_in(1), 200);
+  }
+}
+
 TEST_CASE("sequences that join and leave a batch get the tokens they get alone") {
   test_replica replica(small_model(2));
   const auto a = greedy_tokens(replica, sequence_in(0), 12);

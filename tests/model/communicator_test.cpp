@@ -11,9 +11,9 @@ using namespace troupe;
 
 namespace {
 
-using ranks = std::vector<std::unique_ptr<communicator>>;
+using ranks = std::vector<std::unique_ptr<host_communicator>>;
 
-void on_all(ranks& all, const std::function<void(communicator&)>& call) {
+void on_all(ranks& all, const std::function<void(host_communicator&)>& call) {
   std::vector<std::thread> threads;
   for (auto& rank : all) threads.emplace_back([&] { call(*rank); });
   for (auto& thread : threads) thread.join();
@@ -26,7 +26,7 @@ TEST_CASE("all_reduce adds in rank order and gives every rank the same bits") {
   // (1e8 + 1) - 1e8 is 0 in float32, 1e8 - 1e8 + 1 would be 1: the order shows.
   const std::vector<float> mine{1e8F, 1.0F, -1e8F};
   std::vector<std::vector<float>> sums(3);
-  on_all(all, [&](communicator& c) {
+  on_all(all, [&](host_communicator& c) {
     for (int round = 0; round < 200; ++round) {
       std::vector<float> data{mine[c.rank()], static_cast<float>(c.rank() + 1)};
       c.all_reduce(data.data(), data.size());
@@ -38,7 +38,7 @@ TEST_CASE("all_reduce adds in rank order and gives every rank the same bits") {
 
 TEST_CASE("all_gather and broadcast bring the ranks' bytes") {
   ranks all = make_host_communicators(4);
-  on_all(all, [](communicator& c) {
+  on_all(all, [](host_communicator& c) {
     const std::uint32_t mine = 10 + c.rank();
     std::vector<std::uint32_t> gathered(4);
     c.all_gather(&mine, sizeof(mine), gathered.data());
@@ -66,7 +66,7 @@ TEST_CASE("one rank needs nobody") {
 TEST_CASE("abort releases waiting ranks, those that sleep and those that come later") {
   ranks all = make_host_communicators(3);
   std::atomic<int> released{0};
-  const auto wait = [&](communicator& c) {
+  const auto wait = [&](host_communicator& c) {
     try {
       c.barrier();
     } catch (const device_error&) {
@@ -93,7 +93,7 @@ TEST_CASE("a completed exchange is unharmed by an abort at any moment") {
       std::this_thread::sleep_for(std::chrono::microseconds(trial));
       all[0]->abort();
     });
-    on_all(all, [&](communicator& c) {
+    on_all(all, [&](host_communicator& c) {
       try {
         for (;;) {
           // Freed when the exchange throws: a peer that still read it would show under a sanitizer.

@@ -1,0 +1,171 @@
+// The model in double precision, as its paper has it, one row after the other: what the device is
+// held against, in one chunk, in several, and token by token.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "gpu/engine.hpp"
+#include "gpu/loaded_engine.hpp"
+#include "model/convert.hpp"
+#include "model/rope.hpp"
+
+namespace troupe::bench {
+namespace {
+
+using row = std::vector<double>;
+
+row to_doubles(const host_tensor& tensor) {
+  const std::vector<float> values = to_floats(tensor);
+  return {values.begin(), values.end()};
+}
+
+row multiply(const row& x, const host_tensor& weights, const host_tensor* bias) {
+  const row w = to_doubles(weights);
+  row out = bias != nullptr ? to_doubles(*bias) : row(w.size() / x.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    for (std::size_t k = 0; k < x.size(); ++k) out[i] += w[i * x.size() + k] * x[k];
+  }
+  return out;
+}
+
+row normed(const row& x, const host_tensor& weights, double eps) {
+  double squares = 0;
+  for (const double value : x) squares += value * value;
+  const double scale = 1 / std::sqrt(squares / static_cast<double>(x.size()) + eps);
+  row out = to_doubles(weights);
+  for (std::size_t i = 0; i < x.size(); ++i) out[i] *= x[i] * scale;
+  return out;
+}
+
+void add(row& x, const row& addend) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] += addend[i];
+}
+
+// Keys and values of one layer, by position.
+struct layer_cache {
+  std::vector<row> keys;
+  std::vector<row> values;
+};
+
+class reference {
+ public:
+  reference(const model_config& config, const model_weights& weights)
+      : config_(config),
+        weights_(weights),
+        ropes_(make_rope_table(config, rope_kind::plain, 1024)),
+        caches_(config.num_hidden_layers) {}
+
+  // The next position's logits.
+  row next(token_id token) {
+    const row table = to_doubles(weights_.embedding);
+    const auto first = table.begin() + static_cast<std::ptrdiff_t>(token) * config_.hidden_size;
+    row x(first, first + config_.hidden_size);
+    for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
+      const layer_weights& layer = weights_.layers[i];
+      add(x, multiply(attend(layer, caches_[i], normed(x, layer.input_norm, eps())), layer.o,
+                      nullptr));
+      add(x, feed_forward(layer, normed(x, layer.post_attention_norm, eps())));
+    }
+    ++position_;
+    return multiply(normed(x, weights_.final_norm, eps()), weights_.lm_head, nullptr);
+  }
+
+ private:
+  double eps() const { return config_.rms_norm_eps; }
+
+  void rotate(row& heads) const {
+    const std::size_t half = config_.head_dim / 2;
+    for (std::size_t h = 0; h < heads.size(); h += config_.head_dim) {
+      for (std::size_t i = 0; i < half; ++i) {
+        const double cos = ropes_.cos[position_ * half + i];
+        const double sin = ropes_.sin[position_ * half + i];
+        const double a = heads[h + i];
+        const double b = heads[h + i + half];
+        heads[h + i] = a * cos - b * sin;
+        heads[h + i + half] = b * cos + a * sin;
+      }
+    }
+  }
+
+  row attend(const layer_weights& layer, layer_cache& cache, const row& x) const {
+    row queries = multiply(x, layer.q, &layer.q_bias);
+    cache.keys.push_back(multiply(x, layer.k, &layer.k_bias));
+    cache.values.push_back(multiply(x, layer.v, &layer.v_bias));
+    rotate(queries);
+    rotate(cache.keys.back());
+    const std::size_t dim = config_.head_dim;
+    const std::size_t group = config_.num_attention_heads / config_.num_key_value_heads;
+    row out(queries.size());
+    for (std::size_t h = 0; h < config_.num_attention_heads; ++h) {
+      const std::size_t kv = h / group * dim;
+      row chances;
+      for (const row& key : cache.keys) {
+        double score = 0;
+        for (std::size_t i = 0; i < dim; ++i) score += queries[h * dim + i] * key[kv + i];
+        chances.push_back(std::exp(score / std::sqrt(static_cast<double>(dim))));
+      }
+      double total = 0;
+      for (const double chance : chances) total += chance;
+      for (std::size_t p = 0; p < chances.size(); ++p) {
+        for (std::size_t i = 0; i < dim; ++i) {
+          out[h * dim + i] += chances[p] / total * cache.values[p][kv + i];
+        }
+      }
+    }
+    return out;
+  }
+
+  row feed_forward(const layer_weights& layer, const row& x) const {
+    row gate = multiply(x, layer.gate, nullptr);
+    const row up = multiply(x, layer.up, nullptr);
+    for (std::size_t i = 0; i < gate.size(); ++i) gate[i] *= up[i] / (1 + std::exp(-gate[i]));
+    return multiply(gate, layer.down, nullptr);
+  }
+
+  model_config config_;
+  const model_weights& weights_;
+  rope_table ropes_;
+  std::vector<layer_cache> caches_;
+  std::size_t position_ = 0;
+};
+
+double distance(const std::vector<float>& got, const row& wanted) {
+  double largest = 0;
+  double apart = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    largest = std::max(largest, std::abs(wanted[i]));
+    const double one = std::abs(got.at(i) - wanted[i]);
+    apart = std::isnan(one) ? INFINITY : std::max(apart, one);
+  }
+  return apart / largest;
+}
+
+}  // namespace
+
+void check_against_float64(const engine_options& options) {
+  constexpr std::uint32_t num_tokens = 20;
+  constexpr double tolerance = 2e-2;  // two layers of bfloat16
+  bool is_fine = true;
+  for (const char* shape : {"tiny", "tiny128"}) {
+    engine_options one = options;
+    one.shape = shape;
+    loaded_engine target(one);
+    const model_weights weights = value_of(make_dummy_weights(target.config(), 1));
+    reference truth(target.config(), weights);
+    const auto tokens = prompt_for(target.config(), num_tokens);
+    row wanted;
+    for (const token_id token : tokens) {
+      const row logits = truth.next(token);
+      wanted.insert(wanted.end(), logits.begin(), logits.end());
+    }
+    for (const std::uint32_t chunk : {num_tokens, 11U, 1U}) {
+      const double apart = distance(logits_in_chunks(target, tokens, chunk), wanted);
+      is_fine = is_fine && apart < tolerance;
+      print_row({"float64", shape, std::to_string(options.tp_size) + " ranks",
+                 "chunks of " + std::to_string(chunk), number(apart, 5)});
+    }
+  }
+  if (!is_fine) throw std::runtime_error("the device is further from float64 than bfloat16 may be");
+}
+
+}  // namespace troupe::bench

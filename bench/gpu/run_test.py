@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Runs the whole of bench/gpu/run on the emulator: its tables are filled, what is missing is named.
+
+    run_test.py FAKE_GPU_ENGINE
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+RUN = pathlib.Path(__file__).resolve().parent / "run"
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "results.md"
+        done = subprocess.run([sys.executable, RUN, "--engine", sys.argv[1], "--shape", "tiny",
+                               "--out", out], capture_output=True, text=True, check=False)
+        text = out.read_text()
+        assert done.returncode == 0, done.stdout + done.stderr + text
+        broken = subprocess.run([sys.executable, RUN, "--engine", "/bin/false", "--shape", "tiny",
+                                 "--out", out], capture_output=True, text=True, check=False)
+        assert broken.returncode == 1, broken.stdout
+    assert "emulated GPU" in text
+    for line in ("| read |", "| copy |", "| multiply |", "| add_rms_norm | rows=1 |",
+                 "| decode_attention | seqs=4 rows=1 context=64 |", "| sample | rows=1 |",
+                 "| decode | seqs=4 context=32 rows=4 |", "| prefill | seqs=1 context=0 rows=32 |",
+                 "| tiny128 | 4 ranks | chunks of 1 |",
+                 "- deterministic; beside 8 other rows: same bits, at most 0.000000 of the largest "
+                 "logit apart; token by token: same bits"):
+        assert line in text, f"{line!r} is not in\n{text}"
+    skipped = text.split("## Skipped")[1].split("##")[0]
+    assert "serving: no --troupe was given" in skipped, skipped
+    assert text.split("## Failed")[1].split("##")[0].strip() == "- nothing", text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+#include "cli/cuda_device.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "core/draft_plan.hpp"
+#include "net/sampling_fields.hpp"
+
+namespace troupe {
+namespace {
+
+// The driver's context and modules, graphs, NCCL's buffers.
+constexpr std::uint64_t cuda_margin_bytes = 1U << 30;
+constexpr std::uint32_t max_load_threads = 8;
+
+failure refuse(std::string message, std::string flag) {
+  return {error_code::invalid_argument, std::move(message), std::move(flag)};
+}
+
+// What the flags ask for that only the CPU does.
+refusal check_flags(const serve_options& options) {
+  if (options.dtype == "float32")
+    return refuse("asks for float32; GPUs compute in bfloat16", "--dtype");
+  if (options.weights == quantization::int8 || options.weights == quantization::int4)
+    return refuse("asks for quantised weights; GPUs hold theirs in bfloat16", "--quantization");
+  if (options.kv_dtype == kv_cache_dtype::int8)
+    return refuse("asks for int8; GPUs hold keys and values in bfloat16", "--kv-cache-dtype");
+  return nothing{};
+}
+
+refusal check_gpus(const serve_options& options) {
+  auto gpus = list_gpus(options.tensor_parallel_size);
+  if (!gpus) return gpus.error();
+  if (gpus->size() >= options.tensor_parallel_size) return nothing{};
+  return refuse("needs a GPU for each rank; this machine has " + std::to_string(gpus->size()),
+                "--tensor-parallel-size");
+}
+
+// Says so a few times, not for every matrix.
+std::function<void(std::uint64_t, std::uint64_t)> make_progress_log() {
+  return [next = std::uint64_t{25}](std::uint64_t done, std::uint64_t all) mutable {
+    const std::uint64_t percent = 100 * done / std::max<std::uint64_t>(all, 1);
+    if (percent < next) return;
+    spdlog::info("weights: {} % of {} MiB are on the GPUs", percent, all >> 20U);
+    next = percent / 25 * 25 + 25;
+  };
+}
+
+}  // namespace
+
+outcome<settled_device> settle_device(const serve_options& wanted) {
+  settled_device out{.options = wanted};
+  if (wanted.device != device_kind::automatic && wanted.device != device_kind::cuda) return out;
+  auto checked = check_flags(wanted);
+  if (checked) checked = check_gpus(wanted);
+  if (checked) {
+    out.options.device = device_kind::cuda;
+    return out;
+  }
+  if (wanted.device == device_kind::cuda) return checked.error();
+  const failure& why = checked.error();
+  out.options.device = device_kind::cpu;
+  out.note = (why.field.starts_with("--") ? why.field + " " : std::string()) + why.message;
+  return out;
+}
+
+std::string describe_cuda(const serve_options& options) {
+  auto gpus = list_gpus(options.tensor_parallel_size);
+  const std::string name = gpus ? gpus->front().name : "GPU";
+  return "cuda: " + std::to_string(options.tensor_parallel_size) + " x " + name;
+}
+
+cuda_runner_options make_cuda_options(const serve_options& options, const planned_model& plan) {
+  cuda_runner_options out;
+  out.tp_size = options.tensor_parallel_size;
+  out.max_num_seqs = plan.limits.max_num_seqs;
+  out.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
+  out.max_num_logit_rows = count_logit_rows(plan.limits);
+  out.num_pages = plan.limits.num_pages;
+  out.max_model_len = plan.limits.max_model_len;
+  out.num_tokens = plan.words->vocab_size();
+  out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
+  out.eos_token_ids = plan.defaults.eos_token_ids;
+  out.deterministic = options.deterministic;
+  out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
+  out.on_progress = make_progress_log();
+  return out;
+}
+
+outcome<memory_request> measure_cuda(const serve_options& options, const planned_model& plan) {
+  auto gpus = list_gpus(options.tensor_parallel_size);
+  if (!gpus) return gpus.error();
+  auto cost = measure_cuda_memory(plan.config, make_cuda_options(options, plan));
+  if (!cost) return cost.error();
+  std::uint64_t free_bytes = ~0ULL;
+  for (std::size_t rank = 0; rank < options.tensor_parallel_size && rank < gpus->size(); ++rank)
+    free_bytes = std::min(free_bytes, (*gpus)[rank].free_bytes);
+  return memory_request{.weight_bytes = cost->weight_bytes,
+                        .activation_bytes = cost->activation_bytes,
+                        .margin_bytes = cuda_margin_bytes + cost->other_bytes,
+                        .kv_page_bytes = cost->kv_page_bytes,
+                        .kv_dtype = "bfloat16",
+                        .total_bytes = free_bytes};
+}
+
+outcome<runner_factory> make_cuda_runners(const planned_model& plan, const serve_options& options,
+                                          const model_weights& weights) {
+  return make_cuda_runner_factory(plan.config, weights, make_cuda_options(options, plan));
+}
+
+}  // namespace troupe

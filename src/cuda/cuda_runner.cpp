@@ -1,0 +1,329 @@
+#include "cuda/cuda_runner.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+
+#include "cuda/cuda_device.hpp"
+#include "model/rope.hpp"
+
+namespace troupe {
+
+// Everything that survives a failed set of runners.
+class cuda_model {
+ public:
+  model_config config;
+  cuda_runner_options options;
+  std::vector<shard_plan> plans;                             // [tp_size]
+  std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
+  std::array<rope_table, 2> ropes;  // [rope_kind]; without YaRN only the plain one
+  std::shared_ptr<const cuda::gemm_choices> gemms;
+
+  // Of the runners made before: how long their memory is in use.
+  mutable std::mutex leases_lock;
+  mutable std::vector<std::weak_ptr<const void>> leases;
+};
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 15s;  // for runners that are being freed
+constexpr std::uint32_t meeting_ms = 120'000;
+constexpr std::uint32_t max_measured_rows = 8192;
+
+failure refuse(std::string message, std::string field) {
+  return {error_code::invalid_argument, std::move(message), std::move(field)};
+}
+
+refusal check_shape(const model_config& config, const shard_plan& plan) {
+  if (config.head_dim != 64 && config.head_dim != 128) {
+    return refuse("The model has a head_dim of " + std::to_string(config.head_dim) +
+                      "; the GPU kernels know 64 and 128.",
+                  "head_dim");
+  }
+  const std::uint32_t group = plan.num_q_heads() / std::max(1U, plan.num_kv_heads());
+  if (group > 8) {
+    return refuse("The model has " + std::to_string(group) +
+                      " query heads for one key-value head; the GPU kernels know up to 8.",
+                  "num_attention_heads");
+  }
+  if (config.hidden_size % 8 != 0 || config.hidden_size > 8192) {
+    return refuse("The model has a hidden_size of " + std::to_string(config.hidden_size) +
+                      "; the GPU kernels need a multiple of 8 up to 8192.",
+                  "hidden_size");
+  }
+  if (plan.intermediate.size() % 8 != 0) {
+    return refuse("A rank has " + std::to_string(plan.intermediate.size()) +
+                      " intermediate features; the GPU kernels need a multiple of 8.",
+                  "intermediate_size");
+  }
+  return nothing{};
+}
+
+refusal check_options(const model_config& config, const cuda_runner_options& options) {
+  if (options.max_num_seqs == 0 || options.max_num_batched_tokens == 0 ||
+      options.max_model_len == 0) {
+    return refuse("max_num_seqs, max_num_batched_tokens and max_model_len must be at least 1.",
+                  "max_model_len");
+  }
+  if (options.num_tokens > config.vocab_size) {
+    return refuse("The tokenizer knows " + std::to_string(options.num_tokens) +
+                      " ids, but the model has logits for " + std::to_string(config.vocab_size) +
+                      ".",
+                  "vocab_size");
+  }
+  return nothing{};
+}
+
+cuda_runner_options completed(cuda_runner_options options, const model_config& config) {
+  if (options.max_num_logit_rows == 0) options.max_num_logit_rows = options.max_num_seqs;
+  if (options.num_tokens == 0) options.num_tokens = config.vocab_size;
+  return options;
+}
+
+outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
+                                            const cuda_runner_options& options) {
+  if (options.tp_size > cuda::max_ranks) {
+    return refuse("At most " + std::to_string(cuda::max_ranks) + " GPUs can share a model.",
+                  "tensor-parallel-size");
+  }
+  if (auto checked = check_options(config, options); !checked) return checked.error();
+  std::vector<shard_plan> plans;
+  for (std::uint32_t rank = 0; rank < std::max(options.tp_size, 1U); ++rank) {
+    auto plan = plan_shard(config, options.tp_size, rank);
+    if (!plan) return plan.error();
+    if (auto checked = check_shape(config, *plan); !checked) return checked.error();
+    plans.push_back(*std::move(plan));
+  }
+  return plans;
+}
+
+cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t rank) {
+  const cuda_runner_options& options = model.options;
+  const shard_plan& plan = model.plans[rank];
+  cuda::cuda_device_options out;
+  out.device_index = options.ranks_share_gpu ? 0 : static_cast<int>(rank);
+  out.num_layers = model.config.num_hidden_layers;
+  out.heads = {plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim};
+  out.num_pages = options.num_pages;
+  out.max_num_rows = options.max_num_batched_tokens;
+  out.max_num_logit_rows = options.max_num_logit_rows;
+  out.max_num_seqs = options.max_num_seqs;
+  out.max_model_len = options.max_model_len;
+  out.num_tokens = options.num_tokens;
+  out.max_logprobs = options.max_logprobs;
+  out.eos_token_ids = options.eos_token_ids;
+  out.deterministic = options.deterministic;
+  out.load_threads = options.load_threads;
+  for (std::size_t kind = 0; kind < model.ropes.size(); ++kind) {
+    const rope_table& table = model.config.yarn ? model.ropes[kind] : model.ropes.front();
+    out.ropes[kind] = {table.cos, table.sin};
+  }
+  return out;
+}
+
+batch_limits limits_of(const cuda_model& model) {
+  const cuda_runner_options& options = model.options;
+  return {options.max_num_seqs,       options.max_num_batched_tokens,
+          options.max_num_logit_rows, options.max_model_len,
+          options.num_pages,          model.config.vocab_size,
+          options.num_tokens};
+}
+
+forward_limits rows_of(const cuda_runner_options& options) {
+  return {options.max_num_batched_tokens, options.max_num_logit_rows};
+}
+
+std::uint64_t weight_bytes(const model_config& config, const shard_plan& plan) {
+  return count_shard_elements(config, plan) * sizeof(cuda::bf16);
+}
+
+// A device without rows uploads the weights of its rank. Ranks that share a GPU share the
+// embedding.
+void upload_weights(cuda_model& model, const model_weights& weights) {
+  const auto tp_size = static_cast<std::uint32_t>(model.plans.size());
+  const std::uint64_t all = weight_bytes(model.config, model.plans.front()) * tp_size;
+  std::uint64_t done = 0;
+  shared_matrix embedding;
+  for (std::uint32_t rank = 0; rank < tp_size; ++rank) {
+    cuda::cuda_device_options options = device_options(model, rank);
+    options.max_num_rows = options.num_pages = options.max_num_seqs = 0;
+    options.on_loaded = [&](std::uint64_t num_bytes) {
+      done += num_bytes;
+      if (model.options.on_progress) model.options.on_progress(std::min(done, all), all);
+    };
+    cuda::cuda_device loader(options);
+    auto loaded = load_device_model(loader, model.config, model.plans[rank], weights, embedding);
+    if (model.options.ranks_share_gpu) embedding = loaded.embedding;
+    model.weights.push_back(std::make_shared<const device_model>(std::move(loaded)));
+  }
+}
+
+const cuda::bf16* data_of(const shared_matrix& matrix) {
+  return static_cast<const cuda::cuda_matrix&>(*matrix).data();
+}
+
+// All ranks have equal shapes and GPUs: the first one's measurements are everybody's.
+void choose_gemms(cuda_model& model) {
+  using member = shared_matrix device_layer::*;
+  const device_model& weights = *model.weights.front();
+  std::vector<std::pair<cuda::gemm_shape, std::vector<const cuda::bf16*>>> matrices;
+  for (const member each :
+       {&device_layer::qkv, &device_layer::o, &device_layer::gate_up, &device_layer::down}) {
+    const device_matrix& first = *(weights.layers.front().*each);
+    const bool has_bias = each == &device_layer::qkv;
+    matrices.push_back({{first.out_features(), first.in_features(), has_bias, false}, {}});
+    for (const device_layer& layer : weights.layers) {
+      matrices.back().second.push_back(data_of(layer.*each));
+    }
+  }
+  const device_matrix& head = *weights.lm_head;
+  cuda::cuda_device_options options = device_options(model, 0);
+  options.max_num_rows = options.num_pages = options.max_num_seqs = 0;
+  cuda::cuda_device device(options);
+  auto gemms = std::make_shared<cuda::gemm_choices>();
+  device.choose_gemms(matrices, std::min(model.options.max_num_batched_tokens, max_measured_rows),
+                      *gemms);
+  device.choose_gemms(
+      {{{head.out_features(), head.in_features(), false, true}, {data_of(weights.lm_head)}}},
+      model.options.max_num_logit_rows, *gemms);
+  model.gemms = std::move(gemms);
+}
+
+// Their memory must be free before others take it; a rank that never comes back keeps it.
+void wait_for_leases(const cuda_model& model) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const std::lock_guard hold(model.leases_lock);
+  const auto is_held = [](const std::weak_ptr<const void>& lease) { return !lease.expired(); };
+  while (std::ranges::any_of(model.leases, is_held)) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw device_error("A rank that was told to stop still holds its GPU's memory.");
+    }
+    std::this_thread::sleep_for(1ms);
+  }
+  model.leases.clear();
+}
+
+std::shared_ptr<const void> take_lease(const cuda_model& model) {
+  auto lease = std::make_shared<const int>(0);
+  const std::lock_guard hold(model.leases_lock);
+  model.leases.push_back(lease);
+  return lease;
+}
+
+std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model& model) {
+  const auto size = static_cast<std::uint32_t>(model.plans.size());
+  std::vector<std::unique_ptr<cuda::gpu_communicator>> out;
+  if (size == 1) {
+    out.push_back(cuda::make_single_communicator());
+    return out;
+  }
+  if (model.options.ranks_share_gpu) return cuda::make_shared_gpu_communicators(size);
+  cuda::nccl_options options{
+      .group = cuda::make_group_id(), .size = size, .rank_order = model.options.deterministic};
+  options.max_elements =
+      std::uint64_t{model.options.max_num_batched_tokens} * model.config.hidden_size;
+  // Each rank waits for the others while it joins.
+  std::vector<std::future<std::unique_ptr<cuda::gpu_communicator>>> joining;
+  for (std::uint32_t rank = 0; rank < size; ++rank) {
+    options.rank = rank;
+    options.device_index = static_cast<int>(rank);
+    joining.push_back(std::async(std::launch::async, [options] {
+      return cuda::make_nccl_communicator(options, meeting_ms);
+    }));
+  }
+  for (auto& one : joining) one.wait();
+  for (auto& one : joining) out.push_back(one.get());
+  return out;
+}
+
+}  // namespace
+
+outcome<cuda_memory> measure_cuda_memory(const model_config& config,
+                                         const cuda_runner_options& wanted) {
+  cuda_model model;
+  model.config = config;
+  model.options = completed(wanted, config);
+  auto plans = plan_ranks(config, model.options);
+  if (!plans) return plans.error();
+  model.plans = *std::move(plans);
+  const shard_plan& plan = model.plans.front();
+  const auto activations = forward::count_activations(config, plan, rows_of(model.options));
+  const std::uint64_t ranks = model.options.ranks_share_gpu ? model.plans.size() : 1;
+  cuda_memory out;
+  out.weight_bytes = ranks * weight_bytes(config, plan);
+  out.kv_page_bytes = ranks * kv_page_bytes(config, plan, sizeof(cuda::bf16));
+  out.activation_bytes = ranks * (activations.num_elements * sizeof(cuda::bf16) +
+                                  activations.num_logits * sizeof(float));
+  out.other_bytes = ranks * cuda::device_sizes(device_options(model, 0)).total();
+  return out;
+}
+
+outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& config,
+                                                           const model_weights& weights,
+                                                           const cuda_runner_options& options) {
+  auto gpus = list_gpus(std::max(1U, options.ranks_share_gpu ? 1U : options.tp_size));
+  if (!gpus) return gpus.error();
+  if (!options.ranks_share_gpu && options.tp_size > gpus->size()) {
+    return refuse("A tensor parallel size of " + std::to_string(options.tp_size) + " needs " +
+                      std::to_string(options.tp_size) + " GPUs; this machine has " +
+                      std::to_string(gpus->size()) + ".",
+                  "tensor-parallel-size");
+  }
+  const auto model = std::make_shared<cuda_model>();
+  model->config = config;
+  model->options = completed(options, config);
+  auto plans = plan_ranks(config, model->options);
+  if (!plans) return plans.error();
+  model->plans = *std::move(plans);
+  for (const rope_kind kind : {rope_kind::plain, rope_kind::scaled}) {
+    if (kind == rope_kind::scaled && !config.yarn) continue;
+    model->ropes[static_cast<std::size_t>(kind)] =
+        make_rope_table(config, kind, options.max_model_len);
+  }
+  try {
+    upload_weights(*model, weights);
+    if (options.measure_gemms || options.deterministic) choose_gemms(*model);
+  } catch (const device_error& error) {
+    return failure{error_code::engine_failed, error.what(), "device"};
+  }
+  return std::shared_ptr<const cuda_model>(model);
+}
+
+std::vector<std::unique_ptr<model_runner>> make_model_runners(
+    const std::shared_ptr<const cuda_model>& model) {
+  wait_for_leases(*model);
+  auto ranks = join_ranks(*model);
+  std::vector<std::unique_ptr<model_runner>> runners;
+  for (std::uint32_t rank = 0; rank < ranks.size(); ++rank) {
+    cuda::cuda_device_options options = device_options(*model, rank);
+    options.use_graphs = model->options.use_graphs && ranks[rank]->can_be_captured();
+    options.lease = take_lease(*model);
+    auto device = std::make_unique<cuda::cuda_device>(options);
+    if (model->gemms != nullptr) device->use_gemms(model->gemms);
+    model_runner_parts parts{std::move(device), std::move(ranks[rank]), model->weights[rank],
+                             model};
+    runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config,
+                                                     model->plans[rank], limits_of(*model)));
+  }
+  return runners;
+}
+
+outcome<runner_factory> make_cuda_runner_factory(const model_config& config,
+                                                 const model_weights& weights,
+                                                 const cuda_runner_options& options) {
+  auto model = load_cuda_model(config, weights, options);
+  if (!model) return model.error();
+  return runner_factory([shared = *model] {
+    std::vector<std::unique_ptr<runner>> runners;
+    for (auto& made : make_model_runners(shared)) runners.push_back(std::move(made));
+    return runners;
+  });
+}
+
+}  // namespace troupe

@@ -1,0 +1,77 @@
+// Runners on GPUs: one rank, one device, one stream. Weights are uploaded once; a set of ranks is
+// made from them as often as the replica needs. No CUDA type stands here; a program that was built
+// without CUDA has the same functions, which refuse.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/outcome.hpp"
+#include "model/model_config.hpp"
+#include "model/model_runner.hpp"
+#include "model/weights.hpp"
+
+namespace troupe {
+
+struct gpu_info {
+  std::string name;
+  std::uint32_t compute_capability = 0;  // 10 * major + minor
+  std::uint64_t total_bytes = 0;
+  std::uint64_t free_bytes = 0;
+};
+// The first GPUs of this machine by index, at most so many: to look at one takes some of its
+// memory. Refuses, with the reason in one sentence, where there is none that can be used: no CUDA
+// in this build, no driver, no device.
+outcome<std::vector<gpu_info>> list_gpus(std::uint32_t at_most);
+
+struct cuda_runner_options {
+  std::uint32_t tp_size = 1;  // rank r on GPU r
+  // All ranks on GPU 0, for tests and trials. They take turns there.
+  bool ranks_share_gpu = false;
+  std::uint32_t max_num_seqs = 64;
+  std::uint32_t max_num_batched_tokens = 2048;
+  std::uint32_t max_num_logit_rows = 0;  // of one step; 0: max_num_seqs
+  std::uint32_t num_pages = 0;
+  std::uint32_t max_model_len = 0;
+  std::uint32_t num_tokens = 0;  // ids that the tokenizer knows; 0: the model's vocab_size
+  std::uint32_t max_logprobs = 20;
+  std::vector<token_id> eos_token_ids;
+  // A row's bits do not depend on the rows beside it.
+  bool deterministic = false;
+  bool use_graphs = true;
+  // Measures how each multiplication is done quickest while the model is loaded.
+  bool measure_gemms = true;
+  std::uint32_t load_threads = 4;
+  std::function<void(std::uint64_t done_bytes, std::uint64_t all_bytes)> on_progress;
+};
+
+// What one GPU holds, in bytes.
+struct cuda_memory {
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t kv_page_bytes = 0;     // one page, all layers
+  std::uint64_t activation_bytes = 0;  // of the largest step
+  std::uint64_t other_bytes = 0;       // workspaces, tables, slots
+};
+outcome<cuda_memory> measure_cuda_memory(const model_config& config,
+                                         const cuda_runner_options& options);
+
+class cuda_model;
+
+// Uploads the weights; the checkpoint is not needed afterwards. Refuses shapes that the kernels
+// cannot do, too few GPUs, and whatever the devices say.
+outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& config,
+                                                           const model_weights& weights,
+                                                           const cuda_runner_options& options);
+// One runner per rank, joined by one communicator. Waits until the runners made before are gone,
+// whose memory these need. Throws device_error.
+std::vector<std::unique_ptr<model_runner>> make_model_runners(
+    const std::shared_ptr<const cuda_model>& model);
+
+// load_cuda_model, then make_model_runners at every call.
+outcome<runner_factory> make_cuda_runner_factory(const model_config& config,
+                                                 const model_weights& weights,
+                                                 const cuda_runner_options& options);
+
+}  // namespace troupe

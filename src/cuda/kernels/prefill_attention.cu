@@ -1,0 +1,272 @@
+// Many query rows of a chunk against their pages: softmax(Q K^T) V without ever storing the
+// scores, after FlashAttention-2. Queries of all heads of a KV head stand side by side in a tile,
+// so that every copy of keys and values serves all of them and short chunks fill tiles, too. Keys
+// and values come in blocks of 64, the next one on its way while this one is used.
+#include "cuda/kernels/kv_tile.cuh"
+
+namespace troupe::cuda {
+namespace {
+
+constexpr unsigned tile_queries = prefill_tile_queries;
+constexpr unsigned tile_keys = 64;
+constexpr unsigned num_warps = tile_queries / 16;
+constexpr unsigned block_threads = num_warps * warp_size;
+
+template <unsigned Dim>
+struct prefill_tiles {
+  static constexpr std::uint32_t query_bytes = tile_queries * Dim * 2;
+  static constexpr std::uint32_t key_bytes = tile_keys * Dim * 2;
+  // Queries, two blocks of keys, two blocks of values.
+  static constexpr std::uint32_t block_bytes = query_bytes + 4 * key_bytes;
+};
+
+// What a block of threads works on.
+struct tile_view {
+  prefill_tile tile;
+  std::uint32_t kv_head;
+  std::uint32_t group;
+  std::uint32_t num_queries;   // of the tile
+  std::uint32_t last_visible;  // position that its last query sees
+};
+
+// A lane's two rows of 16 queries, lane / 4 and that + 8.
+template <unsigned Dim>
+struct running_rows {
+  float out[Dim / 8][4];
+  float maxima[2];
+  float totals[2];  // of this lane's keys
+};
+
+__device__ __forceinline__ tile_view view_tile(const prefill_attention_args& args) {
+  tile_view view{args.tiles[blockIdx.x], blockIdx.y, 0, 0, 0};
+  const head_shape& heads = args.attention.heads;
+  view.group = heads.num_q_heads / heads.num_kv_heads;
+  if (view.tile.num_rows == 0) return view;
+  const std::uint32_t left = view.tile.num_rows * view.group - view.tile.first_query;
+  view.num_queries = left < tile_queries ? left : tile_queries;
+  view.last_visible =
+      view.tile.first_position + (view.tile.first_query + view.num_queries - 1) / view.group;
+  return view;
+}
+
+// The first element of a query of the tile in rows of `stride`, q heads first.
+template <unsigned Dim>
+__device__ __forceinline__ std::size_t query_start(const tile_view& view, std::uint32_t query,
+                                                   std::uint32_t stride) {
+  const std::uint32_t packed = view.tile.first_query + query;
+  const std::size_t row = view.tile.first_row + packed / view.group;
+  return row * stride + (view.kv_head * view.group + packed % view.group) * Dim;
+}
+
+template <unsigned Dim>
+__device__ __forceinline__ void start_queries(std::uint32_t target, const tile_view& view,
+                                              const attention_args& args) {
+  constexpr unsigned chunks = Dim / 8;
+  for (unsigned at = threadIdx.x; at < tile_queries * chunks; at += block_threads) {
+    const unsigned query = at / chunks;
+    // Queries that there are not: the last one again, and nobody looks at the result.
+    const unsigned real = query < view.num_queries ? query : view.num_queries - 1;
+    copy_async(tile_place<Dim>(target, query, at % chunks),
+               args.qkv + query_start<Dim>(view, real, args.qkv_stride) + at % chunks * 8);
+  }
+}
+
+// Positions past the last visible one get its key and value, which are finite; their weight is 0.
+template <unsigned Dim>
+__device__ __forceinline__ void start_keys(std::uint32_t keys, std::uint32_t values,
+                                           std::uint32_t first_key, const tile_view& view,
+                                           const attention_args& args) {
+  constexpr unsigned chunks = Dim / 8;
+  const std::uint32_t* table = args.page_table + view.tile.first_page_idx;
+  for (unsigned at = threadIdx.x; at < tile_keys * chunks; at += block_threads) {
+    const std::uint32_t wanted = first_key + at / chunks;
+    const std::uint32_t key = wanted < view.last_visible ? wanted : view.last_visible;
+    const std::size_t from =
+        page_start<Dim>(table[key / page_size_tokens], view.kv_head, args.heads.num_kv_heads) +
+        key % page_size_tokens * Dim + at % chunks * 8;
+    copy_async(tile_place<Dim>(keys, at / chunks, at % chunks), args.pages.keys + from);
+    copy_async(tile_place<Dim>(values, at / chunks, at % chunks), args.pages.values + from);
+  }
+}
+
+template <unsigned Dim>
+__device__ __forceinline__ void score_keys(float (&scores)[tile_keys / 8][4], std::uint32_t keys,
+                                           const std::uint32_t (&queries)[Dim / 16][4]) {
+  const unsigned lane = threadIdx.x % warp_size;
+#pragma unroll
+  for (auto& of_keys : scores) {
+#pragma unroll
+    for (float& s : of_keys) s = 0;
+  }
+#pragma unroll
+  for (unsigned k = 0; k < Dim / 16; ++k) {
+#pragma unroll
+    for (unsigned n = 0; n < tile_keys / 16; ++n) {
+      std::uint32_t columns[4];
+      load_matrices(columns,
+                    tile_place<Dim>(keys, n * 16 + lane % 8 + lane / 16 * 8, k * 2 + lane / 8 % 2));
+      multiply_add(scores[2 * n], queries[k], columns[0], columns[1]);
+      multiply_add(scores[2 * n + 1], queries[k], columns[2], columns[3]);
+    }
+  }
+}
+
+// Scores become log2 of weights, minus infinity for keys that a query does not see.
+__device__ __forceinline__ void mask_scores(float (&scores)[tile_keys / 8][4],
+                                            std::uint32_t first_key,
+                                            const std::uint32_t (&positions)[2], float scale) {
+  const unsigned column = threadIdx.x % 4 * 2;
+#pragma unroll
+  for (unsigned n = 0; n < tile_keys / 8; ++n) {
+#pragma unroll
+    for (unsigned i = 0; i < 4; ++i) {
+      const std::uint32_t key = first_key + n * 8 + column + i % 2;
+      scores[n][i] = key <= positions[i / 2] ? scores[n][i] * scale : minus_infinity;
+    }
+  }
+}
+
+template <unsigned Dim>
+__device__ __forceinline__ void weigh_keys(float (&scores)[tile_keys / 8][4],
+                                           running_rows<Dim>& rows) {
+#pragma unroll
+  for (unsigned row = 0; row < 2; ++row) {
+    float highest = rows.maxima[row];
+#pragma unroll
+    for (auto& of_keys : scores) {
+      highest = fmaxf(highest, fmaxf(of_keys[2 * row], of_keys[2 * row + 1]));
+    }
+    highest = fmaxf(highest, __shfl_xor_sync(full_mask, highest, 1));
+    highest = fmaxf(highest, __shfl_xor_sync(full_mask, highest, 2));
+    const float shrink = exp2_fast(rows.maxima[row] - highest);
+    rows.maxima[row] = highest;
+    float total = 0;
+#pragma unroll
+    for (auto& of_keys : scores) {
+      of_keys[2 * row] = exp2_fast(of_keys[2 * row] - highest);
+      of_keys[2 * row + 1] = exp2_fast(of_keys[2 * row + 1] - highest);
+      total += of_keys[2 * row] + of_keys[2 * row + 1];
+    }
+    rows.totals[row] = rows.totals[row] * shrink + total;
+#pragma unroll
+    for (auto& of_features : rows.out) {
+      of_features[2 * row] *= shrink;
+      of_features[2 * row + 1] *= shrink;
+    }
+  }
+}
+
+template <unsigned Dim>
+__device__ __forceinline__ void add_values(running_rows<Dim>& rows,
+                                           const float (&weights)[tile_keys / 8][4],
+                                           std::uint32_t values) {
+  const unsigned lane = threadIdx.x % warp_size;
+#pragma unroll
+  for (unsigned n = 0; n < tile_keys / 16; ++n) {
+    const std::uint32_t left[4] = {pack(weights[2 * n][0], weights[2 * n][1]),
+                                   pack(weights[2 * n][2], weights[2 * n][3]),
+                                   pack(weights[2 * n + 1][0], weights[2 * n + 1][1]),
+                                   pack(weights[2 * n + 1][2], weights[2 * n + 1][3])};
+#pragma unroll
+    for (unsigned i = 0; i < Dim / 16; ++i) {
+      std::uint32_t columns[4];
+      load_transposed(columns, tile_place<Dim>(values, n * 16 + lane % 16, i * 2 + lane / 16));
+      multiply_add(rows.out[2 * i], left, columns[0], columns[1]);
+      multiply_add(rows.out[2 * i + 1], left, columns[2], columns[3]);
+    }
+  }
+}
+
+template <unsigned Dim>
+__device__ __forceinline__ void store_rows(running_rows<Dim>& rows, const tile_view& view,
+                                           const attention_args& args) {
+  const unsigned lane = threadIdx.x % warp_size;
+#pragma unroll
+  for (unsigned row = 0; row < 2; ++row) {
+    rows.totals[row] += __shfl_xor_sync(full_mask, rows.totals[row], 1);
+    rows.totals[row] += __shfl_xor_sync(full_mask, rows.totals[row], 2);
+    const std::uint32_t query = threadIdx.x / warp_size * 16 + lane / 4 + row * 8;
+    if (query >= view.num_queries) continue;
+    const float factor = 1.0F / rows.totals[row];
+    auto* out = reinterpret_cast<std::uint32_t*>(
+        args.out + query_start<Dim>(view, query, args.heads.num_q_heads * Dim));
+#pragma unroll
+    for (unsigned i = 0; i < Dim / 8; ++i) {
+      out[i * 4 + lane % 4] =
+          pack(rows.out[i][2 * row] * factor, rows.out[i][2 * row + 1] * factor);
+    }
+  }
+}
+
+template <unsigned Dim>
+__global__ void __launch_bounds__(block_threads, 1)
+    prefill_tile_heads(const __grid_constant__ prefill_attention_args args) {
+  using tiles = prefill_tiles<Dim>;
+  const tile_view view = view_tile(args);
+  if (view.num_queries == 0) return;
+  const unsigned lane = threadIdx.x % warp_size;
+  const std::uint32_t query_tile = shared_address(block_memory());
+  const std::uint32_t key_tiles = query_tile + tiles::query_bytes;
+  const std::uint32_t value_tiles = key_tiles + 2 * tiles::key_bytes;
+  const std::uint32_t num_blocks = view.last_visible / tile_keys + 1;
+  const auto start_block = [&](std::uint32_t block) {
+    const std::uint32_t side = block % 2 * tiles::key_bytes;
+    if (block < num_blocks) {
+      start_keys<Dim>(key_tiles + side, value_tiles + side, block * tile_keys, view,
+                      args.attention);
+    }
+    commit_copies();
+  };
+  start_queries<Dim>(query_tile, view, args.attention);
+  start_block(0);
+
+  const unsigned first_query = threadIdx.x / warp_size * 16;
+  std::uint32_t positions[2];
+#pragma unroll
+  for (unsigned row = 0; row < 2; ++row) {
+    const std::uint32_t query = view.tile.first_query + first_query + lane / 4 + row * 8;
+    positions[row] = view.tile.first_position + query / view.group;
+  }
+  const float scale = log2_e / sqrtf(static_cast<float>(Dim));
+  running_rows<Dim> rows{};
+  rows.maxima[0] = rows.maxima[1] = minus_infinity;
+  std::uint32_t queries[Dim / 16][4];
+  for (std::uint32_t block = 0; block < num_blocks; ++block) {
+    start_block(block + 1);
+    await_copies<1>();
+    __syncthreads();
+    if (block == 0) {
+#pragma unroll
+      for (unsigned k = 0; k < Dim / 16; ++k) {
+        load_matrices(queries[k],
+                      tile_place<Dim>(query_tile, first_query + lane % 16, k * 2 + lane / 16));
+      }
+    }
+    const std::uint32_t side = block % 2 * tiles::key_bytes;
+    float scores[tile_keys / 8][4];
+    score_keys<Dim>(scores, key_tiles + side, queries);
+    mask_scores(scores, block * tile_keys, positions, scale);
+    weigh_keys<Dim>(scores, rows);
+    add_values<Dim>(rows, scores, value_tiles + side);
+    // The next copies go where these tiles are read.
+    __syncthreads();
+  }
+  store_rows<Dim>(rows, view, args.attention);
+}
+
+template <unsigned Dim>
+launch_error launch_prefill(const prefill_attention_args& args, cuda_stream stream) {
+  return launch(prefill_tile_heads<Dim>, {args.num_tiles, args.attention.heads.num_kv_heads, 1},
+                {block_threads, 1, 1}, prefill_tiles<Dim>::block_bytes, stream, args);
+}
+
+}  // namespace
+
+launch_error prefill_attention(const prefill_attention_args& args, cuda_stream stream) {
+  if (!can_attend(args.attention.heads)) return launch_error::invalid_value;
+  if (args.num_tiles == 0) return launch_error::none;
+  if (args.attention.heads.head_dim == 64) return launch_prefill<64>(args, stream);
+  return launch_prefill<128>(args, stream);
+}
+
+}  // namespace troupe::cuda

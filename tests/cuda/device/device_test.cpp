@@ -1,0 +1,85 @@
+// The whole forward pass on the emulated GPU against the CPU.
+#include <doctest/doctest.h>
+
+#include "gpu_model.hpp"
+
+using namespace troupe;
+using namespace troupe::testing;
+
+namespace {
+
+// Two layers of bfloat16 activations.
+constexpr double bf16_distance = 2e-2;
+
+}  // namespace
+
+TEST_CASE("logits are the CPU's, whatever the chunks") {
+  fake_cuda::use_emulator();
+  test_replica cpu = cpu_replica();
+  test_replica gpu = gpu_replica(gpu_options());
+  const test_sequence sequence = prompt_in(1, 49);
+  const auto wanted = logits_in_chunks(cpu, sequence, 49);
+  for (const std::uint32_t chunk : {49U, 17U, 1U}) {
+    CAPTURE(chunk);
+    CHECK(distance(logits_in_chunks(gpu, sequence, chunk), wanted) < bf16_distance);
+  }
+}
+
+TEST_CASE("masks may come when the logits are there, and a row without its mask does not sample") {
+  fake_cuda::use_emulator();
+  for (const std::uint32_t ranks : {1U, 2U}) {
+    CAPTURE(ranks);
+    test_replica replica = gpu_replica(gpu_options(ranks));
+    check_late_masks(replica, prompt_in(0, 9), prompt_in(1, 5), 200);
+  }
+}
+
+TEST_CASE("what is planned is what is allocated") {
+  fake_cuda::use_emulator();
+  fake_cuda::set_gpus(1, 1U << 28U);
+  const cuda_runner_options options = gpu_options();
+  const cuda_memory planned = value_of(measure_cuda_memory(gpu_config(), options));
+  {
+    const auto model = gpu_model(options);
+    const auto runners = make_model_runners(model);
+    const std::uint64_t all = planned.weight_bytes + planned.activation_bytes +
+                              planned.other_bytes + planned.kv_page_bytes * options.num_pages;
+    // Vectors are held twice, and loading has a workspace of its own.
+    CHECK(fake_cuda::peak_device_bytes() <= all + all / 100);
+    CHECK(fake_cuda::peak_device_bytes() >= all - all / 100);
+  }
+  CHECK(fake_cuda::num_live_objects() == 0);
+  fake_cuda::set_gpus(1);
+}
+
+TEST_CASE("shapes that the kernels cannot do are refused in a sentence") {
+  const auto refusal_of = [](const model_config& config, const cuda_runner_options& options) {
+    const auto made = measure_cuda_memory(config, options);
+    return made ? std::string() : made.error().message;
+  };
+  model_config config = gpu_config();
+  config.head_dim = 80;
+  CHECK(refusal_of(config, gpu_options()).find("64 and 128") != std::string::npos);
+  config = gpu_config();
+  config.num_attention_heads = 32;
+  CHECK(refusal_of(config, gpu_options()).find("16 query heads") != std::string::npos);
+  config = gpu_config();
+  config.hidden_size = 132;
+  CHECK(refusal_of(config, gpu_options()).find("132") != std::string::npos);
+  CHECK(refusal_of(gpu_config(), gpu_options(16)).find("At most 8") != std::string::npos);
+}
+
+TEST_CASE("without a driver, or with too few GPUs, loading says so") {
+  const model_config config = gpu_config();
+  fake_cuda::set_gpus(0);
+  const auto none = load_cuda_model(config, gpu_weights(config), gpu_options());
+  REQUIRE(!none);
+  CHECK(none.error().message == "No GPU can be used: no driver.");
+  fake_cuda::set_gpus(2);
+  cuda_runner_options options = gpu_options(4);
+  options.ranks_share_gpu = false;
+  const auto few = load_cuda_model(config, gpu_weights(config), options);
+  REQUIRE(!few);
+  CHECK(few.error().message == "A tensor parallel size of 4 needs 4 GPUs; this machine has 2.");
+  fake_cuda::set_gpus(1);
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Mistakes that the tests of the kernels must notice, built into copies of the kernels.
+
+mutants.py KERNEL_FOLDER KERNEL    prints KERNEL.cu with its headers and all its mistakes. Which is
+                                   made is decided when it runs: int troupe_mutant, 0 for none.
+"""
+import pathlib
+import re
+import sys
+
+DECODE, PREFILL = "decode_attention", "prefill_attention"
+
+# (what is wrong, kernel, the place: «this» is replaced, what stands there instead, tests to ask).
+# Blanks match any blanks. A statement ends in a semicolon, everything else is an expression.
+MUTANTS = [
+    ("copies are used before they arrive", DECODE,
+     "«await_copies<Stages - 1>();» __syncwarp();", "await_copies<Stages>();", "decode*"),
+    ("copies of other lanes are used without a barrier", DECODE,
+     "await_copies<Stages - 1>(); «__syncwarp();»", "", "decode*"),
+    ("what lies behind the context is multiplied by zero", DECODE,
+     "«clear_values<Dim>(values, num_keys);»", "", "decode*"),
+    ("one key too many is seen", DECODE,
+     "«lane / 4 + i / 2 * 8 < num_keys»", "lane / 4 + i / 2 * 8 <= num_keys", "decode*"),
+    ("values reach the wrong fragment", DECODE,
+     "row = «lane % 8 + lane / 16 * 8»", "lane % 16", "decode*"),
+    ("results are written over tiles that others read", DECODE,
+     "part, kv_head); «__syncthreads();»", "", "decode*"),
+    ("results are read before they are written", DECODE,
+     "hand_over<Dim>(results, heads); «__syncthreads();»", "", "decode*"),
+    ("the total does not shrink with a new maximum", DECODE,
+     "= «heads.totals[head] * shrink» +", "heads.totals[head]", "decode*"),
+    ("totals of parts are added without their share", DECODE,
+     "total += «share * args.partial_scale[place * 2 + 1]»", "args.partial_scale[place * 2 + 1]",
+     "decode*"),
+    ("rows of two parts are taken for done", DECODE,
+     "if («part.num_parts == 1»)", "part.num_parts <= 2", "decode*"),
+    ("the second page of a ring is skipped", DECODE,
+     "«page + num_warps * s»", "page + num_warps * (s + s / 2)", "decode*"),
+    ("a query does not see itself", PREFILL,
+     "«key <= positions[i / 2]»", "key < positions[i / 2]", "prefill*"),
+    ("tiles are overwritten while they are read", PREFILL,
+     "value_tiles + side); // The next copies go where these tiles are read. «__syncthreads();»",
+     "", "prefill*"),
+    ("copies are used before they arrive", PREFILL,
+     "«await_copies<1>();»", "await_copies<2>();", "prefill*"),
+    ("copies of other warps are used without a barrier", PREFILL,
+     "await_copies<1>(); «__syncthreads();»", "__syncwarp();", "prefill*"),
+    ("positions are counted by queries", PREFILL,
+     "first_position + «query / view.group»", "query", "prefill*"),
+    ("half of the totals are not added", PREFILL,
+     "«rows.totals[row] += __shfl_xor_sync(full_mask, rows.totals[row], 2);»", "", "prefill*"),
+    ("all queries are of the first head", PREFILL,
+     "view.group + «packed % view.group») * Dim", "0", "prefill*"),
+    ("keys past the last visible one are read", PREFILL,
+     "«wanted < view.last_visible ? wanted : view.last_visible»", "wanted", "prefill*"),
+    ("keys turn against their queries", "rope_kv_write",
+     "«low_of(b) * c0 + low_of(a) * s0»", "low_of(b) * c0 - low_of(a) * s0", "rope*"),
+    ("padding rows write a page", "rope_kv_write",
+     "if («!is_query && place < 0»)", "false", "rope*"),
+    ("every row is the first of its page", "rope_kv_write",
+     "«static_cast<std::uint32_t>(place) % page_size_tokens»", "0", "rope*"),
+    ("the scaled table is never used", "rope_kv_write",
+     "args.tables[«args.ropes[row]»]", "0", "rope*"),
+    ("sums of warps are read before they are there", "add_rms_norm",
+     "memory.warp_sums[warp] = x; «__syncthreads();»", "", "add_rms*"),
+    ("warps that there are not have sums", "add_rms_norm",
+     "«lane < blockDim.x / warp_size ? memory.warp_sums[lane] : 0.0F»", "memory.warp_sums[lane]",
+     "add_rms*"),
+    ("rows of the step are taken for rows of the output", "add_rms_norm",
+     "target = static_cast<std::size_t>(«blockIdx.x»)", "row", "add_rms*"),
+    ("the shares of warps are added before they are there", "skinny_linear",
+     "= sums[i]; } «__syncthreads();»", "", "*skinny*"),
+    ("the halves of x are exchanged", "skinny_linear",
+     "«multiply_add(sums, a, tile.x.words[2 * half], tile.x.words[2 * half + 1]);»",
+     "multiply_add(sums, a, tile.x.words[2 * half + 1], tile.x.words[2 * half]);", "*skinny*"),
+    ("columns past the end are read", "skinny_linear",
+     "if («column >= in_features»)", "false", "*skinny*"),
+    ("the last row of x is left out", "skinny_linear",
+     "row_of(args.x, lane / 4, «args.num_rows»)", "args.num_rows - 1", "*skinny*"),
+    ("top_p removes one too few", "sample",
+     "before <= limit && «limit < before + first»", "limit <= before + first", "Sampling*"),
+    ("one equal too many goes", "sample",
+     "find_equal(order, kept, «num_gone»)", "num_gone + 1", "Sampling*"),
+    ("minus zero is below zero", "sample",
+     "bits_of(«logit == 0.0F ? 0.0F : logit»)", "logit", "Sampling*"),
+    ("the draw takes the token before", "sample",
+     "running - w <= target && «target < running»", "target <= running", "Sampling*"),
+    ("a second bias races with the first", "sample",
+     "«if (!is_first) continue;»", "", "Sampling*"),
+    ("biases are added to what is not there yet", "sample",
+     "logits[i] = row.masked(i); «__syncthreads();»", "", "Sampling*"),
+    ("min_tokens counts one more", "sample",
+     "__syncthreads(); if («slot.num_outputs < slot.min_tokens»)",
+     "slot.num_outputs <= slot.min_tokens", "Sampling*"),
+    ("wrong drafts are gone on with", "sample",
+     "i + 1 < group.num_rows && «token != args.tokens[args.logit_rows[row + 1]]»", "false",
+     "Sampling*"),
+    ("repeated tokens are not counted", "sample",
+     "«++memory.slot.uses[i].num_outputs;»", "", "Sampling*"),
+    ("running sums are read before they are there", "sample",
+     "memory.of_warps[warp] = running; «__syncthreads();»", "", "Sampling*"),
+    ("the k-th highest goes, too", "sample",
+     "find_order(one, «count - k», below)", "count - k + 1", "Sampling*"),
+    ("a likely token is listed twice", "sample",
+     "if («rank < bound» && rank > best)", "rank <= bound", "Sampling*"),
+    ("the first sample of a slot is stored over the last", "sample",
+     "if («!is_followed»)", "true", "Samples of*"),
+    ("some threads do not wait for the peers", "rank_sums",
+     "< 0) { } } «__syncthreads();»", "", "peer*"),
+    ("the flag comes before what was staged", "rank_sums",
+     "// Everything that this block has staged comes before its flag. «__syncthreads();»", "",
+     "peer*"),
+    ("blocks forget how often they have run", "rank_sums",
+     "«if (threadIdx.x == 0) args.epochs[blockIdx.x] = epoch;»", "", "peer*"),
+    ("one rank is left out", "rank_sums",
+     "if («r < args.num_ranks») add_to(sums, load_16(args.ranks[r] + i));",
+     "r + 1 < args.num_ranks", "sum_ranks*"),
+    ("last_sampled is taken from another slot", "embed",
+     "args.next_tokens[«args.slots[row]»]", "0", "embed*"),
+    ("the gate of minus infinity is NaN", "silu_mul",
+     "«x < -100.0F» ? 0.0F", "false", "silu*"),
+    ("layers of the target lie as those of the source", "copy_pages",
+     "blockIdx.y * «args.to_layer_bytes»", "args.from_layer_bytes", "copy*"),
+]
+
+
+def with_headers(folder, name, seen):
+    """The source with the headers beside it, but the one that knows the machine, in their place."""
+    text = (folder / name).read_text(encoding="utf-8")
+
+    def insert(found):
+        header = found[1]
+        if header == "gpu.cuh":
+            return found[0]
+        if header in seen:
+            return ""
+        seen.add(header)
+        return with_headers(folder, header, seen).replace("#pragma once\n", "")
+    return re.sub(r'#include "cuda/kernels/([\w.]+)"\n', insert, text)
+
+
+def pattern_of(place):
+    """A regular expression of the place, with what stands in «» as its group `this`."""
+    escaped = re.escape(place).replace("«", "(?P<this>").replace("»", ")")
+    return re.sub(r"(\\\s)+", r"\\s*", escaped)
+
+
+def span_of(text, place):
+    """Where the only place like this stands."""
+    found = list(re.finditer(pattern_of(place), text))
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} places like: {place}")
+    return found[0].span("this")
+
+
+def choice(number, this, instead):
+    """What stands there or the mistake, by the number that is chosen when it runs."""
+    if this.endswith((";", "}")):
+        return f"if (troupe_mutant == {number}) {{ {instead} }} else {{ {this} }}"
+    return f"(troupe_mutant == {number} ? ({instead}) : ({this}))"
+
+
+def mutated(folder, kernel):
+    """The kernel with all its mistakes."""
+    text = with_headers(folder, kernel + ".cu", set())
+    spans = [(span_of(text, place), number, instead)
+             for number, (_, of_kernel, place, instead, _) in enumerate(MUTANTS, 1)
+             if of_kernel == kernel]
+    places = {}
+    for span, number, instead in spans:
+        places.setdefault(span, []).append((number, instead))
+    # From the back, so that the places before stay where they are.
+    for (start, end), mistakes in sorted(places.items(), reverse=True):
+        this = text[start:end]
+        for number, instead in mistakes:
+            this = choice(number, this, instead)
+        text = text[:start] + this + text[end:]
+    return "extern const int troupe_mutant;\n" + text
+
+
+if __name__ == "__main__":
+    print(mutated(pathlib.Path(sys.argv[1]), sys.argv[2]))
