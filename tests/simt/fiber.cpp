@@ -5,6 +5,7 @@
 #include <ucontext.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -136,6 +137,10 @@ fiber& fiber::operator=(fiber&&) noexcept = default;
 void fiber::start(void (*entry)(void*), void* argument) {
   state_->entry = entry;
   state_->argument = argument;
+#if defined(__SANITIZE_ADDRESS__)
+  // A launch that failed left its frames, and what the sanitizer marked in them.
+  __asan_unpoison_memory_region(state_->stack + page_bytes, stack_bytes - page_bytes);
+#endif
   prepare(state_->inside, state_->stack, state_->top);
 }
 

@@ -88,7 +88,9 @@ class machine {
   void barrier();
   void wait(thread_state state);
   void give_way();
-  [[noreturn]] void fault(const std::string& reason);
+  [[noreturn]] void fault(const char* reason);
+  [[noreturn]] void fault_of_lines(unsigned first, unsigned second);
+  [[noreturn]] void stop();
   void reveal_copies();
 
   thread* current = nullptr;
@@ -298,11 +300,21 @@ bool machine::run_together(const std::function<void()>& launches) {
   return is_done;
 }
 
-void machine::fault(const std::string& reason) {
+void machine::fault(const char* reason) {
   if (last_fault.empty()) {
-    last_fault = reason + " (block " + std::to_string(current->home->index.x) + ", thread " +
-                 std::to_string(current->number) + ")";
+    last_fault = std::string(reason) + " (block " + std::to_string(current->home->index.x) +
+                 ", thread " + std::to_string(current->number) + ")";
   }
+  stop();
+}
+
+void machine::fault_of_lines(unsigned first, unsigned second) {
+  last_fault =
+      "lanes of one warp at lines " + std::to_string(first) + " and " + std::to_string(second);
+  stop();
+}
+
+void machine::stop() {
   current->state = thread_state::done;
   current->stack.leave();
   __builtin_unreachable();
@@ -340,8 +352,7 @@ void machine::execute(warp_instruction instruction, unsigned site, unsigned mask
   const unsigned lane = current->number % warp_size;
   if (mask != ~0U) fault("a warp instruction for some lanes only");
   if (mine.num_arrived > 0 && (mine.instruction != instruction || mine.site != site)) {
-    fault("lanes of one warp at lines " + std::to_string(mine.site) + " and " +
-          std::to_string(site));
+    fault_of_lines(mine.site, site);
   }
   mine.instruction = instruction;
   mine.site = site;
@@ -369,7 +380,7 @@ std::byte* shared_memory() { return the_machine().current->home->shared_base; }
 
 void block_barrier() { the_machine().barrier(); }
 void let_others_run() { the_machine().give_way(); }
-void fault(const std::string& reason) { the_machine().fault(reason); }
+void fault(const char* reason) { the_machine().fault(reason); }
 
 void warp_execute(warp_instruction instruction, unsigned site, unsigned mask, const void* input,
                   void* output) {

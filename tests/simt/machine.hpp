@@ -37,8 +37,9 @@ void warp_barrier(unsigned site, unsigned mask);
 // Goes on when the scheduler comes by again: what a loop does that waits for another block.
 void let_others_run();
 
-// Ends the launch as a failure with this reason. Only within a kernel.
-[[noreturn]] void fault(const std::string& reason);
+// Ends the launch as a failure with this reason. Only within a kernel, whose frames it leaves for
+// ever: what they own is lost, so the reason is no std::string.
+[[noreturn]] void fault(const char* reason);
 
 // One instruction of a warp. Each lane brings what it has and where its result goes; the last one
 // that arrives computes all results.
