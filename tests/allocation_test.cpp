@@ -191,11 +191,14 @@ namespace {
 class instant_runner : public runner {
  public:
   void compute(const step_batch& batch) override { batch_ = &batch; }
-  step_result choose(std::span<const token_mask_ptr>) override { return answer_to(*batch_); }
+  void choose(std::span<const token_mask_ptr>) override { result_ = answer_to(*batch_); }
+  step_result finish() override { return std::move(result_); }
+  bool is_ready() override { return true; }
   void abort() noexcept override {}
 
  private:
   const step_batch* batch_ = nullptr;
+  step_result result_;
 };
 
 constexpr std::uint32_t num_answer_tokens = 1000;

@@ -11,9 +11,10 @@ generator's own stands beside it. With --against a second binary (an earlier bui
 turns with the first, and the ratio printed. `floor` is what the kernel alone takes to send a token
 to each of 256 readers on this machine, measured in the same run.
 
-Afterwards: what the idle server takes, when its memory is filled and after a load. With --locks instead: how often
-a thread of the server locks a mutex for each token, and how often it has to wait for one. Needs
-`ninja -C build src/troupe bench/frontend/frontend_{load,floor} bench/frontend/libfrontend_locks.so`.
+Afterwards: what the idle server takes, when its memory is filled and after a load. With --locks
+instead: how often a thread of the server locks a mutex for each token, and how often it has to wait
+for one. Needs `ninja -C build src/troupe` and `bench/frontend/` with frontend_load, frontend_floor
+and libfrontend_locks.so.
 """
 import argparse
 import json

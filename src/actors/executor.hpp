@@ -40,6 +40,8 @@ using executor = caf::typed_actor<
     caf::reacts_to<run_step>,
     // After the run_step of a batch that was promised masks, before the next one.
     caf::reacts_to<step_masks>,
+    // From itself: looks whether the device is done.
+    caf::reacts_to<tick>,
     // Answered between two steps: a late answer is a long step or a dead device.
     caf::replies_to<beat>::with<heartbeat>>;
 

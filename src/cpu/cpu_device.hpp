@@ -70,6 +70,8 @@ class cpu_device : public device {
   gathered_logits gather_logits(communicator& ranks, activation local, activation all) override;
   void sample(const gathered_logits& logits, std::span<const sampled_row> rows) override;
   void share_samples(communicator& ranks, std::span<const sampled_row> rows) override;
+  bool has_logits() override { return true; }
+  bool is_step_done() override { return true; }
   std::vector<slot_sample> finish_step() override;
   void read_logits(const gathered_logits& logits, std::span<float> out) override;
 

@@ -67,6 +67,7 @@ void cuda_device::make_room(const cuda_device_options& options) {
     memory.choice = make_pinned_buffer(sizes_.choice_bytes);
     memory.results = zeroed(sizes_.result_bytes);
     memory.read = make_pinned_buffer(sizes_.result_bytes + sizeof(std::uint32_t));
+    memory.logits = make_event();
     memory.sampled = make_event();
     memory.done = make_event();
   }
@@ -282,13 +283,23 @@ void cuda_device::read_samples(const step_in_flight& step, step_memory& memory) 
   record(memory.done, side_stream_.get());
 }
 
-// A peer's failure would leave the device waiting for ever, so the communicator is asked, too. The
-// thread looks again and again: a step is too short to sleep in.
-void cuda_device::wait_for_step(const step_memory& memory) {
-  while (!is_done(memory.done)) {
-    if (ranks_ != nullptr) ranks_->check();
-    std::this_thread::yield();
-  }
+// A peer's failure would leave the device waiting for ever, so the communicator is asked, too.
+bool cuda_device::has_come(const event_owner& event) {
+  use_gpu(options_.device_index);
+  if (is_done(event)) return true;
+  if (ranks_ != nullptr) ranks_->check();
+  return false;
+}
+
+bool cuda_device::has_logits() {
+  return in_flight_.empty() || has_come(ring_[in_flight_.back().ring_idx].logits);
+}
+
+bool cuda_device::is_step_done() {
+  if (in_flight_.empty()) return true;
+  use_gpu(options_.device_index);
+  if (in_flight_.size() == 1) end_step();
+  return has_come(ring_[in_flight_.front().ring_idx].done);
 }
 
 std::vector<slot_sample> cuda_device::take_samples(const step_in_flight& step,
@@ -320,7 +331,8 @@ std::vector<slot_sample> cuda_device::finish_step() {
   const step_in_flight step = std::move(in_flight_.front());
   in_flight_.pop_front();
   const step_memory& memory = ring_[step.ring_idx];
-  wait_for_step(memory);
+  // The thread looks again and again: a step is too short to sleep in.
+  while (!has_come(memory.done)) std::this_thread::yield();
   return step.sampled ? take_samples(step, memory) : std::vector<slot_sample>{};
 }
 

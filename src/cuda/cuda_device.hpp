@@ -54,6 +54,8 @@ class cuda_device : public device {
   gathered_logits gather_logits(communicator& ranks, activation local, activation all) override;
   void sample(const gathered_logits& logits, std::span<const sampled_row> rows) override;
   void share_samples(communicator& ranks, std::span<const sampled_row> rows) override;
+  bool has_logits() override;
+  bool is_step_done() override;
   std::vector<slot_sample> finish_step() override;
   void read_logits(const gathered_logits& logits, std::span<float> out) override;
 
@@ -87,6 +89,7 @@ class cuda_device : public device {
     pinned_buffer choice;
     device_buffer results;  // chosen_token[], likely_token[]
     pinned_buffer read;     // the same, then the fault word
+    event_owner logits;
     event_owner sampled;
     event_owner done;
   };
@@ -109,7 +112,7 @@ class cuda_device : public device {
                 const device_vector* bias, void* out, bool is_float32);
   void place_lists(slot_idx slot, slot_image& image);
   void read_samples(const step_in_flight& step, step_memory& memory);
-  void wait_for_step(const step_memory& memory);
+  bool has_come(const event_owner& event);
   std::vector<slot_sample> take_samples(const step_in_flight& step, const step_memory& memory);
 
   template <class T>

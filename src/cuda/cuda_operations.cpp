@@ -144,6 +144,7 @@ gathered_logits cuda_device::gather_logits(communicator& ranks, activation local
     ranks_->all_gather(local.data, num_bytes, all.data, stream());
   }
   end_graph();
+  record(ring_[in_flight_.back().ring_idx].logits, stream());
   return {is_alone ? local.data : all.data, ranks.size(), rows, local.width};
 }
 

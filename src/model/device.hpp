@@ -143,11 +143,15 @@ class device {
   // Chooses a token for each of the rows, under its mask, for its slot; see model/sampler.hpp. One
   // rank does it. Rows of one slot stand side by side and are consecutive rows of the step: each
   // but the first is sampled only if the choice before it is the token of this row (a draft). The
-  // masks live until finish_step().
+  // masks live until it returns.
   virtual void sample(const gathered_logits& logits, std::span<const sampled_row> rows) = 0;
   // Brings rank 0's choices to every rank; later steps take each slot's last for last_sampled.
   virtual void share_samples(communicator& ranks, std::span<const sampled_row> rows) = 0;
 
+  // Whether the logits of the last step are there: nothing that was told before is still to do.
+  virtual bool has_logits() = 0;
+  // Whether finish_step() would not wait, when the step has been told whole.
+  virtual bool is_step_done() = 0;
   // Waits for the oldest step that begin_step began and nobody waited for; a device may hold the
   // next one meanwhile. Its samples, empty where this rank did not sample.
   virtual std::vector<slot_sample> finish_step() = 0;

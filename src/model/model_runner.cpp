@@ -36,10 +36,28 @@ void model_runner::compute(const step_batch& batch) {
   });
 }
 
-step_result model_runner::choose(std::span<const token_mask_ptr> promised) {
-  return guarded([&] {
+void model_runner::choose(std::span<const token_mask_ptr> promised) {
+  guarded([&] {
     keep_promises(promised);
-    return sample_step();
+    if (!sampled_rows_.empty()) {
+      if (parts_.ranks->rank() == 0) parts_.target->sample(step_logits_, sampled_rows_);
+      parts_.target->share_samples(*parts_.ranks, sampled_rows_);
+    }
+    chosen_.push_back(step_);
+  });
+}
+
+step_result model_runner::finish() {
+  return guarded([&] {
+    const step_id step = chosen_.front();
+    chosen_.pop_front();
+    return step_result{step, parts_.target->finish_step()};
+  });
+}
+
+bool model_runner::is_ready() {
+  return guarded([&] {
+    return chosen_.empty() ? parts_.target->has_logits() : parts_.target->is_step_done();
   });
 }
 
@@ -54,14 +72,6 @@ void model_runner::keep_promises(std::span<const token_mask_ptr> promised) {
       sampled_rows_.erase(row);
     }
   }
-}
-
-step_result model_runner::sample_step() {
-  if (!sampled_rows_.empty()) {
-    if (parts_.ranks->rank() == 0) parts_.target->sample(step_logits_, sampled_rows_);
-    parts_.target->share_samples(*parts_.ranks, sampled_rows_);
-  }
-  return {step_, parts_.target->finish_step()};
 }
 
 std::vector<float> model_runner::run_for_logits(const step_batch& batch) {

@@ -1,5 +1,6 @@
 // The real runner: one rank's forward pass on its device, and what it remembers of its slots.
 #pragma once
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -21,7 +22,9 @@ class model_runner : public runner {
                const batch_limits& limits);
 
   void compute(const step_batch& batch) override;
-  step_result choose(std::span<const token_mask_ptr> promised) override;
+  void choose(std::span<const token_mask_ptr> promised) override;
+  step_result finish() override;
+  bool is_ready() override;
   void abort() noexcept override { parts_.ranks->abort(); }
 
   // One whole step, but instead of sampling gives rank 0 the logits of every row, [num_rows,
@@ -35,7 +38,6 @@ class model_runner : public runner {
   void fill_inputs(const step_batch& batch, logit_rows_wanted wanted);
   void add_sampled_rows(const step_batch& batch, const chunk& piece, std::uint32_t first_row);
   void keep_promises(std::span<const token_mask_ptr> promised);
-  step_result sample_step();
   // Whatever goes wrong on one rank releases the others and becomes a device_error.
   template <class Step>
   auto guarded(const Step& step) -> decltype(step());
@@ -53,7 +55,9 @@ class model_runner : public runner {
   std::vector<attention_chunk> chunks_;
   std::vector<std::uint32_t> logit_rows_;
 
-  // Between the halves of a step.
+  std::deque<step_id> chosen_;  // and not finished
+
+  // Between compute and choose.
   step_id step_;
   gathered_logits step_logits_;
   std::vector<sampled_row> sampled_rows_;

@@ -20,18 +20,24 @@ struct device_error : std::runtime_error {
 class runner {
  public:
   virtual ~runner() = default;
-  // One step in two halves, for masks are made while the first one runs. Every rank of a replica
-  // gets the same in the same order. Both throw device_error.
+  // One step in three parts: masks are made while the first one runs, and the next step is told
+  // while this one runs. Every rank of a replica gets the same in the same order. All throw
+  // device_error. What is told may run later, if the device has a queue of its own.
 
   // The step up to its logits. The batch stays until choose() has returned.
   virtual void compute(const step_batch& batch) = 0;
-  // Samples under the masks that the batch was promised; blocks until the step is done. Rank 0
-  // answers the samples, the others answer none.
-  virtual step_result choose(std::span<const token_mask_ptr> promised) = 0;
-  // Both, for a step that was promised no masks.
+  // Samples under the masks that the batch was promised. Then the next step may be computed.
+  virtual void choose(std::span<const token_mask_ptr> promised) = 0;
+  // Blocks until the oldest step that has chosen is done. Rank 0 answers the samples, the others
+  // answer none.
+  virtual step_result finish() = 0;
+  // Whether finish() would not block; if no step has chosen, whether the logits are there.
+  virtual bool is_ready() = 0;
+  // All of it, for a step that was promised no masks, when no other is under way.
   step_result run(const step_batch& batch) {
     compute(batch);
-    return choose({});
+    choose({});
+    return finish();
   }
   // Makes every rank that waits inside one of them throw device_error. Callable from any thread.
   virtual void abort() noexcept = 0;

@@ -35,13 +35,13 @@ void sim_runner::compute(const step_batch& batch) {
   if (step_seconds_) take_time(batch);
 }
 
-step_result sim_runner::choose(std::span<const token_mask_ptr> promised) {
+void sim_runner::choose(std::span<const token_mask_ptr> promised) {
   check_.check_promised(promised);
   const step_batch& batch = *batch_;
-  step_result result{.id = batch.id};
-  if (rank_ != 0) return result;
+  result_ = {.id = batch.id, .samples = {}};
+  if (rank_ != 0) return;
   for (const slot_start& start : batch.starts) draw_.start(start);
-  result.samples.reserve(batch.chunks.size());
+  result_.samples.reserve(batch.chunks.size());
   for (const chunk& piece : batch.chunks) {
     if (!piece.sample) continue;
     const bool is_constrained = piece.mask_idx != no_mask;
@@ -51,9 +51,8 @@ step_result sim_runner::choose(std::span<const token_mask_ptr> promised) {
       promised = promised.subspan(1);
       if (mask == nullptr) continue;
     }
-    draw_chunk(batch, piece, mask, result.samples);
+    draw_chunk(batch, piece, mask, result_.samples);
   }
-  return result;
 }
 
 // One token, and one more for every draft that is the one drawn.

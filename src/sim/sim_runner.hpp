@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "model/batch_check.hpp"
@@ -36,7 +37,9 @@ class sim_runner : public runner {
   // Rank 0 answers the samples.
   sim_runner(const sim_runner_options& options, std::uint32_t rank);
   void compute(const step_batch& batch) override;
-  step_result choose(std::span<const token_mask_ptr> promised) override;
+  void choose(std::span<const token_mask_ptr> promised) override;
+  step_result finish() override { return std::move(result_); }
+  bool is_ready() override { return true; }
   void abort() noexcept override {}  // no rank waits for another
 
  private:
@@ -50,7 +53,8 @@ class sim_runner : public runner {
   std::uint32_t rank_;
   batch_check check_;
   token_draw draw_;
-  const step_batch* batch_ = nullptr;  // between the halves of a step
+  const step_batch* batch_ = nullptr;  // between compute and choose
+  step_result result_;                 // between choose and finish
 };
 
 // One runner for each rank, all of the same speed.

@@ -77,7 +77,7 @@ class patient_executor : public executor::base {
               auto is_its = [&](const kept_step& step) { return step.ask.batch->id == masks.id; };
               std::ranges::find_if(*steps_, is_its)->masks = masks;
             },
-            [](const beat&) { return heartbeat{}; }};
+            [](const tick&) {}, [](const beat&) { return heartbeat{}; }};
   }
 
  private:
@@ -119,8 +119,8 @@ struct slow_motion {
     REQUIRE((num_promised_masks(*step.ask.batch) == 0) == !step.masks);
     steps->erase(steps->begin());
     device.compute(*step.ask.batch);
-    auto result = device.choose(step.masks ? step.masks->masks : std::vector<token_mask_ptr>{});
-    self->send(step.ask.listener, step_done{std::move(result), 0.001});
+    device.choose(step.masks ? step.masks->masks : std::vector<token_mask_ptr>{});
+    self->send(step.ask.listener, step_done{device.finish(), 0.001});
     play();
   }
   // The oldest step has its logits.

@@ -22,7 +22,7 @@ class silent_executor : public executor::base {
  public:
   using executor::base::base;
   behavior_type make_behavior() override {
-    return {[](const run_step&) {}, [](const step_masks&) {},
+    return {[](const run_step&) {}, [](const step_masks&) {}, [](const tick&) {},
             [](const beat&) { return heartbeat{}; }};
   }
 };

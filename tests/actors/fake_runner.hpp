@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <vector>
 
@@ -71,7 +72,7 @@ class fake_runner : public runner {
       slots_[start.slot] = {start.sampling.seed, start.history.empty() ? 0 : start.history.back()};
     for (auto& c : batch.chunks) write_chunk(batch, c);
   }
-  step_result choose(std::span<const token_mask_ptr> promised) override {
+  void choose(std::span<const token_mask_ptr> promised) override {
     if (promised.size() != num_promised_masks(*batch_)) throw device_error("a promise was broken");
     step_result result{.id = batch_->id};
     auto next_promised = promised.begin();
@@ -81,8 +82,14 @@ class fake_runner : public runner {
       if (is_promised) mask = *next_promised++;
       if (c.sample && (mask || !is_promised)) sample_chunk(*batch_, c, mask, result);
     }
-    return result;
+    results_.push_back(std::move(result));
   }
+  step_result finish() override {
+    auto oldest = std::move(results_.front());
+    results_.pop_front();
+    return oldest;
+  }
+  bool is_ready() override { return true; }
   void abort() noexcept override { was_aborted = true; }
 
   std::atomic<std::uint64_t> num_steps{0};
@@ -123,7 +130,8 @@ class fake_runner : public runner {
 
   std::vector<std::array<token_id, page_size_tokens>> memory_;
   std::map<slot_idx, slot_state> slots_;
-  const step_batch* batch_ = nullptr;  // between the halves of a step
+  const step_batch* batch_ = nullptr;  // between compute and choose
+  std::deque<step_result> results_;    // of those that nobody finished
 };
 
 }  // namespace troupe::test

@@ -63,13 +63,14 @@ class scheduled_executor : public executor::base {
               });
             },
             [this](const step_masks& promised) { perform([&] { choose(promised.masks); }); },
-            [](const beat&) { return heartbeat{}; }};
+            [](const tick&) {}, [](const beat&) { return heartbeat{}; }};
   }
   void on_exit() override { step_ = {}; }
 
  private:
   void choose(std::span<const token_mask_ptr> promised) {
-    send(step_.listener, step_done{device_->choose(promised), 0.001});
+    device_->choose(promised);
+    send(step_.listener, step_done{device_->finish(), 0.001});
   }
   template <class Work>
   void perform(const Work& work) {

@@ -41,7 +41,8 @@ auto test_replica::on_all_ranks(const Call& call) {
 step_result test_replica::run(const step_batch& batch, std::span<const token_mask_ptr> promised) {
   return on_all_ranks([&](model_runner& rank) {
     rank.compute(batch);
-    return rank.choose(promised);
+    rank.choose(promised);
+    return rank.finish();
   });
 }
 

@@ -230,7 +230,13 @@ TEST_CASE("a list of texts is bounded as a whole, and none of them is lost") {
   }
   const auto large = small_compiler().choice(texts);
   REQUIRE(!large);
+#ifdef __SANITIZE_ADDRESS__
+  // An instrumented program may spend its second first.
+  CHECK(
+      (large.error().code == error_code::too_large || large.error().code == error_code::timed_out));
+#else
   CHECK(large.error().code == error_code::too_large);
+#endif
   CHECK(large.error().why.keyword == "choice");
   texts.resize(3'000);
   const auto made = compiled(small_compiler().choice(texts));
