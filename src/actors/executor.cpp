@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <exception>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace troupe {
 namespace {
@@ -85,7 +85,7 @@ class executor_actor : public executor::base {
 
   void finish() {
     auto start = chosen_.front();
-    chosen_.pop_front();
+    chosen_.erase(chosen_.begin());
     step_result result;
     if (!perform([&] { result = device_->finish(); })) return;
     auto now = clock::now();
@@ -129,7 +129,7 @@ class executor_actor : public executor::base {
   std::optional<clock::time_point> wanted_since_;  // the listener knows that masks are missing
   // When the steps began that have chosen. A device with a queue of its own is told the next one
   // before they are done.
-  std::deque<clock::time_point> chosen_;
+  std::vector<clock::time_point> chosen_;  // oldest first
   clock::time_point last_end_;
   bool is_looking_ = false;
   bool has_failed_ = false;

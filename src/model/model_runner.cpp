@@ -50,7 +50,7 @@ void model_runner::choose(std::span<const token_mask_ptr> promised) {
 step_result model_runner::finish() {
   return guarded([&] {
     const step_id step = chosen_.front();
-    chosen_.pop_front();
+    chosen_.erase(chosen_.begin());
     return step_result{step, parts_.target->finish_step()};
   });
 }

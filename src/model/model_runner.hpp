@@ -1,6 +1,5 @@
 // The real runner: one rank's forward pass on its device, and what it remembers of its slots.
 #pragma once
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -55,7 +54,7 @@ class model_runner : public runner {
   std::vector<attention_chunk> chunks_;
   std::vector<std::uint32_t> logit_rows_;
 
-  std::deque<step_id> chosen_;  // and not finished
+  std::vector<step_id> chosen_;  // and not finished: a few, oldest first
 
   // Between compute and choose.
   step_id step_;
