@@ -3,7 +3,7 @@
 // and how often the most likely token is the same. The text is what the model writes itself at
 // temperature 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded
 // weights; [tokens, of which the logits of the last 512 are kept]; [the type that writes].
-#include "half_billion.hpp"
+#include "cpu_bench.hpp"
 
 #include <algorithm>
 #include <cmath>

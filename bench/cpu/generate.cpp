@@ -4,7 +4,7 @@
 // number is of the median step, or of the best prompt of three.
 // Arguments: weights (float32, bfloat16, int8 or int4), threads, longest context, [model
 // directory].
-#include "half_billion.hpp"
+#include "cpu_bench.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 // the best one. The positions before the decoded ones are taken as they are: zeros, whose time is
 // that of others.
 // Arguments: threads, contexts separated by commas, [weights: bfloat16, int8 or int4], [steps].
-#include "half_billion.hpp"
+#include "cpu_bench.hpp"
 
 #include <algorithm>
 #include <chrono>

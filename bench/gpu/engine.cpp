@@ -11,6 +11,7 @@
 
 #include "cuda/cuda_runner.hpp"
 #include "cuda/gemm.hpp"
+#include "half_billion.hpp"
 
 namespace troupe::bench {
 namespace {
@@ -28,20 +29,6 @@ model_config small_shape() {
   config.head_dim = 64;
   config.vocab_size = 512;
   config.max_position_embeddings = 4096;
-  return config;
-}
-
-model_config half_billion() {
-  model_config config;
-  config.hidden_size = 896;
-  config.intermediate_size = 4864;
-  config.num_hidden_layers = 24;
-  config.num_attention_heads = 14;
-  config.num_key_value_heads = 2;
-  config.head_dim = 64;
-  config.vocab_size = 151'936;
-  config.max_position_embeddings = 32768;
-  config.tie_word_embeddings = true;
   return config;
 }
 

@@ -74,16 +74,9 @@ std::string describe_cuda(const serve_options& options) {
 }
 
 cuda_runner_options make_cuda_options(const serve_options& options, const planned_model& plan) {
-  cuda_runner_options out;
-  out.tp_size = options.tensor_parallel_size;
-  out.max_num_seqs = plan.limits.max_num_seqs;
-  out.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
-  out.max_num_logit_rows = count_logit_rows(plan.limits);
+  cuda_runner_options out{plan.runner};
   out.num_pages = plan.limits.num_pages;
-  out.max_model_len = plan.limits.max_model_len;
-  out.num_tokens = plan.words->vocab_size();
   out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
-  out.eos_token_ids = plan.defaults.eos_token_ids;
   out.deterministic = options.deterministic;
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
   out.on_progress = make_progress_log();

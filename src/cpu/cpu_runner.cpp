@@ -26,7 +26,7 @@ failure refuse(std::string message, std::string field) {
   return {error_code::invalid_argument, std::move(message), std::move(field)};
 }
 
-refusal check_options(const model_config& config, const cpu_runner_options& options) {
+refusal check(const model_config& config, const cpu_runner_options& options) {
   if (options.type == dtype::float16) {
     return refuse("The CPU computes in float32 or bfloat16, not in float16.", "dtype");
   }
@@ -41,23 +41,11 @@ refusal check_options(const model_config& config, const cpu_runner_options& opti
     return refuse("The model has more than 64 query heads for one key-value head.",
                   "num_attention_heads");
   }
-  if (options.max_num_seqs == 0 || options.max_num_batched_tokens == 0 ||
-      options.max_model_len == 0) {
-    return refuse("max_num_seqs, max_num_batched_tokens and max_model_len must be at least 1.",
-                  "max_model_len");
-  }
-  if (options.num_tokens > config.vocab_size) {
-    return refuse("The tokenizer knows " + std::to_string(options.num_tokens) +
-                      " ids, but the model has logits for " + std::to_string(config.vocab_size) +
-                      ".",
-                  "vocab_size");
-  }
-  return nothing{};
+  return check_options(config, options);
 }
 
 cpu_runner_options completed(cpu_runner_options options, const model_config& config) {
-  if (options.max_num_logit_rows == 0) options.max_num_logit_rows = options.max_num_seqs;
-  if (options.num_tokens == 0) options.num_tokens = config.vocab_size;
+  complete(options, config);
   return options;
 }
 
@@ -121,14 +109,6 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   return out;
 }
 
-batch_limits limits_of(const cpu_model& model) {
-  const cpu_runner_options& options = model.options;
-  return {options.max_num_seqs,       options.max_num_batched_tokens,
-          options.max_num_logit_rows, options.max_model_len,
-          options.num_pages,          model.config.vocab_size,
-          options.num_tokens};
-}
-
 // A device without pages packs every rank's weights; the embedding is the same for all.
 void pack_weights(cpu_model& model, const model_weights& weights) {
   cpu_device_options options = device_options(model, model.plans.front());
@@ -181,7 +161,7 @@ kv_type kv_type_of(const cpu_runner_options& options) {
 outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                                        const cpu_runner_options& wanted) {
   const cpu_runner_options options = completed(wanted, config);
-  if (auto checked = check_options(config, options); !checked) return checked.error();
+  if (auto checked = check(config, options); !checked) return checked.error();
   auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   cpu_memory out;
@@ -213,7 +193,7 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
   const auto model = std::make_shared<cpu_model>();
   model->config = config;
   model->options = completed(options, config);
-  if (auto checked = check_options(config, model->options); !checked) return checked.error();
+  if (auto checked = check(config, model->options); !checked) return checked.error();
   auto plans = plan_ranks(config, options);
   if (!plans) return plans.error();
   model->plans = *std::move(plans);
@@ -246,8 +226,8 @@ std::vector<std::unique_ptr<model_runner>> make_model_runners(
     const shard_plan& plan = model->plans[rank];
     model_runner_parts parts{std::make_unique<cpu_device>(device_options(*model, plan)),
                              std::move(ranks[rank]), model->weights[rank], model};
-    runners.push_back(
-        std::make_unique<model_runner>(std::move(parts), model->config, plan, limits_of(*model)));
+    runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config, plan,
+                                                     limits_of(model->config, model->options)));
   }
   return runners;
 }

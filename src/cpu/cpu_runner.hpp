@@ -10,26 +10,18 @@
 #include "cpu/thread_pool.hpp"
 #include "model/model_config.hpp"
 #include "model/model_runner.hpp"
+#include "model/runner_options.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
 
-struct cpu_runner_options {
+struct cpu_runner_options : runner_options {
   dtype type = dtype::bfloat16;  // of weights: float32 or bfloat16
   std::optional<kv_type> kv;     // none: as `type`
   // Other than plain: what linear layers read is quantised to int8, too. A checkpoint of integers
   // must have that many bits, or be taken as plain.
   weight_format weights = weight_format::plain;
-  std::uint32_t tp_size = 1;
   thread_pool_options threads;  // of each rank
-  std::uint32_t max_num_seqs = 64;
-  std::uint32_t max_num_batched_tokens = 512;
-  // Rows of one step that can have logits; 0: max_num_seqs, which is what serving needs.
-  std::uint32_t max_num_logit_rows = 0;
-  std::uint32_t num_pages = 0;
-  std::uint32_t max_model_len = 0;
-  std::uint32_t num_tokens = 0;  // ids that the tokenizer knows; 0: the model's vocab_size
-  std::vector<token_id> eos_token_ids;
 };
 
 kv_type kv_type_of(const cpu_runner_options& options);

@@ -65,24 +65,8 @@ refusal check_shape(const model_config& config, const shard_plan& plan) {
   return nothing{};
 }
 
-refusal check_options(const model_config& config, const cuda_runner_options& options) {
-  if (options.max_num_seqs == 0 || options.max_num_batched_tokens == 0 ||
-      options.max_model_len == 0) {
-    return refuse("max_num_seqs, max_num_batched_tokens and max_model_len must be at least 1.",
-                  "max_model_len");
-  }
-  if (options.num_tokens > config.vocab_size) {
-    return refuse("The tokenizer knows " + std::to_string(options.num_tokens) +
-                      " ids, but the model has logits for " + std::to_string(config.vocab_size) +
-                      ".",
-                  "vocab_size");
-  }
-  return nothing{};
-}
-
 cuda_runner_options completed(cuda_runner_options options, const model_config& config) {
-  if (options.max_num_logit_rows == 0) options.max_num_logit_rows = options.max_num_seqs;
-  if (options.num_tokens == 0) options.num_tokens = config.vocab_size;
+  complete(options, config);
   return options;
 }
 
@@ -125,14 +109,6 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
     out.ropes[kind] = {table.cos, table.sin};
   }
   return out;
-}
-
-batch_limits limits_of(const cuda_model& model) {
-  const cuda_runner_options& options = model.options;
-  return {options.max_num_seqs,       options.max_num_batched_tokens,
-          options.max_num_logit_rows, options.max_model_len,
-          options.num_pages,          model.config.vocab_size,
-          options.num_tokens};
 }
 
 forward_limits rows_of(const cuda_runner_options& options) {
@@ -309,7 +285,8 @@ std::vector<std::unique_ptr<model_runner>> make_model_runners(
     model_runner_parts parts{std::move(device), std::move(ranks[rank]), model->weights[rank],
                              model};
     runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config,
-                                                     model->plans[rank], limits_of(*model)));
+                                                     model->plans[rank],
+                                                     limits_of(model->config, model->options)));
   }
   return runners;
 }

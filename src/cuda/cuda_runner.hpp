@@ -11,6 +11,7 @@
 #include "core/outcome.hpp"
 #include "model/model_config.hpp"
 #include "model/model_runner.hpp"
+#include "model/runner_options.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
@@ -26,18 +27,11 @@ struct gpu_info {
 // in this build, no driver, no device.
 outcome<std::vector<gpu_info>> list_gpus(std::uint32_t at_most);
 
-struct cuda_runner_options {
-  std::uint32_t tp_size = 1;  // rank r on GPU r
+// Rank r is on GPU r.
+struct cuda_runner_options : runner_options {
   // All ranks on GPU 0, for tests and trials. They take turns there.
   bool ranks_share_gpu = false;
-  std::uint32_t max_num_seqs = 64;
-  std::uint32_t max_num_batched_tokens = 2048;
-  std::uint32_t max_num_logit_rows = 0;  // of one step; 0: max_num_seqs
-  std::uint32_t num_pages = 0;
-  std::uint32_t max_model_len = 0;
-  std::uint32_t num_tokens = 0;  // ids that the tokenizer knows; 0: the model's vocab_size
   std::uint32_t max_logprobs = 20;
-  std::vector<token_id> eos_token_ids;
   // A row's bits do not depend on the rows beside it.
   bool deterministic = false;
   bool use_graphs = true;

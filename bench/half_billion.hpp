@@ -1,22 +1,8 @@
-// The model that the measurements are made with.
+// The model that whole measurements are made with.
 #pragma once
-#include "cpu/cpu_runner.hpp"
-
-#include <stdexcept>
-#include <string_view>
+#include "model/model_config.hpp"
 
 namespace troupe::bench {
-
-template <class T>
-T value_of(outcome<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return *std::move(result);
-}
-
-inline weight_format format_of(std::string_view name) {
-  if (name == "int4") return weight_format::int4;
-  return name == "int8" ? weight_format::int8 : weight_format::plain;
-}
 
 // The shape of Qwen2.5-0.5B.
 inline model_config half_billion() {
