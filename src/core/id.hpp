@@ -14,6 +14,7 @@ struct id {
 
 using request_id = id<struct request_tag>;
 using step_id = id<struct step_tag>;
+using replica_id = id<struct replica_tag>;
 
 // A vocabulary id. Negative values never name a token.
 using token_id = std::int32_t;

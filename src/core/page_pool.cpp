@@ -33,6 +33,7 @@ page_idx page_pool::take_free() {
   if (free_.empty()) {
     auto evicted = cache_.evict();
     assert(evicted);
+    if (record_) record_->journal.forget(record_->keys[*evicted]);
     return *evicted;
   }
   auto page = free_.back();
@@ -65,7 +66,12 @@ std::optional<page_pool::admission> page_pool::admit(admission_ask ask) {
   if (enable_prefix_caching_) num_queried_tokens_ += ask.tokens.size();
   num_hit_tokens_ += granted.num_cached_tokens;
   auto parent = hits.empty() ? prefix_cache::root(ask.cache_salt, ask.rope) : hits.back().serial;
-  holdings_.emplace(ask.owner, holding{granted.pages, std::move(ask.tokens), parent, num_hits});
+  prefix_key parent_key;
+  if (record_)
+    parent_key = hits.empty() ? root_key(ask.cache_salt, ask.rope, record_->secret)
+                              : record_->keys[hits.back().page];
+  holdings_.emplace(ask.owner,
+                    holding{granted.pages, std::move(ask.tokens), parent, num_hits, parent_key});
   return granted;
 }
 
@@ -92,7 +98,25 @@ void page_pool::computed(request_id owner, std::span<const token_id> more,
     auto tokens = std::span{h.tokens}.subspan(std::size_t{h.num_known_pages} * page_size_tokens,
                                               page_size_tokens);
     h.parent = cache_.insert(h.parent, tokens, h.pages[h.num_known_pages]);
+    if (record_) record_known_page(h, tokens, h.pages[h.num_known_pages]);
   }
+}
+
+// The prefix may be known already, by another owner's page.
+void page_pool::record_known_page(holding& h, std::span<const token_id> tokens, page_idx page) {
+  h.parent_key = next_key(h.parent_key, tokens);
+  if (!cache_.knows(page)) return;
+  record_->keys[page] = h.parent_key;
+  record_->journal.remember(h.parent_key);
+}
+
+void page_pool::record_prefix_changes(std::uint64_t secret) {
+  assert(holdings_.empty() && cache_.num_idle() == 0);
+  record_ = prefix_record{.secret = secret, .keys = std::vector<prefix_key>(num_pages())};
+}
+
+prefix_changes page_pool::take_prefix_changes() {
+  return record_ ? record_->journal.take() : prefix_changes{};
 }
 
 std::uint32_t page_pool::release(request_id owner) {

@@ -4,6 +4,7 @@
 #include "core/batch.hpp"
 #include "core/id.hpp"
 #include "core/prefix_cache.hpp"
+#include "core/prefix_journal.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +42,13 @@ class page_pool {
   // race finish.
   std::uint32_t release(request_id owner);
 
+  // From now on the pool tells which prefixes it knows, by keys under `secret`. Before the first
+  // admission.
+  void record_prefix_changes(std::uint64_t secret);
+  // Since the last time: full pages that became known prefixes, and those that were forgotten.
+  // Neither list is ever longer than num_pages, and both are empty without a record.
+  prefix_changes take_prefix_changes();
+
   std::size_t num_owners() const { return holdings_.size(); }
   std::uint32_t num_pages() const { return static_cast<std::uint32_t>(num_holders_.size()); }
   std::uint32_t num_held() const { return num_pages() - num_available(); }
@@ -58,14 +66,22 @@ class page_pool {
     std::vector<token_id> tokens;
     std::uint64_t parent = 0;  // serial of the last known page's prefix
     std::uint32_t num_known_pages = 0;
+    prefix_key parent_key;  // of the same prefix, while there is a record
+  };
+  struct prefix_record {
+    std::uint64_t secret = 0;
+    std::vector<prefix_key> keys;  // [num_pages], of the pages that are known prefixes
+    prefix_journal journal;
   };
   std::vector<prefix_cache::hit> find_prefix(const admission_ask& ask) const;
   page_idx take_free();
+  void record_known_page(holding& h, std::span<const token_id> tokens, page_idx page);
 
   std::vector<std::uint32_t> num_holders_;  // [num_pages]
   std::vector<page_idx> free_;
   prefix_cache cache_;
   bool enable_prefix_caching_;
+  std::optional<prefix_record> record_;
   std::unordered_map<request_id, holding> holdings_;
   std::uint64_t num_queried_tokens_ = 0;
   std::uint64_t num_hit_tokens_ = 0;

@@ -1,19 +1,12 @@
 #include "core/prefix_cache.hpp"
 
+#include "core/bits.hpp"
+
 #include <algorithm>
 #include <cassert>
 
 namespace troupe {
 namespace {
-
-// The finaliser of SplitMix64: every input bit reaches every output bit.
-std::uint64_t mix(std::uint64_t x) {
-  x ^= x >> 30;
-  x *= 0xbf58476d1ce4e5b9ULL;
-  x ^= x >> 27;
-  x *= 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
 
 // Serials count up from 1, roots have the top bit: the two never meet.
 constexpr std::uint64_t root_bit = 1ULL << 63;
@@ -25,8 +18,8 @@ std::uint64_t prefix_cache::root(std::uint64_t salt, rope_kind rope) {
 }
 
 std::size_t prefix_cache::key_hash::operator()(const key& k) const noexcept {
-  auto h = mix(k.parent + 0x9e3779b97f4a7c15ULL);
-  for (auto t : k.tokens) h = mix(h ^ static_cast<std::uint32_t>(t));
+  auto h = mix_bits(k.parent + golden_bits);
+  for (auto t : k.tokens) h = mix_bits(h ^ static_cast<std::uint32_t>(t));
   return h;
 }
 
