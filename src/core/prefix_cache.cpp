@@ -1,6 +1,7 @@
 #include "core/prefix_cache.hpp"
 
 #include "core/bits.hpp"
+#include "core/prefix_key.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -19,7 +20,8 @@ std::uint64_t prefix_cache::root(std::uint64_t salt, rope_kind rope) {
 
 std::size_t prefix_cache::key_hash::operator()(const key& k) const noexcept {
   auto h = mix_bits(k.parent + golden_bits);
-  for (auto t : k.tokens) h = mix_bits(h ^ static_cast<std::uint32_t>(t));
+  for (std::size_t i = 0; i < page_size_tokens; i += 2)
+    h = mix_bits(h ^ two_tokens(k.tokens[i], k.tokens[i + 1]));
   return h;
 }
 

@@ -25,11 +25,6 @@ struct lanes {
   }
 };
 
-constexpr std::uint64_t word_of(token_id first, token_id second) {
-  return std::uint64_t{static_cast<std::uint32_t>(first)} |
-         std::uint64_t{static_cast<std::uint32_t>(second)} << 32U;
-}
-
 }  // namespace
 
 prefix_key root_key(std::uint64_t cache_salt, rope_kind rope, std::uint64_t secret) {
@@ -41,10 +36,9 @@ prefix_key root_key(std::uint64_t cache_salt, rope_kind rope, std::uint64_t secr
 
 prefix_key next_key(const prefix_key& parent, std::span<const token_id> page_tokens) {
   assert(page_tokens.size() == page_size_tokens);
-  static_assert(page_size_tokens % 2 == 0);
   lanes state{parent.high, parent.low};
   for (std::size_t i = 0; i < page_size_tokens; i += 2)
-    state.take(word_of(page_tokens[i], page_tokens[i + 1]));
+    state.take(two_tokens(page_tokens[i], page_tokens[i + 1]));
   return state.finish();
 }
 

@@ -12,6 +12,13 @@
 
 namespace troupe {
 
+// What hashes of pages are made of, the same on every machine.
+constexpr std::uint64_t two_tokens(token_id first, token_id second) {
+  return std::uint64_t{static_cast<std::uint32_t>(first)} |
+         std::uint64_t{static_cast<std::uint32_t>(second)} << 32U;
+}
+static_assert(page_size_tokens % 2 == 0);
+
 // Never zero: {0, 0} names no prefix.
 struct prefix_key {
   std::uint64_t high = 0, low = 0;
