@@ -19,6 +19,8 @@ std::string seconds(std::chrono::steady_clock::duration d) {
   return text;
 }
 
+constexpr int averages_per_in_after = 6;
+
 // "load 0.93 of 2 ready and 1 starting".
 std::string describe(double load, const scaling_signs& signs) {
   auto text = "load " + two_digits(load) + " of " + std::to_string(signs.num_ready) + " ready";
@@ -35,19 +37,30 @@ std::uint32_t num_more(std::uint32_t num, double load, double target) {
 
 }  // namespace
 
+// A look at one moment sees a single long prompt as load; what lets a replica go is the average
+// over a sixth of the time that it must be low. Load beyond full says no more than full here.
+void scaling_policy::follow(double load, clock::duration passed) {
+  auto memory = options_.in_after / averages_per_in_after;
+  auto weight = !average_load_ || passed >= memory
+                    ? 1.0
+                    : std::chrono::duration<double>(passed) / std::chrono::duration<double>(memory);
+  auto before = average_load_.value_or(0);
+  average_load_ = before + weight * (std::min(load, 1.0) - before);
+}
+
 // Two looks that saw the same count for the time between them, but not for more than max_gap.
 void scaling_policy::note_time(const scaling_signs& signs, double shared_load) {
-  std::chrono::steady_clock::duration passed{0};
+  clock::duration passed{0};
   if (has_looked_)
-    passed = std::clamp<std::chrono::steady_clock::duration>(signs.now - last_look_, passed,
-                                                             options_.max_gap);
+    passed = std::clamp<clock::duration>(signs.now - last_look_, passed, options_.max_gap);
   auto note = [passed](bool is_so, bool& was_so, auto& how_long) {
     how_long = is_so && was_so ? how_long + passed : passed.zero();
     was_so = is_so;
   };
-  auto is_known = signs.num_ready > 0;
+  auto is_known = signs.num_ready > 0 && !std::isnan(signs.load);
+  if (is_known) follow(signs.load, passed);
   note(is_known && shared_load > options_.out_above, was_above_, above_);
-  note(is_known && signs.load < options_.in_below, was_below_, below_);
+  note(is_known && *average_load_ < options_.in_below, was_below_, below_);
   last_look_ = signs.now;
   has_looked_ = true;
 }
@@ -102,15 +115,16 @@ scaling_policy::answer scaling_policy::scale_out(const scaling_signs& signs, dou
 
 scaling_policy::answer scaling_policy::scale_in(const scaling_signs& signs,
                                                 const replica_bounds& bounds) {
-  auto reason = describe(signs.load, signs) + " below " + two_digits(options_.in_below) + " for " +
-                seconds(below_);
+  auto load = *average_load_;
+  auto reason = "average " + describe(load, signs) + " below " + two_digits(options_.in_below) +
+                " for " + seconds(below_);
   if (signs.num_ready + signs.num_starting <= bounds.min_replicas)
     return {0, reason + ", but there are at least " + std::to_string(bounds.min_replicas)};
   if (signs.num_starting > 0) return {0, reason + ", but not while one is starting"};
   if (signs.num_draining > 0)
     return {0, reason + ", but " + std::to_string(signs.num_draining) + " draining already"};
   if (below_ < options_.in_after) return {0, reason + " of " + seconds(options_.in_after)};
-  auto carried = signs.load * signs.num_ready / (signs.num_ready - 1);
+  auto carried = load * signs.num_ready / (signs.num_ready - 1);
   if (!(carried < options_.in_carry))
     return {0, reason + ", but one less would carry " + two_digits(carried) + ", not below " +
                    two_digits(options_.in_carry)};

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -49,20 +51,24 @@ class scaling_policy {
   scaling_decision decide(const scaling_signs& signs);
 
  private:
+  using clock = std::chrono::steady_clock;
+
   struct answer {
     std::int32_t change = 0;
     std::string reason;
   };
+  void follow(double load, clock::duration passed);
   void note_time(const scaling_signs& signs, double shared_load);
   answer keep_bounds(std::uint32_t num, const replica_bounds& bounds) const;
   answer scale_out(const scaling_signs& signs, double load, const replica_bounds& bounds) const;
   answer scale_in(const scaling_signs& signs, const replica_bounds& bounds);
 
   scaling_options options_;
-  std::chrono::steady_clock::time_point last_look_{};
+  clock::time_point last_look_{};
   bool has_looked_ = false;
+  std::optional<double> average_load_;
   bool was_above_ = false, was_below_ = false;  // at the last look
-  std::chrono::steady_clock::duration above_{0}, below_{0};
+  clock::duration above_{0}, below_{0};
 };
 
 }  // namespace troupe
