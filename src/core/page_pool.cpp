@@ -119,6 +119,10 @@ prefix_changes page_pool::take_prefix_changes() {
   return record_ ? record_->journal.take() : prefix_changes{};
 }
 
+void page_pool::retell_prefixes() {
+  if (record_) record_->journal.begin_anew();
+}
+
 std::uint32_t page_pool::release(request_id owner) {
   auto it = holdings_.find(owner);
   if (it == holdings_.end()) return 0;

@@ -48,6 +48,8 @@ class page_pool {
   // Since the last time: full pages that became known prefixes, and those that were forgotten.
   // Neither list is ever longer than num_pages, and both are empty without a record.
   prefix_changes take_prefix_changes();
+  // The next changes go to somebody who knows nothing: a router that is new, or forgot this pool.
+  void retell_prefixes();
 
   std::size_t num_owners() const { return holdings_.size(); }
   std::uint32_t num_pages() const { return static_cast<std::uint32_t>(num_holders_.size()); }

@@ -41,4 +41,13 @@ prefix_changes prefix_journal::take() {
   return changes;
 }
 
+void prefix_journal::begin_anew() {
+  untold_.clear();
+  std::erase_if(entries_, [](const auto& known) { return known.second.num_pages == 0; });
+  for (auto& [key, known] : entries_) {
+    known.is_told = false;
+    untold_.insert(key);
+  }
+}
+
 }  // namespace troupe

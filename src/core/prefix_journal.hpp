@@ -24,6 +24,8 @@ class prefix_journal {
   // What changed since the last time. However long nobody asks, at most as many keys are added as
   // are known, and at most as many removed as the asker was told.
   prefix_changes take();
+  // Whoever takes next knows nothing: everything that is known is a change to him.
+  void begin_anew();
 
  private:
   struct entry {

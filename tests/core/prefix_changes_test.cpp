@@ -205,12 +205,29 @@ TEST_CASE("a prefix that goes and comes back unseen is not mentioned either") {
   CHECK(changes.removed.empty());
 }
 
+TEST_CASE("a new listener is told all that is known, and nothing of what is gone") {
+  page_pool pool(4, true);
+  pool.record_prefix_changes(secret);
+  const auto tokens = counting(40);
+  REQUIRE(admit(pool, 1, tokens));
+  pool.computed({1}, {}, 40);
+  pool.take_prefix_changes();
+  pool.release({1});
+  REQUIRE(admit(pool, 2, counting(48, 1000)));  // forgets the second page, untold
+  pool.retell_prefixes();
+  auto changes = pool.take_prefix_changes();
+  check_keys(changes.added, tokens, 0, 1);
+  CHECK(changes.removed.empty());
+  CHECK(pool.take_prefix_changes().added.empty());
+}
+
 TEST_CASE("without a record, or without prefix caching, there are no changes") {
   page_pool silent(4, true), uncached(4, false);
   uncached.record_prefix_changes(secret);
   for (auto* pool : {&silent, &uncached}) {
     REQUIRE(admit(*pool, 1, counting(40)));
     pool->computed({1}, {}, 40);
+    pool->retell_prefixes();
     CHECK(pool->take_prefix_changes().added.empty());
   }
 }
@@ -223,6 +240,10 @@ TEST_CASE("random traffic: the changes give exactly the known prefixes, and neve
     for (int round = 0; round < 4'000; ++round) {
       world.step();
       num_twins += world.model.num_known_pages() - world.model.known().size();
+      if (world.below(1000) == 0) {
+        world.pool.retell_prefixes();
+        router.known.clear();
+      }
       // Sometimes at once, sometimes not for a long time.
       if (world.below(round % 1000 < 500 ? 3 : 200) != 0) continue;
       auto changes = world.pool.take_prefix_changes();

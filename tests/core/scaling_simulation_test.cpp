@@ -77,7 +77,7 @@ TEST_CASE("waiting a minute before scaling out costs five points or more") {
 }
 
 // The load hardly shows how near a replica is to its limit before it is there. So where one replica
-// is just not enough, the second one is let go and called back, each about eight minutes.
+// is just not enough, the second one is let go and called back, about every four minutes.
 TEST_CASE("a steady load: none too few, and hardly a change but at a replica's limit") {
   struct steady {
     double per_second;
