@@ -41,8 +41,8 @@ struct scaling_decision {
 // Out: the load, shared with those that are starting, has been above out_above for out_after. As
 // many more as would bring it there, at most twice as many in all. While it stays above, with what
 // is starting counted in, the next decision adds again: a spike gets all that it needs in seconds.
-// In: the load has been below in_below for in_after, those that stay would carry less than
-// in_carry, none is starting or draining. One at a time.
+// In: the average load, over a sixth of in_after, has been below in_below for in_after; those that
+// stay would carry less than in_carry; none is starting or draining. One at a time.
 class scaling_policy {
  public:
   explicit scaling_policy(scaling_options options) : options_(std::move(options)) {}
