@@ -113,7 +113,9 @@ class batcher_actor : public batcher::base {
     queue_has_work_ = answer.num_left > 0;
     for (auto& entering : answer.requests) {
       readers_.emplace(entering.request.id, std::move(entering.reader));
-      waiting_.push_back({.request = std::move(entering.request)});
+      auto& entered = waiting_.emplace_back(sequence{.request = std::move(entering.request)});
+      entered.generated = std::exchange(entered.request.generated, {});
+      entered.last_token = entered.request.last_token;
     }
     if (!answer.requests.empty()) {
       last_progress_ = clock().now();
@@ -318,12 +320,14 @@ class batcher_actor : public batcher::base {
     pages_computed reports;
     auto news = batch_.apply(*step.result, spent.count());
     ask_about(news);  // first, so that masks are made while the readers are told
-    for (auto& progress : news) {
+    for (auto& progress : news)
       if (progress.computed) reports.reports.push_back(std::move(*progress.computed));
+    // Before the pages of those that end are given back: they are prefixes for others, too.
+    if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
+    for (auto& progress : news) {
       if (progress.token) take_sample(progress);
       if (progress.end) end(progress.request, *progress.end, {});
     }
-    if (!reports.reports.empty()) send(parts_.pages, std::move(reports));
     batch_.observe(shapes_.front(), step.seconds);
     observe_step(shapes_.front(), step.seconds);
     shapes_.pop_front();
@@ -354,7 +358,7 @@ class batcher_actor : public batcher::base {
       news_.first_tokens.push_back({.seconds = seconds_since(s.request.arrival),
                                     .prompt_tokens = s.num_prompt(),
                                     .cached_tokens = s.num_cached_tokens});
-    } else {
+    } else if (s.last_token != steady_time{}) {
       news_.token_gaps.push_back(static_cast<float>(seconds_since(s.last_token)));
     }
     s.last_token = now;

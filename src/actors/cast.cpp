@@ -1,9 +1,11 @@
 #include "actors/cast.hpp"
 
 #include "actors/batcher.hpp"
+#include "actors/fleet.hpp"
 #include "actors/gatekeeper.hpp"
 #include "actors/grammar_store.hpp"
 #include "actors/replica.hpp"
+#include "actors/request_door.hpp"
 
 #include <chrono>
 #include <string>

@@ -25,6 +25,7 @@ class meter_actor : public meter::base {
         [this](const front_observed& news) { seen_.count(news); },
         [this](const replica_observed& news) { seen_.count(news); },
         [this](const grammar_observed& news) { seen_.count(news); },
+        [this](const fleet_observed& news) { seen_.count(news); },
         [this](const render&) { return to_text(seen_, clock().now(), mailbox().size()); },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };

@@ -19,7 +19,7 @@ using meter = caf::typed_actor<
     caf::reacts_to<queue_observed>, caf::reacts_to<step_observed>, caf::reacts_to<pages_observed>,
     caf::reacts_to<request_observed>, caf::reacts_to<refusal_observed>,
     caf::reacts_to<http_observed>, caf::reacts_to<front_observed>, caf::reacts_to<replica_observed>,
-    caf::reacts_to<grammar_observed>,
+    caf::reacts_to<grammar_observed>, caf::reacts_to<fleet_observed>,
     // The metrics in Prometheus' text form.
     caf::replies_to<render>::with<std::string>,
     // At once.

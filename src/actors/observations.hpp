@@ -2,8 +2,11 @@
 // or step, never once per token.
 #pragma once
 #include "actors/heartbeat.hpp"
+#include "actors/wire.hpp"
 #include "core/draft_plan.hpp"
+#include "core/fleet_plan.hpp"
 #include "core/outcome.hpp"
+#include "core/prefix_journal.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -40,13 +43,31 @@ struct step_observed {
   std::uint32_t num_forced_tokens = 0;  // that came next without a step of their own
   std::vector<float> mask_seconds;      // of each mask that was worked out
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, step_observed& x) {
+  auto oldest = optional_moment_of{x.oldest};
+  auto first_tokens = as_blob(x.first_tokens);
+  auto token_gaps = as_blob(x.token_gaps);
+  auto mask_seconds = as_blob(x.mask_seconds);
+  return f(caf::meta::type_name("step_observed"), x.num_running, x.num_waiting, oldest,
+           x.pending_tokens, x.prefill_tokens, x.decode_tokens, x.num_preemptions, x.drafts,
+           x.seconds, first_tokens, token_gaps, x.num_constrained, x.num_failed_constraints,
+           x.num_late_masks, x.num_forced_tokens, mask_seconds);
+}
 struct pages_observed {
   std::uint32_t num_used = 0;    // held by running sequences
   std::uint32_t num_cached = 0;  // kept for their prefix, free on demand
   std::uint32_t num_pages = 0;
   std::uint64_t queried_tokens = 0;  // prompt tokens looked up since the pool was made
   std::uint64_t hit_tokens = 0;      // of these, found
+  bool is_new = false;               // nothing that was said of prefixes before is true any more
+  prefix_changes prefixes;           // since the last time, if engine_limits::prefix_secret asks
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, pages_observed& x) {
+  return f(caf::meta::type_name("pages_observed"), x.num_used, x.num_cached, x.num_pages,
+           x.queried_tokens, x.hit_tokens, x.is_new, x.prefixes);
+}
 struct request_observed {
   finish_reason why = finish_reason::failed;
   token_usage usage;
@@ -89,6 +110,22 @@ struct grammar_observed {
   std::uint32_t num_waiting = 0;          // sources without a maker
   std::uint32_t num_lost_makers = 0;      // past the limit with their source
   std::optional<double> compile_seconds;  // of the one that was just compiled
+};
+// Of the replicas of a gateway.
+struct fleet_observed {
+  struct one {
+    std::uint64_t name = 0;
+    replica_state state = replica_state::starting;
+    double load = 0;
+    std::uint32_t num_requests = 0;
+  };
+  std::vector<one> replicas;
+  std::uint64_t num_lost = 0;                        // that nobody let go
+  std::uint64_t num_resumed = 0;                     // requests that went to another replica
+  std::uint64_t num_out = 0, num_in = 0;             // scaling decisions
+  std::uint32_t num_stranded = 0;                    // requests that no replica has room for
+  std::uint32_t min_replicas = 0, max_replicas = 0;  // now
+  double load = 0;                                   // of those that serve, and of the queue
 };
 struct replica_observed {
   bool ready = false;

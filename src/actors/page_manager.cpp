@@ -10,7 +10,10 @@ class page_manager_actor : public page_manager::base {
   page_manager_actor(caf::actor_config& config, const engine_limits& limits, meter observer)
       : page_manager::base(config),
         pool_(limits.num_pages, limits.enable_prefix_caching),
-        meter_(std::move(observer)) {}
+        meter_(std::move(observer)),
+        tells_prefixes_(limits.prefix_secret.has_value()) {
+    if (limits.prefix_secret) pool_.record_prefix_changes(*limits.prefix_secret);
+  }
 
   const char* name() const override { return "page_manager"; }
   void on_exit() override { meter_ = nullptr; }
@@ -26,6 +29,7 @@ class page_manager_actor : public page_manager::base {
         },
         [this](const pages_computed& news) {
           for (auto& r : news.reports) pool_.computed(r.request, r.more, r.num_computed);
+          tell_prefixes();
         },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };
@@ -62,11 +66,19 @@ class page_manager_actor : public page_manager::base {
                                 .num_cached = pool_.num_cached(),
                                 .num_pages = pool_.num_pages(),
                                 .queried_tokens = pool_.num_queried_tokens(),
-                                .hit_tokens = pool_.num_hit_tokens()});
+                                .hit_tokens = pool_.num_hit_tokens(),
+                                .is_new = std::exchange(is_new_, false),
+                                .prefixes = pool_.take_prefix_changes()});
+  }
+
+  void tell_prefixes() {
+    if (tells_prefixes_) observe();
   }
 
   page_pool pool_;
   meter meter_;
+  bool tells_prefixes_;
+  bool is_new_ = true;
 };
 
 }  // namespace

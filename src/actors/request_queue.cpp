@@ -41,6 +41,7 @@ class request_queue_actor : public request_queue::base {
         [this](const cancel& gone) { end_or_forward(gone); },
         [this](const take& ask) { return serve(ask); },
         [this](const drain& ask) { close(ask); },
+        [this](const reopen&) { closed_.reset(); },
         [this](const beat&) { return health(); },
         [this](const tick&) { end_overdue(); },
     };
@@ -134,7 +135,8 @@ class request_queue_actor : public request_queue::base {
     taken answer;
     auto pages_left = ask.max_prompt_pages;
     while (!waiting_.empty() && answer.requests.size() < ask.max_requests) {
-      auto num_pages = pages_for(waiting_.begin()->second.entry.request.prompt.size());
+      auto& first = waiting_.begin()->second.entry.request;
+      auto num_pages = pages_for(first.prompt.size() + first.generated.size());
       if (num_pages > pages_left) break;
       pages_left -= num_pages;
       auto request = std::move(waiting_.begin()->second.entry.request);

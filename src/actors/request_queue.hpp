@@ -18,13 +18,25 @@ struct submit {
   generation_request request;
   token_sink reader;
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, submit& x) {
+  return f(caf::meta::type_name("submit"), x.request, x.reader);
+}
 struct accepted {
   std::uint32_t num_ahead = 0;
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, accepted& x) {
+  return f(caf::meta::type_name("accepted"), x.num_ahead);
+}
 struct cancel {
   request_id request;
   finish_reason why = finish_reason::cancelled;  // stop: the reader found a stop string
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, cancel& x) {
+  return f(caf::meta::type_name("cancel"), x.request, x.why);
+}
 struct work_waiting {};
 
 // A role: who takes requests from a queue (the batcher).
@@ -51,6 +63,11 @@ struct drain {
   failure why;               // told to every later submit
   bool end_waiting = false;  // fail what waits, too
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, drain& x) {
+  return f(caf::meta::type_name("drain"), x.why, x.end_waiting);
+}
+struct reopen {};
 
 using request_queue = caf::typed_actor<
     // Accepted, or at once an error: queue_full, shutting_down, or a prompt that can never fit.
@@ -61,6 +78,8 @@ using request_queue = caf::typed_actor<
     caf::replies_to<take>::with<taken>,
     // From now on every submit is refused; what runs goes on.
     caf::reacts_to<drain>,
+    // Takes back a drain.
+    caf::reacts_to<reopen>,
     // At once, with the number and the age of what waits.
     caf::replies_to<beat>::with<heartbeat>,
     // Ends what waits past its deadline.

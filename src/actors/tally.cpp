@@ -8,9 +8,6 @@
 namespace troupe {
 namespace {
 
-// A step in ten moves the average by two thirds: it follows the load, not the noise.
-constexpr double weight_of_news = 0.1;
-
 double seconds_between(steady_time from, steady_time to) {
   return std::chrono::duration<double>(to - from).count();
 }
@@ -48,10 +45,7 @@ void tally::count(const step_observed& s) {
   step_time.observe(s.seconds);
   auto num_rows = s.prefill_tokens + s.decode_tokens;
   step_tokens.observe(num_rows);
-  if (s.prefill_tokens == 0) return;
-  auto news = s.seconds / num_rows;
-  auto weight = seconds_per_token == 0 ? 1 : weight_of_news;
-  seconds_per_token += weight * (news - seconds_per_token);
+  pace.note(s.prefill_tokens, num_rows, s.seconds);
 }
 
 void tally::count(const grammar_observed& g) {
@@ -90,11 +84,12 @@ void tally::count(const front_observed& f) {
 }
 
 double tally::load() const {
+  if (fleet) return fleet->load;
   auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
   auto tokens = static_cast<double>(queue.waiting_tokens + step.pending_tokens);
   return measure_load({.kv_pages_share = share(pages.num_used, pages.num_pages),
                        .seqs_share = share(step.num_running, limits.max_num_seqs),
-                       .queued_seconds = tokens * seconds_per_token});
+                       .queued_seconds = tokens * pace.seconds_per_token()});
 }
 
 }  // namespace troupe

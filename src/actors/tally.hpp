@@ -3,6 +3,7 @@
 #pragma once
 #include "actors/observations.hpp"
 #include "core/config.hpp"
+#include "core/load.hpp"
 #include "core/memory_plan.hpp"
 #include "core/metrics.hpp"
 
@@ -10,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 
@@ -30,8 +32,9 @@ struct tally {
   void count(const front_observed& news);
   void count(const replica_observed& news) { replica = news; }
   void count(const grammar_observed& news);
+  void count(const fleet_observed& news) { fleet = news; }
 
-  // Of the replica: see core/load.hpp.
+  // Of the replica, or of all of them: see core/load.hpp.
   double load() const;
 
   std::string model_name;
@@ -45,8 +48,9 @@ struct tally {
   pages_observed pages;
   replica_observed replica;
   grammar_observed grammars;
-  front_observed front;          // summed
-  double seconds_per_token = 0;  // of steps with prompts in them, exponentially averaged
+  std::optional<fleet_observed> fleet;  // of a gateway
+  front_observed front;                 // summed
+  token_pace pace;
 
   std::uint64_t num_preemptions = 0, num_steps = 0;
   std::uint64_t num_drafts = 0, num_draft_tokens = 0, num_accepted_tokens = 0;

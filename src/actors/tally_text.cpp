@@ -269,6 +269,33 @@ void render_front(writer& out, const tally& t) {
   out.gauge("process_start_time_seconds", usage.start_time, "Start of the process since 1970.");
 }
 
+constexpr std::array<std::string_view, num_replica_states> state_names{
+    "starting", "ready", "standby", "draining", "failed"};
+
+void render_fleet(writer& out, const fleet_observed& f) {
+  auto& text = out.text();
+  text.family("troupe_replicas", kind::gauge, "Processes that run the model, by what they do.");
+  for (std::size_t state = 0; state < num_replica_states; ++state) {
+    auto count = std::ranges::count_if(
+        f.replicas, [&](auto& r) { return static_cast<std::size_t>(r.state) == state; });
+    text.sample(static_cast<double>(count), {{"state", std::string(state_names[state])}});
+  }
+  text.family("troupe_replica_load", kind::gauge, "Of one replica: see troupe_load.");
+  for (auto& r : f.replicas) text.sample(r.load, {{"replica", std::to_string(r.name)}});
+  text.family("troupe_replica_requests", kind::gauge, "Requests that one replica has.");
+  for (auto& r : f.replicas) text.sample(r.num_requests, {{"replica", std::to_string(r.name)}});
+  out.gauge("troupe_replicas_min", f.min_replicas, "The fewest replicas that there may be now.");
+  out.gauge("troupe_replicas_max", f.max_replicas, "The most replicas that there may be now.");
+  out.gauge("troupe_stranded_requests", f.num_stranded,
+            "Requests that left the queue and that no replica has room for.");
+  out.counter("troupe_resumed_requests_total", as_double(f.num_resumed),
+              "Times that a request was taken from a lost replica and given to another.");
+  text.family("troupe_scaling_decisions_total", kind::counter,
+              "Changes of the number of replicas that the load asked for.");
+  text.sample(as_double(f.num_out), {{"direction", "out"}});
+  text.sample(as_double(f.num_in), {{"direction", "in"}});
+}
+
 }  // namespace
 
 std::string to_text(const tally& t, steady_time now, std::size_t num_messages) {
@@ -281,6 +308,7 @@ std::string to_text(const tally& t, steady_time now, std::size_t num_messages) {
   render_grammar_store(engine, t);
   render_constraints(engine, t);
   render_parts(engine, t, now, num_messages);
+  if (t.fleet) render_fleet(engine, *t.fleet);
   writer house({});
   render_front(house, t);
   return engine.text().take() + house.text().take();

@@ -3,12 +3,15 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "cli/chat_flags.hpp"
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
+#include "cli/fleet_flags.hpp"
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
@@ -235,6 +238,14 @@ void add_http_flags(CLI::App* app, serve_options& o) {
       ->group(group);
 }
 
+// What a gateway decides for each of its replicas.
+bool replicas_choose(const CLI::Option& option) {
+  static const std::set<std::string> decided{"--threads", "--gpu-memory-utilization",
+                                             "--kv-cache-memory-bytes",
+                                             "--num-gpu-blocks-override"};
+  return option.get_group() != fleet_group && !decided.contains(option.get_name());
+}
+
 void add_serve(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("serve", "Serve a model over HTTP");
   auto options = std::make_shared<serve_options>();
@@ -247,6 +258,7 @@ void add_serve(CLI::App& app, int& status) {
   add_http_flags(command, *options);
   add_gate_flags(command, options->gate);
   add_wire_flags(command, *options);
+  add_fleet_flags(command, *options);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
   // Last: it takes care of every flag that the command has by now.
@@ -258,7 +270,9 @@ void add_serve(CLI::App& app, int& status) {
     } else if (sources->only_print()) {
       sources->print(std::cout);
     } else {
-      status = run_serve(*options);
+      std::ostringstream replica_config;
+      sources->print(replica_config, replicas_choose);
+      status = run_serve(*options, replica_config.str());
     }
   });
 }

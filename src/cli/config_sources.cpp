@@ -301,12 +301,13 @@ void config_sources::print_value(std::ostream& out, const CLI::Option* option) c
   }
 }
 
-void config_sources::print(std::ostream& out) const {
+void config_sources::print(std::ostream& out, bool (*is_meant)(const CLI::Option&)) const {
   // In the order of --help: by group.
   for (auto& group : command_->get_groups()) {
     bool is_first = true;
     for (auto* option : command_->get_options()) {
       if (option->get_group() != group || option == config_ || !find(key_of(option))) continue;
+      if (is_meant && !is_meant(*option)) continue;
       if (is_first) out << "# " << group << '\n';
       is_first = false;
       print_value(out, option);

@@ -30,7 +30,9 @@ class config_sources {
   bool only_print() const { return only_print_; }
   // TOML that reads back as the same configuration, with the origin of every value. Of secrets it
   // says only how many there are.
-  void print(std::ostream& out) const;
+  void print(std::ostream& out) const { print(out, nullptr); }
+  // Those of the flags that `is_meant`.
+  void print(std::ostream& out, bool (*is_meant)(const CLI::Option&)) const;
 
  private:
   void defer_checks();

@@ -1,10 +1,13 @@
 // `troupe serve`: builds every part, connects them, waits for the signal.
 #pragma once
+#include <string>
+
 #include "cli/serve_options.hpp"
 
 namespace troupe {
 
-// Answers the exit status: 0 after a drained shutdown, 1 if it could not start.
-int run_serve(const serve_options& options);
+// Answers the exit status: 0 after a drained shutdown, 1 if it could not start. `replica_config` is
+// the configuration of the replicas that a gateway starts, as a file for --config.
+int run_serve(const serve_options& options, const std::string& replica_config);
 
 }  // namespace troupe

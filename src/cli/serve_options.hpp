@@ -36,6 +36,26 @@ struct gate_settings {
   bool log_prompts = false;
 };
 
+struct replica_range {
+  std::uint32_t min = 1, max = 1;
+};
+
+// Of a gateway and of what joins it.
+struct fleet_settings {
+  std::optional<replica_range> replicas;  // none: the model runs in this process
+  std::uint32_t num_standby = 0;
+  std::chrono::milliseconds scale_out_after{10'000};
+  std::chrono::milliseconds scale_in_after{180'000};
+  std::vector<std::string> schedule;  // "Mon-Fri 08:00-20:00=2..5"
+  std::chrono::milliseconds silence{1'500};
+  std::chrono::milliseconds start_timeout{300'000};
+  std::string listen;  // HOST:PORT for replicas of other machines; empty: none
+  std::string cert, key, ca;
+  std::string secret;  // empty: drawn
+  std::string join;    // HOST:PORT of a gateway; empty: this is none of its replicas
+  bool rejoin = true;
+};
+
 struct serve_options {
   std::filesystem::path model_dir;
   std::string served_model_name;  // empty: the directory's name
@@ -89,6 +109,7 @@ struct serve_options {
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
 
+  fleet_settings fleet;
   gate_settings gate;
   std::string tls_cert;  // file; empty: plain HTTP
   std::string tls_key;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace troupe {
@@ -16,6 +17,8 @@ struct engine_limits {
   std::uint32_t max_waiting_requests = 1024;    // request_queue: count
   std::uint64_t max_waiting_tokens = 1U << 20;  // request_queue: prompt tokens
   bool enable_prefix_caching = true;
+  // A router wants to know which prefixes are cached, by keys under this secret.
+  std::optional<std::uint64_t> prefix_secret;
   std::chrono::milliseconds queue_timeout{60'000};
   std::chrono::milliseconds request_timeout{600'000};
   std::vector<token_id> eos_token_ids;

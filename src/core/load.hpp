@@ -2,6 +2,7 @@
 // that they bring.
 #pragma once
 #include <algorithm>
+#include <cstdint>
 
 namespace troupe {
 
@@ -15,6 +16,22 @@ struct load_signs {
 inline constexpr double full_kv_share = 0.85;
 // A newcomer who meets this much work waits longer for its first token than people like.
 inline constexpr double full_queue_seconds = 1.0;
+
+// What a prompt token costs, as steps with prompts in them say.
+class token_pace {
+ public:
+  void note(std::uint32_t num_prefill_tokens, std::uint32_t num_rows, double seconds) {
+    if (num_prefill_tokens == 0 || num_rows == 0 || seconds <= 0) return;
+    auto weight = seconds_per_token_ == 0 ? 1 : weight_of_news;
+    seconds_per_token_ += weight * (seconds / num_rows - seconds_per_token_);
+  }
+  double seconds_per_token() const { return seconds_per_token_; }
+
+ private:
+  // A step in ten moves the average by two thirds: it follows the load, not the noise.
+  static constexpr double weight_of_news = 0.1;
+  double seconds_per_token_ = 0;
+};
 
 // 0: idle, 1: nothing more fits without waiting; not bounded above.
 constexpr double measure_load(const load_signs& signs) {

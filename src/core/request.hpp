@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,12 +19,17 @@ struct generation_request {
   request_id id;
   std::vector<token_id> prompt;  // [num_prompt_tokens], never empty
   sampling_params sampling;
+  // What another replica answered before it was lost: the answer goes on behind these tokens.
+  std::vector<token_id> generated;
   token_constraint_ptr constraint;  // what the answer must look like; null: anything
-  std::int32_t priority = 0;        // lower runs first
-  std::uint64_t cache_salt = 0;     // prefixes are shared among equal salts only; 62 bits count
-  steady_time arrival{};            // when the first byte of the request was understood
-  steady_time queued{};             // when the queue accepted it
-  steady_time deadline{};           // when it ends as timed_out wherever it is
+  // What the constraint was made from: it cannot travel itself. Null where there is none.
+  std::shared_ptr<const std::string> grammar_text;
+  std::int32_t priority = 0;     // lower runs first
+  std::uint64_t cache_salt = 0;  // prefixes are shared among equal salts only; 62 bits count
+  steady_time arrival{};         // when the first byte of the request was understood
+  steady_time queued{};          // when the queue accepted it
+  steady_time last_token{};      // when the last one of `generated` came
+  steady_time deadline{};        // when it ends as timed_out wherever it is
 };
 
 enum class finish_reason : std::uint8_t { stop, length, cancelled, failed, timed_out };

@@ -25,8 +25,12 @@ std::vector<answer_order> repeat(const answer_order& order, std::size_t num_runs
   return out;
 }
 
-void bind(answer_plan& plan, const bound_grammar& form) {
-  for (auto& order : plan.orders) order.request.constraint = form.constraint;
+void bind(answer_plan& plan, const bound_grammar& form,
+          const std::shared_ptr<const std::string>& text) {
+  for (auto& order : plan.orders) {
+    order.request.constraint = form.constraint;
+    order.request.grammar_text = text;
+  }
   plan.writer->warn(form.warnings);
 }
 

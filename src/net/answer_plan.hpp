@@ -77,8 +77,9 @@ struct answer_plan {
 // seed, so that asking for more answers does not change it.
 std::vector<answer_order> repeat(const answer_order& order, std::size_t num_runs);
 
-// Every answer follows the grammar.
-void bind(answer_plan& plan, const bound_grammar& form);
+// Every answer follows the grammar; `text` is what it was made from.
+void bind(answer_plan& plan, const bound_grammar& form,
+          const std::shared_ptr<const std::string>& text);
 
 bool is_answer(const answer_end& end);
 // Why an answer failed, as the client sees it. `end` is no answer.

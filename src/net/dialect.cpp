@@ -57,14 +57,14 @@ asio::awaitable<Result> run(const call& who, bool is_short, std::function<Result
 
 using source_ptr = std::shared_ptr<const structured_source>;
 
-void conclude(outcome<answer_plan>& plan, const structured_source& source,
+void conclude(outcome<answer_plan>& plan, const std::shared_ptr<const structured_source>& source,
               const outcome<grammar_compiled>& answer) {
   if (!answer)
     plan = answer.error();
   else if (auto& made = *answer->made; made)
-    bind(*plan, *made);
+    bind(*plan, *made, {source, &source->key()});
   else
-    plan = to_failure(source.request(), made.error());
+    plan = to_failure(source->request(), made.error());
 }
 
 // The request waits while its grammar is compiled elsewhere, or comes from the cache.
@@ -79,7 +79,7 @@ asio::awaitable<void> constrain(const call& who, bool is_short, outcome<answer_p
   auto store = facts.store;
   auto answer = co_await ask<grammar_compiled>(who.house.system, std::move(home), std::move(store),
                                                std::move(question), store_patience);
-  conclude(plan, *source, answer);
+  conclude(plan, source, answer);
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ http_error to_http_error(const failure& why) {
       error.status = 500;
       error.code = "engine_failed";
       break;
+    case error_code::unavailable:
     case error_code::shutting_down:
       error.status = 503;
       error.code = "shutting_down";

@@ -92,6 +92,8 @@ class fake_runner : public runner {
   bool is_ready() override { return true; }
   void abort() noexcept override { was_aborted = true; }
 
+  std::uint32_t num_pages() const { return static_cast<std::uint32_t>(memory_.size()); }
+
   std::atomic<std::uint64_t> num_steps{0};
   std::atomic<int> num_until_failure{0};  // 0: never
   std::atomic<bool> was_aborted{false};

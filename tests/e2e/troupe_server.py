@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,6 +37,9 @@ class Server:
                 break
         else:
             raise AssertionError("the server did not start:\n" + "".join(self.log))
+        # A pipe that nobody reads is full one day, and holds whoever writes a line.
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stdout))
+        self.reader.start()
         self.wait_until(lambda: self.get("/ready")[0] == 200, 30, "ready")
         return self
 
@@ -48,7 +52,7 @@ class Server:
                 self.process.kill()
                 self.process.wait()
                 raise
-        self.log += self.process.stdout.readlines()
+        self.reader.join()
         self.process.stdout.close()
         # Sanitizers report on the way out.
         assert self.process.returncode == 0, \

@@ -1,0 +1,216 @@
+#include "cli/gateway.hpp"
+
+#include <spdlog/spdlog.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <caf/io/all.hpp>
+#include <algorithm>
+#include <ctime>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "actors/fleet.hpp"
+#include "cli/fleet_flags.hpp"
+#include "cli/fleet_link.hpp"
+#include "cli/house.hpp"
+#include "cli/model_mark.hpp"
+
+namespace troupe {
+namespace {
+
+std::uint64_t draw_number() {
+  std::uint64_t number = 0;
+  while (getrandom(&number, sizeof number, 0) != sizeof number) {
+  }
+  return number;
+}
+
+std::string draw_secret() { return std::to_string(draw_number()) + std::to_string(draw_number()); }
+
+std::uint32_t minute_of_week() {
+  auto now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  auto day = (local.tm_wday + 6) % 7;  // Monday first
+  return static_cast<std::uint32_t>((day * 24 + local.tm_hour) * 60 + local.tm_min);
+}
+
+void log_note(note_level level, const std::string& text) {
+  switch (level) {
+    case note_level::info: spdlog::info("{}", text); break;
+    case note_level::warning: spdlog::warn("{}", text); break;
+    case note_level::error: spdlog::error("{}", text); break;
+  }
+}
+
+// What replicas are started with: a file that only they see, this program, the way back to us.
+class replica_starter {
+ public:
+  static outcome<std::shared_ptr<replica_starter>> make(const std::string& config) {
+    auto out = std::make_shared<replica_starter>();
+    out->config_ = memfd_create("troupe replica", MFD_CLOEXEC);
+    auto size = static_cast<ssize_t>(config.size());
+    if (out->config_ < 0 || write(out->config_, config.data(), config.size()) != size)
+      return failure{error_code::io_error, "cannot keep the replicas' configuration"};
+    return out;
+  }
+  replica_starter() = default;
+  ~replica_starter() {
+    if (config_ >= 0) ::close(config_);
+  }
+  replica_starter(const replica_starter&) = delete;
+  replica_starter& operator=(const replica_starter&) = delete;
+
+  outcome<std::unique_ptr<replica_process>> launch(std::vector<std::string> arguments,
+                                                   std::vector<std::string> more_variables) const {
+    std::vector<std::string> words{"serve", "--config", "/dev/stdin"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<std::string> variables = std::move(more_variables);
+    for (char** each = environ; *each != nullptr; ++each)
+      if (!std::string_view(*each).starts_with("TROUPE_")) variables.emplace_back(*each);
+    return launch_process("/proc/self/exe", words, variables, config_);
+  }
+
+ private:
+  int config_ = -1;
+};
+
+std::vector<std::string> gpus_of_seat(const serve_options& options, std::uint32_t seat) {
+  if (options.device != device_kind::cuda) return {};
+  std::string list;
+  auto first = seat * options.tensor_parallel_size;
+  for (auto gpu = first; gpu < first + options.tensor_parallel_size; ++gpu) {
+    if (!list.empty()) list += ',';
+    list += std::to_string(gpu);
+  }
+  return {"CUDA_VISIBLE_DEVICES=" + list};
+}
+
+replica_launcher make_launcher(std::shared_ptr<replica_starter> starter, const planned_model& plan,
+                               const serve_options& options, const std::string& secret,
+                               std::uint16_t port) {
+  std::vector<std::string> arguments{"--join",
+                                     "127.0.0.1:" + std::to_string(port),
+                                     "--no-rejoin",
+                                     "--num-gpu-blocks-override",
+                                     std::to_string(plan.memory.num_pages),
+                                     "--threads",
+                                     std::to_string(plan.runner.threads.num_threads)};
+  // The gateway has shared the machine's memory out.
+  if (options.device == device_kind::cpu)
+    arguments.insert(arguments.end(), {"--gpu-memory-utilization", "1"});
+  return [starter = std::move(starter), arguments, options, secret](std::uint32_t seat) {
+    auto variables = gpus_of_seat(options, seat);
+    variables.push_back("TROUPE_FLEET_SECRET=" + secret);
+    return starter->launch(arguments, std::move(variables));
+  };
+}
+
+outcome<scaling_options> make_scaling(const fleet_settings& o) {
+  scaling_options out{.min_replicas = o.replicas->min,
+                      .max_replicas = o.replicas->max,
+                      .out_after = o.scale_out_after,
+                      .in_after = o.scale_in_after};
+  for (auto& text : o.schedule) {
+    auto window = parse_scaling_window(text);
+    if (!window) return window.error();
+    if (window->bounds.max_replicas > o.replicas->max)
+      return failure{error_code::invalid_argument,
+                     "asks for more than the " + std::to_string(o.replicas->max) +
+                         " replicas that the machine is shared among: " + text,
+                     "--replica-schedule"};
+    out.schedule.push_back(*window);
+  }
+  return out;
+}
+
+struct gateway_parts {
+  fleet replicas;
+  router routes;
+  request_queue queue;
+  meter observer;
+  grammar_store store;
+  std::string secret;
+};
+
+gateway_parts spawn_parts(caf::actor_system& system, const planned_model& plan,
+                          const serve_options& options, scaling_options scaling, std::string mark) {
+  auto& o = options.fleet;
+  gateway_parts p{.secret = o.secret.empty() ? draw_secret() : o.secret};
+  p.observer = spawn_meter(system, plan.name, plan.limits, plan.memory, plan.device);
+  p.queue = spawn_request_queue(system, plan.limits, p.observer);
+  auto prefix_secret = draw_number();
+  p.routes = spawn_router(
+      system, {.limits = plan.limits, .prefix_secret = prefix_secret, .seed = draw_number() >> 1U},
+      p.queue, p.observer);
+  p.replicas = spawn_fleet(system,
+                           {.scaling = std::move(scaling),
+                            .num_standby = o.num_standby,
+                            .secret = p.secret,
+                            .model = std::move(mark),
+                            .prefix_secret = prefix_secret,
+                            .silence = o.silence,
+                            .start_limit = o.start_timeout,
+                            .minute_of_week = &minute_of_week,
+                            .tell = &log_note},
+                           p.routes, p.queue, p.observer);
+  p.store =
+      spawn_grammar_store(system, {.max_cache_bytes = options.grammar_cache_bytes}, p.observer);
+  return p;
+}
+
+}  // namespace
+
+serve_options share_machine(const serve_options& options) {
+  auto out = options;
+  auto num_shares = options.fleet.replicas->max + options.fleet.num_standby;
+  if (options.device != device_kind::cpu || num_shares == 0) return out;
+  out.memory_utilization = options.memory_utilization.value_or(0.5) / num_shares;
+  auto num_cores = std::max(1U, std::thread::hardware_concurrency());
+  if (options.threads == 0)
+    out.threads = std::max(1U, num_cores / (num_shares * options.tensor_parallel_size));
+  return out;
+}
+
+int run_gateway(const planned_model& plan, const serve_options& options, gate_options gate,
+                const std::string& replica_config, phase_times& phases) {
+  auto scaling = make_scaling(options.fleet);
+  if (!scaling) return refuse(scaling.error());
+  auto mark = make_model_mark(plan, options);
+  if (!mark) return refuse(mark.error());
+  auto starter = replica_starter::make(replica_config);
+  if (!starter) return refuse(starter.error());
+  signals stop(true);
+  caf::actor_system_config config;
+  configure_system(config);
+  configure_link(config, options.fleet);
+  caf::actor_system system{config};
+  auto parts = spawn_parts(system, plan, options, *std::move(scaling), *std::move(mark));
+  std::vector<caf::actor> actors{
+      caf::actor_cast<caf::actor>(parts.replicas), caf::actor_cast<caf::actor>(parts.routes),
+      caf::actor_cast<caf::actor>(parts.queue), caf::actor_cast<caf::actor>(parts.observer),
+      caf::actor_cast<caf::actor>(parts.store)};
+  auto port = publish_fleet(system, parts.replicas, options.fleet);
+  if (!port) {
+    end_actors(system, actors);
+    return refuse(port.error());
+  }
+  if (options.fleet.replicas->max > 0)
+    caf::anon_send(parts.replicas,
+                   open_fleet{make_launcher(*starter, plan, options, parts.secret, *port)});
+  auto facts = make_service(plan, options);
+  facts.queue = parts.queue;
+  facts.observer = parts.observer;
+  facts.copy = parts.replicas;
+  facts.store = parts.store;
+  if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
+  actors.push_back(caf::actor_cast<caf::actor>(facts.keeper));
+  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, actors,
+                   [&] { caf::anon_send(parts.replicas, renew_replicas{}); });
+}
+
+}  // namespace troupe

@@ -1,0 +1,15 @@
+// What a process serves, as one line: replicas with equal marks give equal answers.
+#pragma once
+#include <string>
+
+#include "cli/load_model.hpp"
+#include "cli/serve_options.hpp"
+#include "core/outcome.hpp"
+
+namespace troupe {
+
+// The arithmetic in words and a hash of the model's files: of small ones all bytes, of large ones
+// the size, the beginning and the end.
+outcome<std::string> make_model_mark(const planned_model& plan, const serve_options& options);
+
+}  // namespace troupe
