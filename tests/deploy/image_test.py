@@ -126,8 +126,8 @@ def main():
     files.skip_without(modules=["yaml"], programs=["dpkg", "readelf", "ldd"])
     check_stages()
     check_context()
-    check_lists()
     check_libraries()
+    check_lists()
     check_cuda()
 
 
