@@ -181,6 +181,9 @@ def main():
     for name in order:
         build(stages, name, folders, options)
     settings = containerfile.settings(stages)
+    if "TROUPE_DEVICE" in settings["ENV"]:
+        say("serves with --device auto: cuda refuses to start where there is no GPU")
+        settings["ENV"]["TROUPE_DEVICE"] = "auto"
     serve(folders[""], settings)
     say(f"the image has {megabytes(folders[''])} MB, of these {megabytes(options.base)} the base")
 
