@@ -3,13 +3,13 @@
 
     tests/deploy/image_in_chroot.py BASE FOLDER [--arg NAME=VALUE] [--program FILE] [--cuda FOLDER]
 
-BASE is a bare Debian as `debootstrap --variant=minbase` makes it and is only read; FOLDER gets a
-folder for each stage. --program takes the place of what `./dev install` would compile. As root.
-At the end the image serves, as its user and with a root that cannot be written, and is asked.
+BASE is a bare Debian as `debootstrap --variant=minbase` makes it and is only read; FOLDER must not
+exist and gets a folder for each stage. Nothing is removed, nothing but /proc and /dev is mounted.
+--program takes the place of what `./dev install` would compile. As root. At the end the image
+serves, as its user and with a root that cannot be written, and is asked.
 """
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import signal
@@ -45,6 +45,11 @@ class Chroot:
     def __exit__(self, *_):
         for name in ("dev", "proc"):
             run(["umount", "-R", "-l", self.folder / name])
+        # Through a forgotten mount, `rm -r` of the folder would empty what is behind it.
+        mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text()
+                  .splitlines()]
+        left = [each for each in mounts if self.folder in pathlib.Path(each).parents]
+        assert not left, f"still mounted: {left}"
 
     def run(self, command, environment, workdir):
         shell = f"cd {workdir} && {command}"
@@ -88,7 +93,6 @@ def place_program(folder, program):
 
 def build(stages, name, folders, options):
     stage, folder = stages[name], folders[name]
-    run(["rm", "-rf", "--one-file-system", folder])
     run(["cp", "-a", folders.get(stage.base, options.base), folder])
     if stage.base not in folders:  # a bare system: what this machine needs to reach packages
         shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
@@ -99,24 +103,20 @@ def build(stages, name, folders, options):
         workdir = (each.values("WORKDIR") or [workdir])[-1]
     with Chroot(folder) as root:
         if stage.base == stages[name].arguments.get("CUDA_IMAGE"):
-            (folder / "usr/local/cuda").mkdir(parents=True)
-            run(["mount", "--bind", options.cuda, folder / "usr/local/cuda"])
-        try:
-            for word, argument in stage.steps:
-                say(f"{name or 'image'}: {word} {argument[:90]}")
-                if word == "ARG":
-                    environment |= dict([argument.split("=", 1)])
-                elif word == "WORKDIR":
-                    (folder / argument.lstrip("/")).mkdir(parents=True, exist_ok=True)
-                elif word == "COPY":
-                    copy(stages, stage, argument, workdir, folders)
-                elif word == "RUN" and "./dev install" in argument and options.program:
-                    place_program(folder, options.program)
-                elif word == "RUN":
-                    root.run(argument, environment, workdir)
-        finally:
-            if os.path.ismount(folder / "usr/local/cuda"):
-                run(["umount", folder / "usr/local/cuda"])
+            # A copy: of what is mounted here, whoever removes FOLDER would remove the original.
+            run(["cp", "-a", f"{options.cuda.resolve()}/.", folder / "usr/local/cuda"])
+        for word, argument in stage.steps:
+            say(f"{name or 'image'}: {word} {argument[:90]}")
+            if word == "ARG":
+                environment |= dict([argument.split("=", 1)])
+            elif word == "WORKDIR":
+                (folder / argument.lstrip("/")).mkdir(parents=True, exist_ok=True)
+            elif word == "COPY":
+                copy(stages, stage, argument, workdir, folders)
+            elif word == "RUN" and "./dev install" in argument and options.program:
+                place_program(folder, options.program)
+            elif word == "RUN":
+                root.run(argument, environment, workdir)
 
 
 def free_port():
@@ -171,13 +171,13 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--arg", action="append", default=[], help="a build argument, NAME=VALUE")
     parser.add_argument("--program", help="a troupe that was built for this suite")
-    parser.add_argument("--cuda", help="a folder with CUDA, in place of CUDA_IMAGE")
+    parser.add_argument("--cuda", type=pathlib.Path, help="a folder with CUDA, for CUDA_IMAGE")
     options = parser.parse_args()
     given = dict(pair.split("=", 1) for pair in options.arg)
     stages = containerfile.read(ROOT / "deploy/Containerfile", **given)
     order = containerfile.needs(stages)
-    folders = {name: options.folder / (name or "image") for name in order}
-    options.folder.mkdir(parents=True, exist_ok=True)
+    options.folder.mkdir(parents=True)  # a new one: nothing is removed here
+    folders = {name: options.folder.resolve() / (name or "image") for name in order}
     for name in order:
         build(stages, name, folders, options)
     settings = containerfile.settings(stages)
