@@ -43,7 +43,7 @@ TEXT = CPP | set(".py .md .build .txt .wrap .sh .html .css .js .mjs .yml .yaml".
 SIZED = CPP | {".py", ".build", ".js", ".mjs"}
 NOT_OURS = {".git", ".cache", "__pycache__", "models", "node_modules"}
 # Those that mirror no folder of src/.
-TEST_FOLDERS = {"house", "e2e", "faults", "oracle", "fuzz", "web", "simt"}
+TEST_FOLDERS = {"house", "e2e", "faults", "oracle", "fuzz", "web", "simt", "deploy"}
 MAX_FILE, MAX_FUNCTION, MAX_LINE, MAX_ACTOR_HEADER = 500, 70, 100, 100
 
 
