@@ -21,8 +21,8 @@ constexpr std::uint32_t max_taken = 32;
 
 // A failure of the house behind the replica's door, not of the request: another may do better.
 bool is_worth_another_try(error_code code) {
-  return code == error_code::engine_failed || code == error_code::shutting_down ||
-         code == error_code::queue_full;
+  return code == error_code::engine_failed || code == error_code::unavailable ||
+         code == error_code::shutting_down || code == error_code::queue_full;
 }
 
 class router_actor : public router::base {

@@ -71,6 +71,9 @@ http_error to_http_error(const failure& why) {
       error.code = "engine_failed";
       break;
     case error_code::unavailable:
+      error.status = 503;
+      error.code = "unavailable";
+      break;
     case error_code::shutting_down:
       error.status = 503;
       error.code = "shutting_down";
