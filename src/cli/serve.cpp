@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -12,14 +13,13 @@
 #include <sstream>
 #include <thread>
 #include <utility>
-#include <vector>
 
-#include "actors/replica.hpp"
-#include "cli/cuda_device.hpp"
 #include "cli/gate_setup.hpp"
-#include "cli/load_model.hpp"
 #include "cli/phase_times.hpp"
 #include "cli/protocol.hpp"
+#include "engine/cuda_device.hpp"
+#include "engine/house.hpp"
+#include "engine/load_model.hpp"
 #include "net/server.hpp"
 
 namespace troupe {
@@ -27,21 +27,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
-caf::actor_system_config make_system_config() {
-  caf::actor_system_config config;
-  enroll_cast(config);
-  // CAF's default policy polls when idle and may leave a message to a busy thread.
-  config.set("scheduler.policy", caf::atom("sharing"));
-  config.set("scheduler.max-threads", std::size_t{2});
-  config.set("scheduler.max-throughput", std::size_t{64});
-  return config;
-}
-
 int refuse(const failure& why) {
   std::cerr << "troupe: " << why.message;
   if (!why.field.empty()) std::cerr << " (" << why.field << ")";
   std::cerr << '\n';
   return 1;
+}
+
+// Says so a few times, not for every matrix.
+load_progress make_progress_log() {
+  return [next = std::uint64_t{25}](std::uint64_t done, std::uint64_t all) mutable {
+    const std::uint64_t percent = 100 * done / std::max<std::uint64_t>(all, 1);
+    if (percent < next) return;
+    spdlog::info("weights: {} % of {} MiB are on the GPUs", percent, all >> 20U);
+    next = percent / 25 * 25 + 25;
+  };
 }
 
 void log_lines(const std::string& text) {
@@ -78,11 +78,7 @@ service make_service(const planned_model& plan, const serve_options& options) {
   facts.model_name = plan.name;
   facts.words = plan.words;
   facts.chat = plan.chat ? std::make_shared<const chat_template>(*plan.chat) : nullptr;
-  facts.defaults.temperature = plan.defaults.temperature.value_or(facts.defaults.temperature);
-  facts.defaults.top_p = plan.defaults.top_p.value_or(facts.defaults.top_p);
-  facts.defaults.top_k = plan.defaults.top_k.value_or(facts.defaults.top_k);
-  facts.defaults.repetition_penalty =
-      plan.defaults.repetition_penalty.value_or(facts.defaults.repetition_penalty);
+  facts.defaults = default_sampling(plan);
   facts.limits = plan.limits;
   facts.grammars = std::make_shared<const grammar_compiler>(plan.words, plan.limits.eos_token_ids,
                                                             plan.limits.vocab_size);
@@ -151,9 +147,7 @@ void drain_server(server& front, const request_queue& queue, const serve_options
 }
 
 // The actors end while the front's threads still run: a last word to a reader touches its strand.
-void end_actors(caf::actor_system& system, const std::vector<caf::actor>& actors) {
-  for (auto& actor : actors)
-    if (actor) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+void wait_for_actors(caf::actor_system& system) {
   auto deadline = std::chrono::steady_clock::now() + 5s;
   while (system.registry().running() > 0) {
     if (std::chrono::steady_clock::now() > deadline) {
@@ -169,20 +163,12 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
   signals stop;
   auto config = make_system_config();
   caf::actor_system system{config};
-  auto observer = spawn_meter(system, plan.name, plan.limits, plan.memory, plan.device);
-  auto queue = spawn_request_queue(system, plan.limits, observer);
-  auto copy = spawn_replica(system,
-                            {.limits = plan.limits,
-                             .executor_timeout = options.executor_timeout,
-                             .stall_timeout = options.stall_timeout},
-                            queue, observer, std::move(runners));
-  auto store =
-      spawn_grammar_store(system, {.max_cache_bytes = options.grammar_cache_bytes}, observer);
+  auto actors = open_house(system, plan, options, std::move(runners));
   auto facts = make_service(plan, options);
-  facts.queue = queue;
-  facts.observer = observer;
-  facts.copy = copy;
-  facts.store = store;
+  facts.queue = actors.queue;
+  facts.observer = actors.observer;
+  facts.copy = actors.copy;
+  facts.store = actors.store;
   if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
   auto keeper = facts.keeper;
   int status = 0;
@@ -195,11 +181,11 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
       spdlog::info("started in {}", phases.text());
       print_welcome(options, front.port());
       stop.wait();
-      drain_server(front, queue, options, stop);
+      drain_server(front, actors.queue, options, stop);
     }
-    end_actors(system, {caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
-                        caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(keeper),
-                        caf::actor_cast<caf::actor>(store)});
+    close_house(actors);
+    if (keeper) caf::anon_send_exit(keeper, caf::exit_reason::user_shutdown);
+    wait_for_actors(system);
     front.stop();
   }
   return status;
@@ -220,7 +206,8 @@ int run_serve(const serve_options& wanted) {
   if (!gate) return refuse(gate.error());
   auto settled = settle_device(wanted);
   if (!settled) return refuse(settled.error());
-  const serve_options& options = settled->options;
+  serve_options options = wanted;
+  options.device = settled->kind;
   if (!settled->note.empty()) spdlog::info("--device auto: the CPU computes: {}", settled->note);
   auto plan = plan_model(options);
   if (!plan) return refuse(plan.error());
@@ -235,7 +222,7 @@ int run_serve(const serve_options& wanted) {
     spdlog::info("--max-num-seqs is {}: every sequence needs a row of --max-num-batched-tokens",
                  plan->limits.max_num_seqs);
   phases.end("plan and tokenizer", phase_times::clock::now());
-  auto runners = load_runners(*plan, options);
+  auto runners = load_runners(*plan, options, make_progress_log());
   if (!runners) return refuse(runners.error());
   phases.end("weights", phase_times::clock::now());
   return serve_model(*plan, options, *std::move(gate), *std::move(runners), phases);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/grammar_source.hpp"
-#include "net/structured.hpp"
+#include "text/structured.hpp"
 
 namespace troupe {
 

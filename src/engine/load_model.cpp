@@ -1,13 +1,14 @@
-#include "cli/load_model.hpp"
+#include "engine/load_model.hpp"
 
 #include <algorithm>
 #include <fstream>
 #include <thread>
 #include <utility>
 
-#include "cli/cuda_device.hpp"
-#include "cli/simulated_device.hpp"
 #include "core/draft_plan.hpp"
+#include "engine/cuda_device.hpp"
+#include "engine/simulated_device.hpp"
+#include "engine/weight_choice.hpp"
 #include "model/weights.hpp"
 
 namespace troupe {
@@ -31,14 +32,14 @@ outcome<std::uint64_t> read_available_memory() {
   return failure{error_code::io_error, "/proc/meminfo does not tell the available memory", "", {}};
 }
 
-dtype choose_dtype(const serve_options& options, const model_config& config) {
+dtype choose_dtype(const engine_options& options, const model_config& config) {
   if (options.device == device_kind::cuda) return dtype::bfloat16;
   if (options.dtype == "float32") return dtype::float32;
   if (options.dtype == "bfloat16") return dtype::bfloat16;
   return config.type == dtype::float32 ? dtype::float32 : dtype::bfloat16;
 }
 
-std::optional<kv_type> choose_kv_type(const serve_options& options) {
+std::optional<kv_type> choose_kv_type(const engine_options& options) {
   switch (options.kv_dtype) {
     case kv_cache_dtype::automatic: break;
     case kv_cache_dtype::bf16: return kv_type::bfloat16;
@@ -47,7 +48,7 @@ std::optional<kv_type> choose_kv_type(const serve_options& options) {
   return std::nullopt;
 }
 
-outcome<std::uint32_t> choose_context(const serve_options& options, const model_config& config) {
+outcome<std::uint32_t> choose_context(const engine_options& options, const model_config& config) {
   if (options.max_model_len == 0) return config.max_context();
   if (options.max_model_len > config.max_context())
     return failure{error_code::invalid_argument,
@@ -59,7 +60,7 @@ outcome<std::uint32_t> choose_context(const serve_options& options, const model_
   return options.max_model_len;
 }
 
-engine_limits make_limits(const serve_options& options, const planned_model& plan,
+engine_limits make_limits(const engine_options& options, const planned_model& plan,
                           std::uint32_t context) {
   engine_limits limits;
   // Every running sequence must get a row in every step, or the youngest would wait for ever.
@@ -86,7 +87,7 @@ engine_limits make_limits(const serve_options& options, const planned_model& pla
   return limits;
 }
 
-cpu_runner_options make_runner_options(const serve_options& options, const planned_model& plan,
+cpu_runner_options make_runner_options(const engine_options& options, const planned_model& plan,
                                        weight_format weights) {
   cpu_runner_options runner;
   runner.type = choose_dtype(options, plan.config);
@@ -113,7 +114,7 @@ std::uint64_t useful_pages(const engine_limits& limits) {
 }
 
 // What the machine's memory must hold.
-outcome<memory_request> measure_machine(const serve_options& options, const planned_model& plan) {
+outcome<memory_request> measure_machine(const engine_options& options, const planned_model& plan) {
   auto available = read_available_memory();
   if (!available) return available.error();
   if (options.device == device_kind::null) return measure_null_device(*available);
@@ -127,18 +128,18 @@ outcome<memory_request> measure_machine(const serve_options& options, const plan
                         .total_bytes = *available};
 }
 
-outcome<memory_request> measure_device(const serve_options& options, const planned_model& plan) {
+outcome<memory_request> measure_device(const engine_options& options, const planned_model& plan) {
   if (options.device == device_kind::sim) return measure_gpu(options, plan);
   if (options.device == device_kind::cuda) return measure_cuda(options, plan);
   return measure_machine(options, plan);
 }
 
 // A GPU is ours alone, as a rule; a machine's memory is not.
-double share_of_memory(const serve_options& options) {
+double share_of_memory(const engine_options& options) {
   return options.memory_utilization.value_or(options.device == device_kind::cuda ? 0.9 : 0.5);
 }
 
-outcome<memory_plan> make_memory_plan(const serve_options& options, const planned_model& plan) {
+outcome<memory_plan> make_memory_plan(const engine_options& options, const planned_model& plan) {
   auto measured = measure_device(options, plan);
   if (!measured) return measured.error();
   memory_request ask = *measured;
@@ -158,7 +159,7 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
 }
 
 // What means something to a device that computes, and to no other.
-refusal check_device(const serve_options& options, weight_format weights) {
+refusal check_device(const engine_options& options, weight_format weights) {
   if (options.device == device_kind::cpu || options.device == device_kind::cuda) return nothing{};
   if (weights != weight_format::plain)
     return failure{error_code::invalid_argument,
@@ -172,7 +173,7 @@ refusal check_device(const serve_options& options, weight_format weights) {
 }
 
 // A GPU takes a checkpoint's integers as floats.
-quantization wanted_weights(const serve_options& options) {
+quantization wanted_weights(const engine_options& options) {
   const bool is_free = options.weights == quantization::automatic;
   return is_free && options.device == device_kind::cuda ? quantization::none : options.weights;
 }
@@ -199,7 +200,7 @@ std::string name_of_quantization(const planned_model& plan) {
                                : name_of_weights(plan);
 }
 
-outcome<planned_model> plan_model(const serve_options& options) {
+outcome<planned_model> plan_model(const engine_options& options) {
   planned_model plan;
   plan.name =
       options.served_model_name.empty() ? name_of(options.model_dir) : options.served_model_name;
@@ -236,14 +237,25 @@ outcome<planned_model> plan_model(const serve_options& options) {
   return plan;
 }
 
-outcome<runner_factory> load_runners(const planned_model& plan, const serve_options& options) {
+sampling_params default_sampling(const planned_model& plan) {
+  sampling_params out;
+  out.temperature = plan.defaults.temperature.value_or(out.temperature);
+  out.top_p = plan.defaults.top_p.value_or(out.top_p);
+  out.top_k = plan.defaults.top_k.value_or(out.top_k);
+  out.repetition_penalty = plan.defaults.repetition_penalty.value_or(out.repetition_penalty);
+  return out;
+}
+
+outcome<runner_factory> load_runners(const planned_model& plan, const engine_options& options,
+                                     load_progress on_progress) {
   const bool computes = options.device == device_kind::cpu || options.device == device_kind::cuda;
   if (!computes) return make_simulated_runners(plan, options);
   auto weights = options.format == load_format::dummy
                      ? make_dummy_weights(plan.config, options.seed)
                      : load_weights(options.model_dir, plan.config);
   if (!weights) return weights.error();
-  if (options.device == device_kind::cuda) return make_cuda_runners(plan, options, *weights);
+  if (options.device == device_kind::cuda)
+    return make_cuda_runners(plan, options, *weights, std::move(on_progress));
   return make_cpu_runner_factory(plan.config, *weights, plan.runner);
 }
 

@@ -1,4 +1,4 @@
-#include "cli/load_model.hpp"
+#include "engine/load_model.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,8 +6,8 @@ using namespace troupe;
 
 namespace {
 
-serve_options demo_options() {
-  serve_options options;
+engine_options demo_options() {
+  engine_options options;
   options.model_dir = TROUPE_DEMO_MODEL;
   return options;
 }

@@ -1,13 +1,11 @@
-#include "cli/cuda_device.hpp"
-
-#include <spdlog/spdlog.h>
+#include "engine/cuda_device.hpp"
 
 #include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "core/draft_plan.hpp"
-#include "net/sampling_fields.hpp"
+#include "core/sampling.hpp"
 
 namespace troupe {
 namespace {
@@ -21,7 +19,7 @@ failure refuse(std::string message, std::string flag) {
 }
 
 // What the flags ask for that only the CPU does.
-refusal check_flags(const serve_options& options) {
+refusal check_flags(const engine_options& options) {
   if (options.dtype == "float32")
     return refuse("asks for float32; GPUs compute in bfloat16", "--dtype");
   if (options.weights == quantization::int8 || options.weights == quantization::int4)
@@ -31,7 +29,7 @@ refusal check_flags(const serve_options& options) {
   return nothing{};
 }
 
-refusal check_gpus(const serve_options& options) {
+refusal check_gpus(const engine_options& options) {
   auto gpus = list_gpus(options.tensor_parallel_size);
   if (!gpus) return gpus.error();
   if (gpus->size() >= options.tensor_parallel_size) return nothing{};
@@ -39,51 +37,37 @@ refusal check_gpus(const serve_options& options) {
                 "--tensor-parallel-size");
 }
 
-// Says so a few times, not for every matrix.
-std::function<void(std::uint64_t, std::uint64_t)> make_progress_log() {
-  return [next = std::uint64_t{25}](std::uint64_t done, std::uint64_t all) mutable {
-    const std::uint64_t percent = 100 * done / std::max<std::uint64_t>(all, 1);
-    if (percent < next) return;
-    spdlog::info("weights: {} % of {} MiB are on the GPUs", percent, all >> 20U);
-    next = percent / 25 * 25 + 25;
-  };
-}
-
 }  // namespace
 
-outcome<settled_device> settle_device(const serve_options& wanted) {
-  settled_device out{.options = wanted};
-  if (wanted.device != device_kind::automatic && wanted.device != device_kind::cuda) return out;
+outcome<settled_device> settle_device(const engine_options& wanted) {
+  if (wanted.device != device_kind::automatic && wanted.device != device_kind::cuda)
+    return settled_device{.kind = wanted.device};
   auto checked = check_flags(wanted);
   if (checked) checked = check_gpus(wanted);
-  if (checked) {
-    out.options.device = device_kind::cuda;
-    return out;
-  }
+  if (checked) return settled_device{.kind = device_kind::cuda};
   if (wanted.device == device_kind::cuda) return checked.error();
   const failure& why = checked.error();
-  out.options.device = device_kind::cpu;
-  out.note = (why.field.starts_with("--") ? why.field + " " : std::string()) + why.message;
-  return out;
+  return settled_device{
+      .kind = device_kind::cpu,
+      .note = (why.field.starts_with("--") ? why.field + " " : std::string()) + why.message};
 }
 
-std::string describe_cuda(const serve_options& options) {
+std::string describe_cuda(const engine_options& options) {
   auto gpus = list_gpus(options.tensor_parallel_size);
   const std::string name = gpus ? gpus->front().name : "GPU";
   return "cuda: " + std::to_string(options.tensor_parallel_size) + " x " + name;
 }
 
-cuda_runner_options make_cuda_options(const serve_options& options, const planned_model& plan) {
+cuda_runner_options make_cuda_options(const engine_options& options, const planned_model& plan) {
   cuda_runner_options out{plan.runner};
   out.num_pages = plan.limits.num_pages;
   out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
   out.deterministic = options.deterministic;
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
-  out.on_progress = make_progress_log();
   return out;
 }
 
-outcome<memory_request> measure_cuda(const serve_options& options, const planned_model& plan) {
+outcome<memory_request> measure_cuda(const engine_options& options, const planned_model& plan) {
   auto gpus = list_gpus(options.tensor_parallel_size);
   if (!gpus) return gpus.error();
   auto cost = measure_cuda_memory(plan.config, make_cuda_options(options, plan));
@@ -99,9 +83,11 @@ outcome<memory_request> measure_cuda(const serve_options& options, const planned
                         .total_bytes = free_bytes};
 }
 
-outcome<runner_factory> make_cuda_runners(const planned_model& plan, const serve_options& options,
-                                          const model_weights& weights) {
-  return make_cuda_runner_factory(plan.config, weights, make_cuda_options(options, plan));
+outcome<runner_factory> make_cuda_runners(const planned_model& plan, const engine_options& options,
+                                          const model_weights& weights, load_progress on_progress) {
+  auto wanted = make_cuda_options(options, plan);
+  wanted.on_progress = std::move(on_progress);
+  return make_cuda_runner_factory(plan.config, weights, wanted);
 }
 
 }  // namespace troupe

@@ -1,4 +1,4 @@
-#include "net/structured_source.hpp"
+#include "text/structured_source.hpp"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "cli/simulated_device.hpp"
+#include "engine/simulated_device.hpp"
 
 #include <utility>
 #include <vector>
@@ -24,7 +24,7 @@ struct sim_parts {
   gpu_link link;
 };
 
-outcome<sim_parts> find_parts(const serve_options& options) {
+outcome<sim_parts> find_parts(const engine_options& options) {
   const auto* gpu = find_gpu(options.sim_gpu);
   if (!gpu)
     return failure{error_code::invalid_argument, "no GPU is called " + options.sim_gpu,
@@ -49,7 +49,7 @@ std::vector<token_id> plain_tokens(const planned_model& plan) {
   return out;
 }
 
-outcome<std::function<double(const step_batch&)>> make_step_seconds(const serve_options& options,
+outcome<std::function<double(const step_batch&)>> make_step_seconds(const engine_options& options,
                                                                     const planned_model& plan) {
   auto parts = find_parts(options);
   if (!parts) return parts.error();
@@ -63,7 +63,7 @@ outcome<std::function<double(const step_batch&)>> make_step_seconds(const serve_
 
 }  // namespace
 
-std::string describe_device(const serve_options& options) {
+std::string describe_device(const engine_options& options) {
   if (options.device == device_kind::cpu) return "cpu";
   if (options.device == device_kind::null) return "null";
   auto text = "sim: " + std::to_string(options.tensor_parallel_size) + " x " + options.sim_gpu;
@@ -78,7 +78,7 @@ memory_request measure_null_device(std::uint64_t available_bytes) {
           .total_bytes = available_bytes};
 }
 
-outcome<memory_request> measure_gpu(const serve_options& options, const planned_model& plan) {
+outcome<memory_request> measure_gpu(const engine_options& options, const planned_model& plan) {
   auto parts = find_parts(options);
   if (!parts) return parts.error();
   auto shard = plan_shard(plan.config, options.tensor_parallel_size, 0);
@@ -96,7 +96,7 @@ outcome<memory_request> measure_gpu(const serve_options& options, const planned_
 }
 
 outcome<runner_factory> make_simulated_runners(const planned_model& plan,
-                                               const serve_options& options) {
+                                               const engine_options& options) {
   sim_runner_options out{
       .limits = {.max_num_seqs = plan.limits.max_num_seqs,
                  .max_num_rows = plan.limits.max_num_batched_tokens,

@@ -1,4 +1,4 @@
-#include "cli/weight_choice.hpp"
+#include "engine/weight_choice.hpp"
 
 #include <string>
 

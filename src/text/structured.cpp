@@ -1,4 +1,4 @@
-#include "net/structured.hpp"
+#include "text/structured.hpp"
 
 #include <optional>
 #include <utility>
