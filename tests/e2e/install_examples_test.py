@@ -28,7 +28,7 @@ def run(*command, **more):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, **more)
     if done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout[-4000:]}"
-                             f"{done.stderr[-4000:]}")
+                             f"{done.stderr[:4000]}")
     return done.stdout
 
 

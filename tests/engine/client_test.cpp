@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "engine/answer_actor.hpp"
+#include "engine/house.hpp"
 #include "troupe/engine.hpp"
 
 using namespace troupe;
@@ -251,4 +253,39 @@ TEST_CASE("a client that does not start says why") {
   auto bad = start_client({.model_dir = "/nonexistent-model"});
   REQUIRE_FALSE(bad);
   CHECK(bad.error().message.find("nonexistent-model") != std::string::npos);
+}
+
+TEST_CASE("an answer that nobody finishes has failed, once; the first end counts") {
+  std::vector<answer> ends;
+  answer_callbacks callbacks{.on_end = [&](const answer& all) { ends.push_back(all); }};
+  { answer_writer dropped(callbacks); }
+  REQUIRE(ends.size() == 1);
+  CHECK(ends[0].why == finish_reason::failed);
+  CHECK(ends[0].error.code == error_code::engine_failed);
+  {
+    answer_writer ended(callbacks);
+    ended.write("ab", {{.token = 7}});
+    ended.end(finish_reason::length, {.completion_tokens = 1});
+    ended.end(finish_reason::stop, {});
+    ended.write("later", {{.token = 8}});
+  }
+  REQUIRE(ends.size() == 2);
+  CHECK(ends[1].why == finish_reason::length);
+  CHECK(ends[1].text == "ab");
+  CHECK(ends[1].tokens == std::vector<token_id>{7});
+}
+
+TEST_CASE("a desk that is gone ends what it is asked") {
+  auto config = make_system_config();
+  caf::actor_system system{config};
+  auto desk = spawn_answer_desk(system, {});
+  caf::scoped_actor self{system};
+  self->send_exit(desk, caf::exit_reason::user_shutdown);
+  self->wait_for(desk);
+  int num_ends = 0;
+  auto order = std::make_shared<answer_order>();
+  order->writer = std::make_shared<answer_writer>(
+      answer_callbacks{.on_end = [&](const answer&) { ++num_ends; }});
+  caf::anon_send(desk, open_answer{std::move(order)});
+  CHECK(num_ends == 1);
 }
