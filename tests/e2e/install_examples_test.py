@@ -66,6 +66,7 @@ class InstallExamplesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="examples-", dir=BUILD))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.prefix = Prefix(cls.folder)
         troupe_server.BINARY = str(cls.prefix.root / "bin" / "troupe")
         with Server("--kv-cache-memory-bytes", "64MiB") as server:
@@ -74,10 +75,6 @@ class InstallExamplesTest(unittest.TestCase):
             cls.chat = server.post({"model": "demo", "max_tokens": 32, "temperature": 0,
                                     "messages": [{"role": "user", "content": PROMPTS[0]}]},
                                    path="/v1/chat/completions")[1]
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder)
 
     def text(self, prompt):
         return self.answers[prompt]["text"]
