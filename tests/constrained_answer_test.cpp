@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "actors/replica.hpp"
-#include "cli/load_model.hpp"
+#include "engine/load_model.hpp"
 #include "rule_constraint.hpp"
 
 #include <map>
@@ -82,8 +82,8 @@ answers run(const planned_model& plan, const runner_factory& runners, const engi
   return all;
 }
 
-serve_options demo_options(std::uint32_t tp_size) {
-  serve_options options;
+engine_options demo_options(std::uint32_t tp_size) {
+  engine_options options;
   options.model_dir = TROUPE_DEMO_MODEL;
   options.num_kv_pages = 64;
   options.max_model_len = 256;

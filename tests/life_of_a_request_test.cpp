@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "actors/replica.hpp"
-#include "cli/load_model.hpp"
+#include "engine/load_model.hpp"
 #include "text/detokenizer.hpp"
 
 using namespace troupe;
@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("the life of a request") {
   // A model directory becomes a plan, then weights and runners on the device.
-  serve_options options;
+  engine_options options;
   options.model_dir = TROUPE_DEMO_MODEL;
   options.num_kv_pages = 64;
   options.max_model_len = 512;

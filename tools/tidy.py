@@ -17,12 +17,13 @@ BELOW = {
     "cuda": {"model", "core"},
     "sim": {"model", "core"},
     "actors": {"core", "model/runner.hpp"},
+    "engine": {"actors", "text", "model", "cpu", "cuda", "sim", "core"},
     "net": {"actors", "text", "core"},
-    "cli": {"net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "cli": {"engine", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
 }
 # A library's headers and the folders that may include them: the first pattern that fits decides.
 HOMES = [
-    (r"caf/", {"actors", "net", "cli"}),
+    (r"caf/", {"actors", "engine", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net"}),
     (r"openssl/", {"net"}),
@@ -39,8 +40,8 @@ LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lo
 OPEN_WORK = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
 MACHINE_PATH = re.compile(r"(?<![\w.~$/:-])/(" + "|".join(["work", "home", "root", "Users"]) + ")/")
 CPP = {".hpp", ".cpp", ".cu", ".cuh"}
-TEXT = CPP | set(".py .md .build .txt .wrap .sh .html .css .js .mjs .yml .yaml".split())
-SIZED = CPP | {".py", ".build", ".js", ".mjs"}
+TEXT = CPP | set(".h .c .py .md .build .txt .wrap .sh .html .css .js .mjs .yml .yaml".split())
+SIZED = CPP | {".c", ".py", ".build", ".js", ".mjs"}
 NOT_OURS = {".git", ".cache", "__pycache__", "models", "node_modules"}
 # Those that mirror no folder of src/.
 TEST_FOLDERS = {"house", "e2e", "faults", "oracle", "fuzz", "web", "simt", "deploy"}
@@ -274,7 +275,7 @@ def check_code_map(tree, report):
 
 def check_paths(tree, report):
     """A document names no file that is not there; `src/actors/x` stands for its two files."""
-    pattern = r"`((?:src|tests|tools|docs|models|subprojects|bench|include|web)/[\w./-]*)`"
+    pattern = r"`((?:src|tests|tools|docs|models|subprojects|bench|include|examples|web)/[\w./-]*)`"
     for name, text in tree.files.items():
         if not name.endswith(".md"):
             continue

@@ -106,7 +106,13 @@ failure to_failure(const caf::error& error);
   CAF_ADD_TYPE_ID(troupe, (troupe::name)) \
   CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::name)
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
+// Ids are numbers of the compiler only; names are what CAF tells messages apart by. A host whose
+// own ids meet ours moves them out of its way.
+#ifndef TROUPE_FIRST_TYPE_ID
+#define TROUPE_FIRST_TYPE_ID 10'000
+#endif
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe, TROUPE_FIRST_TYPE_ID)
 TROUPE_WIRE_MESSAGE(tokens_ready)
 TROUPE_WIRE_MESSAGE(finished)
 TROUPE_WIRE_MESSAGE(submit)

@@ -35,6 +35,7 @@ class replica_actor : public replica::base {
     queue_ = nullptr;
     meter_ = nullptr;
     make_runners_ = nullptr;
+    options_.presence = nullptr;
   }
 
   behavior_type make_behavior() override {
@@ -68,12 +69,21 @@ class replica_actor : public replica::base {
     pages_ = spawn_page_manager(this, options_.limits, meter_);
     masks_ = spawn_grammarian(this, options_.limits);
     batcher_ = spawn_batcher(this, options_.limits, {queue_, pages_, masks_, executors_, meter_});
+    for (auto& each : executors_) hold_presence(each);
+    hold_presence(pages_);
+    hold_presence(masks_);
+    hold_presence(batcher_);
     watch("queue", queue_);
     watch("batcher", batcher_);
     watch("page_manager", pages_);
     watch("grammarian", masks_);
     for (std::uint32_t i = 0; i < executors_.size(); ++i) watch("executor", executors_[i], i);
     look_at_heartbeats();
+  }
+
+  template <class Part>
+  void hold_presence(const Part& part) {
+    part->attach_functor([presence = options_.presence] {});
   }
 
   void watch(std::string name, house_part actor, std::optional<std::uint32_t> rank = {}) {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct replica_options {
   // More failures than this within `restart_window` and the replica gives up.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{10'000};
+  // Held by every part until it has ended; may be null.
+  std::shared_ptr<void> presence;
 };
 
 // Serves `queue` with runners from `make_runners`. Giving up closes the queue.

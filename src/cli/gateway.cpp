@@ -16,8 +16,9 @@
 #include "actors/fleet.hpp"
 #include "cli/fleet_flags.hpp"
 #include "cli/fleet_link.hpp"
-#include "cli/house.hpp"
 #include "cli/model_mark.hpp"
+#include "cli/serving.hpp"
+#include "engine/house.hpp"
 
 namespace troupe {
 namespace {
@@ -134,6 +135,7 @@ struct gateway_parts {
   request_queue queue;
   meter observer;
   grammar_store store;
+  gatekeeper keeper;  // null where no limit needs one
   std::string secret;
 };
 
@@ -185,18 +187,25 @@ int run_gateway(const planned_model& plan, const serve_options& options, gate_op
   auto starter = replica_starter::make(replica_config);
   if (!starter) return refuse(starter.error());
   signals stop(true);
-  caf::actor_system_config config;
-  configure_system(config);
+  auto config = make_system_config();
   configure_link(config, options.fleet);
   caf::actor_system system{config};
   auto parts = spawn_parts(system, plan, options, *std::move(scaling), *std::move(mark));
-  std::vector<caf::actor> actors{
-      caf::actor_cast<caf::actor>(parts.replicas), caf::actor_cast<caf::actor>(parts.routes),
-      caf::actor_cast<caf::actor>(parts.queue), caf::actor_cast<caf::actor>(parts.observer),
-      caf::actor_cast<caf::actor>(parts.store)};
+  auto end = [&parts] {
+    auto tell = [](const auto& actor) {
+      if (actor) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    };
+    tell(parts.replicas);
+    tell(parts.routes);
+    tell(parts.queue);
+    tell(parts.observer);
+    tell(parts.store);
+    tell(parts.keeper);
+  };
   auto port = publish_fleet(system, parts.replicas, options.fleet);
   if (!port) {
-    end_actors(system, actors);
+    end();
+    wait_for_actors(system);
     return refuse(port.error());
   }
   if (options.fleet.replicas->max > 0)
@@ -207,9 +216,8 @@ int run_gateway(const planned_model& plan, const serve_options& options, gate_op
   facts.observer = parts.observer;
   facts.copy = parts.replicas;
   facts.store = parts.store;
-  if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
-  actors.push_back(caf::actor_cast<caf::actor>(facts.keeper));
-  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, actors,
+  if (has_limits(gate)) facts.keeper = parts.keeper = spawn_gatekeeper(system);
+  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, end,
                    [&] { caf::anon_send(parts.replicas, renew_replicas{}); });
 }
 

@@ -2,9 +2,9 @@
 #pragma once
 #include <string>
 
-#include "cli/load_model.hpp"
 #include "cli/phase_times.hpp"
 #include "cli/serve_options.hpp"
+#include "engine/load_model.hpp"
 #include "net/gate_options.hpp"
 
 namespace troupe {

@@ -14,9 +14,10 @@
 #include "actors/fleet.hpp"
 #include "actors/request_door.hpp"
 #include "cli/fleet_link.hpp"
-#include "cli/house.hpp"
 #include "cli/model_mark.hpp"
-#include "net/structured_key.hpp"
+#include "cli/serving.hpp"
+#include "engine/house.hpp"
+#include "text/structured_key.hpp"
 
 namespace troupe {
 namespace {
@@ -43,8 +44,7 @@ class membership {
 
   // From joining a fleet to leaving it.
   parting run(signals& stop) {
-    caf::actor_system_config config;
-    configure_system(config);
+    auto config = make_system_config();
     configure_link(config, options_.fleet);
     caf::actor_system system{config};
     auto found = find_fleet(system, options_.fleet);
@@ -60,18 +60,24 @@ class membership {
       serve(system, *found, *joined);
       stop.wait();
     }
-    end_actors(system, {caf::actor_cast<caf::actor>(door_), caf::actor_cast<caf::actor>(copy_),
-                        caf::actor_cast<caf::actor>(queue_), caf::actor_cast<caf::actor>(member_),
-                        caf::actor_cast<caf::actor>(store_)});
-    door_ = nullptr;
-    copy_ = nullptr;
-    queue_ = nullptr;
-    member_ = nullptr;
-    store_ = nullptr;
+    end();
+    wait_for_actors(system);
     return joined ? how->load() : parting::refused;
   }
 
  private:
+  void end() {
+    auto tell = [](auto& actor) {
+      if (actor) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+      actor = nullptr;
+    };
+    tell(door_);
+    tell(copy_);
+    tell(queue_);
+    tell(member_);
+    tell(store_);
+  }
+
   void spawn_parts(caf::actor_system& system, std::shared_ptr<std::atomic<parting>> how) {
     auto leave = [how = std::move(how)](const std::string& why, bool is_retired) {
       spdlog::info("leaving: {}", why);

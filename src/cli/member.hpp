@@ -1,7 +1,7 @@
 // `troupe serve --join`: a replica without a front, for the gateway of a fleet.
 #pragma once
-#include "cli/load_model.hpp"
 #include "cli/serve_options.hpp"
+#include "engine/load_model.hpp"
 
 namespace troupe {
 

@@ -2,9 +2,9 @@
 #pragma once
 #include <string>
 
-#include "cli/load_model.hpp"
 #include "cli/serve_options.hpp"
 #include "core/outcome.hpp"
+#include "engine/load_model.hpp"
 
 namespace troupe {
 

@@ -7,7 +7,7 @@
 // greedy continues the ids with the most likely token, eos or not. A line that cannot be scored
 // gives {"error": "..."}.
 #pragma once
-#include "cli/weight_choice.hpp"
+#include "engine/weight_choice.hpp"
 #include "model/tensor.hpp"
 
 #include <cstdint>

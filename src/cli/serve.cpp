@@ -4,24 +4,35 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <sstream>
 #include <utility>
 #include <vector>
 
-#include "actors/replica.hpp"
-#include "cli/cuda_device.hpp"
 #include "cli/gate_setup.hpp"
 #include "cli/gateway.hpp"
-#include "cli/house.hpp"
-#include "cli/load_model.hpp"
 #include "cli/member.hpp"
 #include "cli/phase_times.hpp"
 #include "cli/protocol.hpp"
+#include "cli/serving.hpp"
+#include "engine/cuda_device.hpp"
+#include "engine/house.hpp"
+#include "engine/load_model.hpp"
 
 namespace troupe {
 namespace {
+
+// Says so a few times, not for every matrix.
+load_progress make_progress_log() {
+  return [next = std::uint64_t{25}](std::uint64_t done, std::uint64_t all) mutable {
+    const std::uint64_t percent = 100 * done / std::max<std::uint64_t>(all, 1);
+    if (percent < next) return;
+    spdlog::info("weights: {} % of {} MiB are on the GPUs", percent, all >> 20U);
+    next = percent / 25 * 25 + 25;
+  };
+}
 
 void log_lines(const std::string& text) {
   std::istringstream lines(text);
@@ -31,29 +42,20 @@ void log_lines(const std::string& text) {
 int serve_model(const planned_model& plan, const serve_options& options, gate_options gate,
                 runner_factory runners, phase_times& phases) {
   signals stop;
-  caf::actor_system_config config;
-  configure_system(config);
+  auto config = make_system_config();
   caf::actor_system system{config};
-  auto observer = spawn_meter(system, plan.name, plan.limits, plan.memory, plan.device);
-  auto queue = spawn_request_queue(system, plan.limits, observer);
-  auto copy = spawn_replica(system,
-                            {.limits = plan.limits,
-                             .executor_timeout = options.executor_timeout,
-                             .stall_timeout = options.stall_timeout},
-                            queue, observer, std::move(runners));
-  auto store =
-      spawn_grammar_store(system, {.max_cache_bytes = options.grammar_cache_bytes}, observer);
+  auto actors = open_house(system, plan, options, std::move(runners));
   auto facts = make_service(plan, options);
-  facts.queue = queue;
-  facts.observer = observer;
-  facts.copy = copy;
-  facts.store = store;
+  facts.queue = actors.queue;
+  facts.observer = actors.observer;
+  facts.copy = actors.copy;
+  facts.store = actors.store;
   if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
-  std::vector<caf::actor> actors{
-      caf::actor_cast<caf::actor>(copy), caf::actor_cast<caf::actor>(queue),
-      caf::actor_cast<caf::actor>(observer), caf::actor_cast<caf::actor>(facts.keeper),
-      caf::actor_cast<caf::actor>(store)};
-  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, actors);
+  auto end = [actors, keeper = facts.keeper] {
+    close_house(actors);
+    if (keeper) caf::anon_send_exit(keeper, caf::exit_reason::user_shutdown);
+  };
+  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, end);
 }
 
 }  // namespace
@@ -71,8 +73,9 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
   if (!gate) return refuse(gate.error());
   auto settled = settle_device(wanted);
   if (!settled) return refuse(settled.error());
-  const auto options =
-      settled->options.fleet.replicas ? share_machine(settled->options) : settled->options;
+  serve_options options = wanted;
+  options.device = settled->kind;
+  if (options.fleet.replicas) options = share_machine(options);
   if (!settled->note.empty()) spdlog::info("--device auto: the CPU computes: {}", settled->note);
   auto plan = plan_model(options);
   if (!plan) return refuse(plan.error());
@@ -89,7 +92,7 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
   phases.end("plan and tokenizer", phase_times::clock::now());
   if (options.fleet.replicas)
     return run_gateway(*plan, options, *std::move(gate), replica_config, phases);
-  auto runners = load_runners(*plan, options);
+  auto runners = load_runners(*plan, options, make_progress_log());
   if (!runners) return refuse(runners.error());
   phases.end("weights", phase_times::clock::now());
   if (!options.fleet.join.empty()) return run_member(*plan, options, *std::move(runners));

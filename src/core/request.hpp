@@ -32,6 +32,9 @@ struct generation_request {
   steady_time deadline{};        // when it ends as timed_out wherever it is
 };
 
+// A seed for the request of that number: the same engine with the same seed draws the same ones.
+std::uint64_t draw_seed(std::uint64_t engine_seed, request_id number);
+
 enum class finish_reason : std::uint8_t { stop, length, cancelled, failed, timed_out };
 std::string_view to_string(finish_reason why);
 

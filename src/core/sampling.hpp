@@ -8,6 +8,8 @@
 
 namespace troupe {
 
+inline constexpr std::int64_t max_logprobs = 20;
+
 struct sampling_params {
   float temperature = 1.0F;  // below 1e-5: greedy
   float top_p = 1.0F;        // (0, 1]

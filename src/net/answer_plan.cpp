@@ -6,7 +6,7 @@ namespace {
 std::uint64_t seed_of_run(std::uint64_t seed, std::uint64_t run) {
   if (run == 0) return seed;
   // Splitmix64: neighbouring seeds and runs must not meet. 53 bits, as draw_seed in
-  // net/sampling_fields.hpp.
+  // core/request.hpp.
   auto x = seed + run * 0x9e3779b97f4a7c15U;
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;

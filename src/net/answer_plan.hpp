@@ -14,9 +14,9 @@
 #include "core/request.hpp"
 #include "net/answer_piece.hpp"
 #include "net/http_message.hpp"
-#include "net/structured.hpp"
 #include "text/detokenizer.hpp"
 #include "text/json_builder.hpp"
+#include "text/structured.hpp"
 
 namespace troupe {
 

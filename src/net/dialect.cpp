@@ -16,7 +16,7 @@
 #include "net/gate.hpp"
 #include "net/off_strand.hpp"
 #include "net/sampling_fields.hpp"
-#include "net/structured_source.hpp"
+#include "text/structured_source.hpp"
 
 namespace troupe {
 namespace {

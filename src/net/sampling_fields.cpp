@@ -166,13 +166,4 @@ refusal settle(generation_request& request, const service& facts, std::uint32_t 
   return *std::move(misfit);
 }
 
-// One splitmix64 step of the sum. 53 bits, so that a client whose numbers are doubles can repeat
-// it.
-std::uint64_t draw_seed(std::uint64_t server_seed, request_id number) {
-  auto z = server_seed + number.value * 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return (z ^ (z >> 31)) >> 11;
-}
-
 }  // namespace troupe

@@ -14,9 +14,6 @@
 
 namespace troupe {
 
-inline constexpr std::size_t max_stops = 16;
-inline constexpr std::size_t max_stop_bytes = 256;
-inline constexpr std::int64_t max_logprobs = 20;
 inline constexpr std::int64_t max_runs = 16;     // answers to one prompt
 inline constexpr std::size_t max_answers = 128;  // of one call
 
@@ -43,8 +40,5 @@ void check_model(body_fields& fields, const service& facts);
 inline constexpr std::uint32_t rest_of_context = std::numeric_limits<std::uint32_t>::max();
 refusal settle(generation_request& request, const service& facts, std::uint32_t absent,
                const sampling_names& names = {});
-
-// A seed for the request of that number: the same server with the same seed draws the same ones.
-std::uint64_t draw_seed(std::uint64_t server_seed, request_id number);
 
 }  // namespace troupe

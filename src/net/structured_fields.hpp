@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "net/body_fields.hpp"
-#include "net/structured.hpp"
+#include "text/structured.hpp"
 
 namespace troupe {
 

@@ -4,6 +4,7 @@
 #include "core/id.hpp"
 #include "text/tokenizer.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +13,10 @@
 #include <vector>
 
 namespace troupe {
+
+// Of stop strings that clients give.
+inline constexpr std::size_t max_stops = 16;
+inline constexpr std::size_t max_stop_bytes = 256;
 
 struct detokenizer_options {
   bool skip_special_tokens = true;

@@ -38,9 +38,8 @@ TEST_CASE("those that are ready serve up to what is wanted, the others stand by"
 }
 
 TEST_CASE("one that stands by takes the place of one that died, and is replaced itself") {
-  fleet_view now{.replicas = {{{2}, state::ready}, {{3}, state::standby}},
-                 .num_wanted = 2,
-                 .num_standby = 1};
+  fleet_view now{
+      .replicas = {{{2}, state::ready}, {{3}, state::standby}}, .num_wanted = 2, .num_standby = 1};
   auto plan = plan_fleet(now);
   CHECK(names(plan.open) == list{3});
   CHECK(plan.num_to_start == 1);

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "net/dialect.hpp"
-#include "net/structured.hpp"
 #include "net_stage.hpp"
 #include "parsed.hpp"
+#include "text/structured.hpp"
 
 namespace troupe::test {
 namespace {

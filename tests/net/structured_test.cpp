@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "net/structured_source.hpp"
 #include "net_stage.hpp"
 #include "parsed.hpp"
 #include "text/json.hpp"
+#include "text/structured_source.hpp"
 
 namespace troupe::test {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "net/body_fields.hpp"
 #include "net/dialects/chat_messages.hpp"
-#include "net/structured.hpp"
+#include "text/structured.hpp"
 
 namespace troupe {
 

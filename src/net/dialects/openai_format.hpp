@@ -5,7 +5,7 @@
 
 #include "net/body_fields.hpp"
 #include "net/dialects/openai_fields.hpp"
-#include "net/structured.hpp"
+#include "text/structured.hpp"
 
 namespace troupe {
 

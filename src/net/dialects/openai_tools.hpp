@@ -6,8 +6,8 @@
 
 #include "net/body_fields.hpp"
 #include "net/dialects/openai_fields.hpp"
-#include "net/structured.hpp"
 #include "text/json.hpp"
+#include "text/structured.hpp"
 
 namespace troupe {
 

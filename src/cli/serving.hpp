@@ -1,0 +1,46 @@
+// What every form of `troupe serve` shares: the actor system, the signals, the front before the
+// actors, the end of all of them.
+#pragma once
+#include <caf/all.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <functional>
+
+#include "cli/phase_times.hpp"
+#include "cli/serve_options.hpp"
+#include "engine/load_model.hpp"
+#include "net/gate_options.hpp"
+#include "net/service.hpp"
+
+namespace troupe {
+
+// Says why on stderr; answers the exit status.
+int refuse(const failure& why);
+
+// SIGTERM and SIGINT, and SIGHUP where it has a meaning, are taken by whoever waits here and by no
+// other thread.
+class signals {
+ public:
+  explicit signals(bool with_hangup = false);
+  int wait();
+  // True if one came within the time.
+  bool wait_for(std::chrono::milliseconds time);
+
+ private:
+  sigset_t set_{};
+};
+
+// What the routes know of the house; its actors are still to be filled in.
+service make_service(const planned_model& plan, const serve_options& options);
+
+// Answers clients until SIGTERM, then drains; `on_hangup` is for SIGHUP. `end` tells the actors to
+// end while the front's threads still run: a last word to a reader touches its strand.
+int run_front(caf::actor_system& system, service facts, const serve_options& options,
+              gate_options gate, phase_times& phases, signals& stop,
+              const std::function<void()>& end, const std::function<void()>& on_hangup = {});
+
+// Until all actors of the system have ended; leaves the process without those that do not.
+void wait_for_actors(caf::actor_system& system);
+
+}  // namespace troupe
