@@ -69,6 +69,7 @@ class moderator : public troupe::request_queue::base {
             [this](const troupe::cancel& gone) { return delegate(next_, gone); },
             [this](const troupe::take& ask) { return delegate(next_, ask); },
             [this](const troupe::drain& ask) { return delegate(next_, ask); },
+            [this](const troupe::reopen& ask) { return delegate(next_, ask); },
             [this](const troupe::beat& ask) { return delegate(next_, ask); },
             [](const troupe::tick&) {}};
   }

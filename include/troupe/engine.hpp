@@ -33,6 +33,11 @@ class engine {
   // Takes `submit` (as a request: its answer is `accepted` or an error) and `cancel`. The host's
   // own actors may stand in front of it, with the same interface.
   const request_queue& queue() const;
+  // The same for hosts in other processes: publish it with CAF's middleman, and they get it as
+  // remote_actor<request_queue>. Their requests have ids that no other host uses; what a constraint
+  // was made from (grammar_source::key) goes as `grammar_text`. The requests of a host that is lost
+  // are cancelled. The middleman asks nobody who they are: loopback, or TLS with certificates.
+  const request_queue& door() const;
   // Compiles what answers must look like, off the caller's thread, and keeps it.
   const grammar_store& grammars() const;
   // Answers `render` with the metrics as Prometheus reads them.

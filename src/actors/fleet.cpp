@@ -63,6 +63,7 @@ class fleet_actor : public fleet::base {
 
   behavior_type make_behavior() override {
     last_serving_ = clock().now();
+    observe();
     delayed_send(this, period, tick{});
     return {
         [this](const join_fleet& ask) { return let_in(ask); },

@@ -10,6 +10,7 @@
 #include "engine/check_request.hpp"
 #include "engine/cuda_device.hpp"
 #include "engine/house.hpp"
+#include "text/structured_key.hpp"
 #include "text/structured_source.hpp"
 
 namespace troupe {
@@ -55,7 +56,10 @@ struct engine::state {
         plan(std::move(model.plan)) {
     auto gone = std::make_shared<std::promise<void>>();
     all_gone = gone->get_future();
-    actors = open_house(system, plan, o, std::move(model.runners), make_presence(gone));
+    auto read = [how = compiler](const std::string& text) {
+      return read_structured_source(text, how);
+    };
+    actors = open_house(system, plan, o, std::move(model.runners), make_presence(gone), read);
   }
 
   caf::actor_system& system;
@@ -82,6 +86,7 @@ engine& engine::operator=(engine&& other) noexcept {
 engine::~engine() { stop(); }
 
 const request_queue& engine::queue() const { return state_->actors.queue; }
+const request_queue& engine::door() const { return state_->actors.door; }
 const grammar_store& engine::grammars() const { return state_->actors.store; }
 const meter& engine::observer() const { return state_->actors.observer; }
 const std::string& engine::model_name() const { return state_->plan.name; }

@@ -26,7 +26,7 @@ caf::actor_system_config make_system_config() {
 
 house open_house(caf::actor_system& system, const planned_model& plan,
                  const engine_options& options, runner_factory runners,
-                 const std::shared_ptr<void>& presence) {
+                 const std::shared_ptr<void>& presence, grammar_reader read_grammar) {
   house out;
   out.observer = spawn_meter(system, plan.name, plan.limits, plan.memory, plan.device);
   out.queue = spawn_request_queue(system, plan.limits, out.observer);
@@ -48,6 +48,9 @@ house open_house(caf::actor_system& system, const planned_model& plan,
   hold(out.queue, presence);
   hold(out.copy, presence);
   hold(out.store, presence);
+  if (!read_grammar) return out;
+  out.door = spawn_request_door(system, {out.queue, out.store, std::move(read_grammar)});
+  hold(out.door, presence);
   return out;
 }
 
@@ -55,6 +58,7 @@ void close_house(const house& actors) {
   auto end = [](const auto& actor) {
     if (actor) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   };
+  end(actors.door);
   end(actors.copy);
   end(actors.queue);
   end(actors.observer);

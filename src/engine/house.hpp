@@ -7,6 +7,7 @@
 #include "actors/grammar_store.hpp"
 #include "actors/meter.hpp"
 #include "actors/replica.hpp"
+#include "actors/request_door.hpp"
 #include "actors/request_queue.hpp"
 #include "engine/load_model.hpp"
 
@@ -20,13 +21,15 @@ struct house {
   request_queue queue;
   replica copy;
   grammar_store store;
+  request_queue door;  // for requests from other processes; null where none can come
 };
 
 // Every actor holds `presence` (may be null) until it has ended, so that whoever gave it away knows
-// when the last one is gone.
+// when the last one is gone. With `read_grammar` there is a door.
 house open_house(caf::actor_system& system, const planned_model& plan,
                  const engine_options& options, runner_factory runners,
-                 const std::shared_ptr<void>& presence = nullptr);
+                 const std::shared_ptr<void>& presence = nullptr,
+                 grammar_reader read_grammar = nullptr);
 
 // Tells all of them to end: what runs ends as failed.
 void close_house(const house& actors);

@@ -24,8 +24,8 @@ def children(server):
 
 
 def serving(server):
-    text = server.get("/metrics")[1]
-    return int(re.search(r'troupe_replicas\{[^}]*state="ready"\} (\d+)', text)[1])
+    found = re.search(r'troupe_replicas\{[^}]*state="ready"\} (\d+)', server.get("/metrics")[1])
+    return int(found[1]) if found else 0
 
 
 def body(number):
@@ -249,4 +249,5 @@ def main():
     test_hopeless()
 
 
-main()
+if __name__ == "__main__":
+    main()

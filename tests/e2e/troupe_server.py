@@ -24,9 +24,10 @@ class Server:
 
     def __init__(self, *flags, model=DEMO):
         self.command = [BINARY, "serve", str(model), "--port", "0", *map(str, flags)]
+        self.environment = PLAIN_ENVIRONMENT
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, env=PLAIN_ENVIRONMENT, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(self.command, env=self.environment, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True)
         self.log = []
         for line in self.process.stdout:
@@ -40,7 +41,7 @@ class Server:
         # A pipe that nobody reads is full one day, and holds whoever writes a line.
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stdout))
         self.reader.start()
-        self.wait_until(lambda: self.get("/ready")[0] == 200, 30, "ready")
+        self.wait_until(self.is_up, 30, "ready")
         return self
 
     def __exit__(self, *_):
@@ -57,6 +58,9 @@ class Server:
         # Sanitizers report on the way out.
         assert self.process.returncode == 0, \
             f"exit status {self.process.returncode}:\n" + "".join(self.log[-60:])
+
+    def is_up(self):
+        return self.get("/ready")[0] == 200
 
     def connect(self, timeout=120):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout * PATIENCE)

@@ -2,11 +2,13 @@
 #include "troupe/engine.hpp"
 
 #include <caf/all.hpp>
+#include <caf/io/all.hpp>
 #include <doctest/doctest.h>
 
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 
 using namespace troupe;
 using namespace std::chrono_literals;
@@ -23,10 +25,14 @@ engine_options small_options(device_kind device = device_kind::cpu) {
 
 // A host with an actor of its own, which outlives every engine.
 struct host {
-  host() {
+  explicit host(bool is_networked = false) : config(configure(is_networked)) {}
+  static caf::actor_system_config configure(bool is_networked) {
+    caf::actor_system_config config;
     enroll_cast(config);
+    if (is_networked) config.load<caf::io::middleman>();
     config.set("scheduler.policy", caf::atom("sharing"));
     config.set("scheduler.max-threads", std::size_t{2});
+    return config;
   }
   caf::actor_system_config config;
   caf::actor_system system{config};
@@ -45,8 +51,11 @@ class listener {
   ~listener() { self_->send_exit(reader_, caf::exit_reason::user_shutdown); }
 
   std::optional<failure> submit(const engine& to, generation_request request) {
+    return submit(to.queue(), std::move(request));
+  }
+  std::optional<failure> submit(const request_queue& to, generation_request request) {
     std::optional<failure> refused;
-    self_->request(to.queue(), 10s, troupe::submit{std::move(request), reader_})
+    self_->request(to, 10s, troupe::submit{std::move(request), reader_})
         .receive([](const accepted&) {}, [&](const caf::error& e) { refused = to_failure(e); });
     return refused;
   }
@@ -245,4 +254,63 @@ TEST_CASE("chat prompts, forms and metrics") {
 TEST_CASE("messages of the cast keep clear of the ids that CAF gives its users first") {
   CHECK(caf::id_block::troupe::begin == TROUPE_FIRST_TYPE_ID);
   CHECK(caf::id_block::troupe::begin > caf::first_custom_type_id + 1000);
+}
+
+TEST_CASE("a host in another actor system talks to the engine through its door") {
+  host near(true);
+  host far(true);
+  auto started = start_engine(near.system, small_options());
+  REQUIRE(started);
+  auto port = near.system.middleman().publish(started->door(), 0, "127.0.0.1");
+  REQUIRE(port);
+  auto door = far.system.middleman().remote_actor<request_queue>("127.0.0.1", *port);
+  REQUIRE(door);
+
+  auto request = started->make_request(started->words()->encode("Once upon a time"));
+  request.sampling.temperature = 0;
+  request.sampling.max_tokens = 30;
+  listener here(near.system);
+  REQUIRE_FALSE(here.submit(*started, request));
+  CHECK(here.endings(1, 60s).at(request.id.value).size() == 1);
+  auto expected = here.tokens(request.id.value);
+
+  {
+    listener there(far.system);
+    auto sent = request;
+    sent.id = {1'000'001};
+    REQUIRE_FALSE(there.submit(*door, sent));
+    CHECK(there.endings(1, 60s).at(sent.id.value).size() == 1);
+    CHECK(there.tokens(sent.id.value) == expected);
+
+    // A form travels as what it was made from.
+    auto form = started->read_form({.how = answer_form::kind::regex, .source = "[0-9]{12}"});
+    REQUIRE(form);
+    sent.id = {1'000'002};
+    sent.grammar_text = std::make_shared<const std::string>((*form)->key());
+    REQUIRE_FALSE(there.submit(*door, sent));
+    CHECK(there.endings(1, 60s).at(sent.id.value) == reasons{finish_reason::stop});
+    auto text = started->words()->decode(there.tokens(sent.id.value), true);
+    CHECK(text.size() == 12);
+    CHECK(text.find_first_not_of("0123456789") == std::string::npos);
+
+    // The id of a running request is taken.
+    auto longer = endless(*started);
+    longer.id = {1'000'003};
+    REQUIRE_FALSE(there.submit(*door, longer));
+    there.wait_for_tokens();
+    auto refused = there.submit(*door, longer);
+    REQUIRE(refused);
+    CHECK(refused->field == "id");
+  }
+  // Its reader is gone: so is the request.
+  auto deadline = std::chrono::steady_clock::now() + 20s;
+  auto running = [&] {
+    auto text = started->metrics();
+    REQUIRE(text);
+    auto at = text->find("\nvllm:num_requests_running{");
+    return text->substr(text->find("} ", at) + 2, 1);
+  };
+  while (running() != "0" && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(20ms);
+  CHECK(running() == "0");
 }

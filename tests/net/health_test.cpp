@@ -52,7 +52,10 @@ class live_house {
       ranks.push_back(std::make_unique<scripted_device>(device));
       return ranks;
     });
-    service facts{.model_name = "fake", .words = byte_words(), .limits = options.limits};
+    service facts;
+    facts.model_name = "fake";
+    facts.words = byte_words();
+    facts.limits = options.limits;
     facts.vocab_size = 1000;
     facts.queue = queue;
     facts.observer = observer;

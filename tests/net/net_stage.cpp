@@ -72,9 +72,13 @@ class fake_engine : public request_queue::base {
 
   behavior_type make_behavior() override {
     return {
-        [this](submit& ask) { return admit(ask); }, [this](const cancel& gone) { end_early(gone); },
-        [](const take&) { return taken{}; },        [this](const drain& ask) { closed_ = ask.why; },
-        [](const beat&) { return heartbeat{}; },    [this](const tick&) { step(); },
+        [this](submit& ask) { return admit(ask); },
+        [this](const cancel& gone) { end_early(gone); },
+        [](const take&) { return taken{}; },
+        [this](const drain& ask) { closed_ = ask.why; },
+        [this](const reopen&) { closed_.reset(); },
+        [](const beat&) { return heartbeat{}; },
+        [this](const tick&) { step(); },
     };
   }
   void on_exit() override { running_.clear(); }
