@@ -80,6 +80,7 @@ cuda_runner_options make_cuda_options(const serve_options& options, const planne
   out.deterministic = options.deterministic;
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
   out.on_progress = make_progress_log();
+  out.on_warning = [](const std::string& what) { spdlog::warn("{}", what); };
   return out;
 }
 

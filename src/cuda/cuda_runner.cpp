@@ -104,6 +104,7 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   out.eos_token_ids = options.eos_token_ids;
   out.deterministic = options.deterministic;
   out.load_threads = options.load_threads;
+  out.on_warning = options.on_warning;
   for (std::size_t kind = 0; kind < model.ropes.size(); ++kind) {
     const rope_table& table = model.config.yarn ? model.ropes[kind] : model.ropes.front();
     out.ropes[kind] = {table.cos, table.sin};

@@ -39,6 +39,8 @@ struct cuda_runner_options : runner_options {
   bool measure_gemms = true;
   std::uint32_t load_threads = 4;
   std::function<void(std::uint64_t done_bytes, std::uint64_t all_bytes)> on_progress;
+  // What goes on with less than it should have, in a sentence; from any rank's thread.
+  std::function<void(const std::string&)> on_warning;
 };
 
 // What one GPU holds, in bytes.

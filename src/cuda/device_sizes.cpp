@@ -56,6 +56,7 @@ device_sizes::device_sizes(const cuda_device_options& o)
   partial_scale_bytes = sums * 2 * sizeof(float);
   num_scratch_rows = std::clamp(o.max_num_logit_rows, 1U, max_scratch_rows);
   sample_scratch_bytes = num_scratch_rows * cuda::sample_scratch_bytes(o.num_tokens);
+  word_bytes = (4 + max_ranks) * sizeof(std::uint32_t);
   rope_bytes = 2 * std::size_t{o.max_model_len} * (head / 2) * sizeof(float);
 }
 
@@ -63,7 +64,7 @@ std::uint64_t device_sizes::total() const {
   return std::uint64_t{gemm_workspace_bytes} + step_bytes + choice_bytes +
          max_num_seqs * (list_bytes_per_slot + sizeof(sampling_slot) + sizeof(std::int32_t)) +
          num_steps_in_flight * result_bytes + partial_sum_bytes + partial_scale_bytes +
-         sample_scratch_bytes + 2 * rope_bytes;
+         sample_scratch_bytes + word_bytes + 2 * rope_bytes;
 }
 
 }  // namespace troupe::cuda
