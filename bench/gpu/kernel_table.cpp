@@ -70,8 +70,10 @@ class kernel_table {
       measure_rows(rows);
       measure_linears(rows);
     }
-    measure_decode();
-    measure_prefill();
+    for (const auto format : {cuda::kv_format::bf16, cuda::kv_format::e4m3}) {
+      measure_decode(format);
+      measure_prefill(format);
+    }
     measure_samples();
   }
 
@@ -147,24 +149,30 @@ class kernel_table {
   }
 
   // `rows` sequences of so many tokens, each on pages of its own.
-  void measure_decode() {
+  void measure_decode(cuda::kv_format format) {
     for (const auto& [rows, context] : std::vector<std::pair<std::uint32_t, std::uint32_t>>{
              {1, 512}, {8, 512}, {16, 512}, {64, 1024}, {256, 1024}, {1, 4096}, {16, 4096}}) {
       if (rows > max_rows_ || context > max_context_) continue;
-      measure_attention("decode_attention", rows, 1, context);
+      measure_attention("decode_attention", format, {rows, 1, context});
     }
-    if (max_context_ < 512) measure_attention("decode_attention", 4, 1, max_context_);
+    if (max_context_ < 512) measure_attention("decode_attention", format, {4, 1, max_context_});
   }
 
-  void measure_prefill() {
+  void measure_prefill(cuda::kv_format format) {
     const std::uint32_t rows = std::min(max_rows_, max_context_);
-    measure_attention("prefill_attention", 1, rows, rows);
-    measure_attention("prefill_attention", 1, rows / 4, max_context_);
+    measure_attention("prefill_attention", format, {1, rows, rows});
+    measure_attention("prefill_attention", format, {1, rows / 4, max_context_});
   }
 
   // So many sequences with `chunk` rows at the end of their context.
-  void measure_attention(const std::string& name, std::uint32_t sequences, std::uint32_t chunk,
-                         std::uint32_t context) {
+  struct attention_shape {
+    std::uint32_t sequences;
+    std::uint32_t chunk;
+    std::uint32_t context;
+  };
+  void measure_attention(const std::string& name, cuda::kv_format format,
+                         const attention_shape& shape) {
+    const auto& [sequences, chunk, context] = shape;
     const std::uint32_t pages = (context + page_size_tokens - 1) / page_size_tokens;
     std::vector<attention_chunk> chunks;
     std::vector<page_idx> table;
@@ -176,7 +184,7 @@ class kernel_table {
     cuda::attention_plan plan;
     plan_attention(chunks, heads_.num_q_heads / heads_.num_kv_heads, plan);
     const std::size_t page_bytes =
-        std::size_t{heads_.num_kv_heads} * page_size_tokens * heads_.head_dim * sizeof(bf16);
+        heads_.num_kv_heads * cuda::head_page_bytes(format, heads_.head_dim);
     const device_buffer keys = noise(table.size() * page_bytes, stream());
     const device_buffer values = noise(table.size() * page_bytes, stream());
     const std::size_t sums = plan.parts.size() * heads_.num_q_heads;
@@ -188,7 +196,7 @@ class kernel_table {
     const device_buffer pages_of = upload(table);
     const cuda::attention_args common{.qkv = a_.as<bf16>(),
                                       .qkv_stride = qkv_width(),
-                                      .pages = {keys.as<bf16>(), values.as<bf16>()},
+                                      .pages = {keys.data(), values.data(), format},
                                       .page_table = pages_of.as<std::uint32_t>(),
                                       .out = b_.as<bf16>(),
                                       .heads = heads_};
@@ -206,7 +214,7 @@ class kernel_table {
                    "prefill_attention");
     });
     const double seen = chunk * (context - chunk + (chunk + 1) / 2.0);
-    print_kernel(name,
+    print_kernel(name + (format == cuda::kv_format::e4m3 ? " fp8" : ""),
                  "seqs=" + std::to_string(sequences) + " rows=" + std::to_string(chunk) +
                      " context=" + std::to_string(context),
                  us,

@@ -26,6 +26,8 @@ def main():
                  "| decode_attention | seqs=4 rows=1 context=64 |", "| sample | rows=1 |",
                  "| decode | seqs=4 context=32 rows=4 |", "| prefill | seqs=1 context=0 rows=32 |",
                  "| tiny128 | 4 ranks | chunks of 1 |",
+                 "| tiny128, fp8 KV | 1 ranks | chunks of 1 |",
+                 "| decode_attention fp8 | seqs=4 rows=1 context=64 |",
                  "- deterministic; beside 8 other rows: same bits, at most 0.000000 of the largest "
                  "logit apart; token by token: same bits"):
         assert line in text, f"{line!r} is not in\n{text}"

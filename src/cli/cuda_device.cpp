@@ -27,7 +27,7 @@ refusal check_flags(const serve_options& options) {
   if (options.weights == quantization::int8 || options.weights == quantization::int4)
     return refuse("asks for quantised weights; GPUs hold theirs in bfloat16", "--quantization");
   if (options.kv_dtype == kv_cache_dtype::int8)
-    return refuse("asks for int8; GPUs hold keys and values in bfloat16", "--kv-cache-dtype");
+    return refuse("asks for int8, which is the CPU's; GPUs have fp8", "--kv-cache-dtype");
   return nothing{};
 }
 
@@ -76,6 +76,7 @@ std::string describe_cuda(const serve_options& options) {
 cuda_runner_options make_cuda_options(const serve_options& options, const planned_model& plan) {
   cuda_runner_options out{plan.runner};
   out.num_pages = plan.limits.num_pages;
+  out.kv = options.kv_dtype == kv_cache_dtype::fp8 ? cuda::kv_format::e4m3 : cuda::kv_format::bf16;
   out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
   out.deterministic = options.deterministic;
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
@@ -92,12 +93,13 @@ outcome<memory_request> measure_cuda(const serve_options& options, const planned
   std::uint64_t free_bytes = ~0ULL;
   for (std::size_t rank = 0; rank < options.tensor_parallel_size && rank < gpus->size(); ++rank)
     free_bytes = std::min(free_bytes, (*gpus)[rank].free_bytes);
-  return memory_request{.weight_bytes = cost->weight_bytes,
-                        .activation_bytes = cost->activation_bytes,
-                        .margin_bytes = cuda_margin_bytes + cost->other_bytes,
-                        .kv_page_bytes = cost->kv_page_bytes,
-                        .kv_dtype = "bfloat16",
-                        .total_bytes = free_bytes};
+  return memory_request{
+      .weight_bytes = cost->weight_bytes,
+      .activation_bytes = cost->activation_bytes,
+      .margin_bytes = cuda_margin_bytes + cost->other_bytes,
+      .kv_page_bytes = cost->kv_page_bytes,
+      .kv_dtype = options.kv_dtype == kv_cache_dtype::fp8 ? "fp8_e4m3" : "bfloat16",
+      .total_bytes = free_bytes};
 }
 
 outcome<runner_factory> make_cuda_runners(const planned_model& plan, const serve_options& options,

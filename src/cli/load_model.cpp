@@ -40,7 +40,8 @@ dtype choose_dtype(const serve_options& options, const model_config& config) {
 
 std::optional<kv_type> choose_kv_type(const serve_options& options) {
   switch (options.kv_dtype) {
-    case kv_cache_dtype::automatic: break;
+    case kv_cache_dtype::automatic:
+    case kv_cache_dtype::fp8: break;  // a GPU's
     case kv_cache_dtype::bf16: return kv_type::bfloat16;
     case kv_cache_dtype::int8: return kv_type::int8;
   }
@@ -159,6 +160,9 @@ outcome<memory_plan> make_memory_plan(const serve_options& options, const planne
 
 // What means something to a device that computes, and to no other.
 refusal check_device(const serve_options& options, weight_format weights) {
+  if (options.device == device_kind::cpu && options.kv_dtype == kv_cache_dtype::fp8)
+    return failure{error_code::invalid_argument,
+                   "asks for fp8, which is the GPUs'; the CPU has int8", "--kv-cache-dtype"};
   if (options.device == device_kind::cpu || options.device == device_kind::cuda) return nothing{};
   if (weights != weight_format::plain)
     return failure{error_code::invalid_argument,

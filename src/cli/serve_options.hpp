@@ -16,7 +16,7 @@ enum class load_format : std::uint8_t { files, dummy };
 // null and sim compute nothing: see sim/sim_runner.hpp. automatic: see cli/cuda_device.hpp.
 enum class device_kind : std::uint8_t { cpu, cuda, automatic, null, sim };
 // Of keys and values on the CPU; automatic: as --dtype.
-enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8 };
+enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8, fp8 };
 enum class yarn_mode : std::uint8_t { always, per_request };
 
 // As the flags are written; cli/gate_setup.hpp turns it into what the server needs.

@@ -1,4 +1,5 @@
-// A GPU as a device: bfloat16 activations and weights, logits in float32, one stream. Operations
+// A GPU as a device: bfloat16 activations and weights, KV pages of bfloat16 or of bytes, logits in
+// float32, one stream. Operations
 // are kernels (cuda/kernels.hpp) and multiplications (cuda/gemm.hpp) that the host enqueues; tokens
 // go from the sampler to the next step's embedding without it.
 //
@@ -120,7 +121,7 @@ class cuda_device : public device {
   std::unique_ptr<weight_uploader> uploader_;  // made when it is first needed
   gpu_communicator* ranks_ = nullptr;
 
-  device_buffer keys_;    // [layer][page][kv head][16][head_dim]
+  device_buffer keys_;    // [layer][page][kv head] of head_page_bytes
   device_buffer values_;  // the same
   std::array<device_buffer, 2> rope_buffers_;
   std::array<rope_tables, 2> ropes_{};

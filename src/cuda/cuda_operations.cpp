@@ -73,8 +73,7 @@ void cuda_device::logits(activation x, const device_matrix& head, activation out
 
 kv_pages cuda_device::pages_of(std::uint32_t layer) const {
   const std::size_t layer_bytes = sizes_.layer_page_bytes * options_.num_pages;
-  return {reinterpret_cast<bf16*>(keys_.data() + layer * layer_bytes),
-          reinterpret_cast<bf16*>(values_.data() + layer * layer_bytes)};
+  return {keys_.data() + layer * layer_bytes, values_.data() + layer * layer_bytes, options_.kv};
 }
 
 void cuda_device::rope_kv_write(std::uint32_t layer, activation qkv) {

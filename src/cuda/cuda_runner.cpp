@@ -95,6 +95,7 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   out.num_layers = model.config.num_hidden_layers;
   out.heads = {plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim};
   out.num_pages = options.num_pages;
+  out.kv = options.kv;
   out.max_num_rows = options.max_num_batched_tokens;
   out.max_num_logit_rows = options.max_num_logit_rows;
   out.max_num_seqs = options.max_num_seqs;
@@ -232,12 +233,13 @@ outcome<cuda_memory> measure_cuda_memory(const model_config& config,
   const shard_plan& plan = model.plans.front();
   const auto activations = forward::count_activations(config, plan, rows_of(model.options));
   const std::uint64_t ranks = model.options.ranks_share_gpu ? model.plans.size() : 1;
+  const cuda::device_sizes sizes(device_options(model, 0));
   cuda_memory out;
   out.weight_bytes = ranks * weight_bytes(config, plan);
-  out.kv_page_bytes = ranks * kv_page_bytes(config, plan, sizeof(cuda::bf16));
+  out.kv_page_bytes = ranks * 2 * config.num_hidden_layers * sizes.layer_page_bytes;
   out.activation_bytes = ranks * (activations.num_elements * sizeof(cuda::bf16) +
                                   activations.num_logits * sizeof(float));
-  out.other_bytes = ranks * cuda::device_sizes(device_options(model, 0)).total();
+  out.other_bytes = ranks * sizes.total();
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/outcome.hpp"
+#include "cuda/kv_format.hpp"
 #include "model/model_config.hpp"
 #include "model/model_runner.hpp"
 #include "model/runner_options.hpp"
@@ -32,6 +33,7 @@ struct cuda_runner_options : runner_options {
   // All ranks on GPU 0, for tests and trials. They take turns there.
   bool ranks_share_gpu = false;
   std::uint32_t max_logprobs = 20;
+  cuda::kv_format kv = cuda::kv_format::bf16;
   // A row's bits do not depend on the rows beside it.
   bool deterministic = false;
   bool use_graphs = true;

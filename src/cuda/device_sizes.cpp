@@ -42,7 +42,7 @@ step_counts count_largest_step(const cuda_device_options& o) {
 device_sizes::device_sizes(const cuda_device_options& o)
     : largest_step(count_largest_step(o)), max_num_seqs(o.max_num_seqs) {
   const std::size_t head = o.heads.head_dim;
-  layer_page_bytes = std::size_t{o.heads.num_kv_heads} * page_size_tokens * head * sizeof(bf16);
+  layer_page_bytes = o.heads.num_kv_heads * head_page_bytes(o.kv, o.heads.head_dim);
   if (o.max_num_rows == 0) return;
   step_bytes = step_layout(largest_step).size;
   const std::size_t all_masks = o.max_num_seqs * mask_words(o.num_tokens);

@@ -20,6 +20,7 @@ struct cuda_device_options {
   std::uint32_t num_layers = 0;
   head_shape heads;  // this rank's
   std::uint32_t num_pages = 0;
+  kv_format kv = kv_format::bf16;
   std::uint32_t max_num_rows = 0;
   std::uint32_t max_num_logit_rows = 0;
   std::uint32_t max_num_seqs = 0;

@@ -15,6 +15,7 @@
 
 #include "core/numeric.hpp"
 #include "cuda/attention_plan.hpp"
+#include "cuda/kv_format.hpp"
 #include "cuda/sampling_state.hpp"
 
 struct CUstream_st;  // what a cudaStream_t points to
@@ -27,7 +28,7 @@ using cuda_stream = CUstream_st*;  // a cudaStream_t
 // kernel, are the stream's.
 enum class [[nodiscard]] launch_error : int{none = 0, invalid_value = 1};
 
-// The type of weights, activations and KV pages.
+// The type of weights and activations, and of KV pages unless they are told otherwise.
 using bf16 = bfloat16;
 
 inline constexpr std::uint32_t max_ranks = 8;
@@ -95,10 +96,11 @@ struct head_shape {
   std::uint32_t head_dim = 0;      // 64 or 128
 };
 
-// One layer's keys and values, each [num_pages, num_kv_heads, page_size_tokens, head_dim].
+// One layer's keys and values, each [num_pages, num_kv_heads] of head_page_bytes.
 struct kv_pages {
-  bf16* keys = nullptr;
-  bf16* values = nullptr;
+  std::byte* keys = nullptr;
+  std::byte* values = nullptr;
+  kv_format format = kv_format::bf16;
 };
 
 // cos and sin of every position, [num_positions, head_dim / 2] each: see model/rope.hpp.

@@ -226,7 +226,8 @@ rope_result run_rope(const rope_case& c, const rope_angles& angles, const std::v
   args.ropes = ropes.data();
   args.kv_places = places.data();
   for (int kind = 0; kind < 2; ++kind) args.tables[kind] = {cos[kind].data(), sin[kind].data()};
-  args.pages = {keys.data(), values.data()};
+  args.pages = {reinterpret_cast<std::byte*>(keys.data()),
+                reinterpret_cast<std::byte*>(values.data())};
   args.heads = c.heads;
   args.num_rows = static_cast<std::uint32_t>(c.positions.size());
   REQUIRE(is_fine(rope_kv_write(args, nullptr)));

@@ -19,6 +19,8 @@ def check_refusals():
                   ["--kv-cache-dtype", "int8"]):
         refused = start("--device", "cuda", "--plan", *flags)
         assert refused.returncode == 1 and flags[0] in refused.stderr, refused
+    refused = start("--device", "cpu", "--plan", "--kv-cache-dtype", "fp8")
+    assert refused.returncode == 1 and "--kv-cache-dtype" in refused.stderr, refused
 
 
 def check_without_gpu(refused):

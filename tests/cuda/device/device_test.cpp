@@ -37,7 +37,9 @@ TEST_CASE("masks may come when the logits are there, and a row without its mask 
 TEST_CASE("what is planned is what is allocated") {
   fake_cuda::use_emulator();
   fake_cuda::set_gpus(1, 1U << 28U);
-  const cuda_runner_options options = gpu_options();
+  cuda_runner_options options = gpu_options();
+  SUBCASE("pages of bfloat16") {}
+  SUBCASE("pages of bytes") { options.kv = cuda::kv_format::e4m3; }
   const cuda_memory planned = value_of(measure_cuda_memory(gpu_config(), options));
   {
     const auto model = gpu_model(options);
@@ -50,6 +52,27 @@ TEST_CASE("what is planned is what is allocated") {
   }
   CHECK(fake_cuda::num_live_objects() == 0);
   fake_cuda::set_gpus(1);
+}
+
+TEST_CASE("keys and values of a byte: logits near the CPU's, in half the memory") {
+  fake_cuda::use_emulator();
+  test_replica cpu = cpu_replica();
+  const test_sequence sequence = prompt_in(1, 49);
+  const auto wanted = logits_in_chunks(cpu, sequence, 49);
+  for (const std::uint32_t tp_size : {1U, 2U}) {
+    cuda_runner_options options = gpu_options(tp_size);
+    const auto of_bfloat16 = value_of(measure_cuda_memory(gpu_config(), options)).kv_page_bytes;
+    options.kv = cuda::kv_format::e4m3;
+    const auto of_bytes = value_of(measure_cuda_memory(gpu_config(), options)).kv_page_bytes;
+    CHECK(of_bytes * 64 * 2 == of_bfloat16 * 65);
+    test_replica gpu = gpu_replica(options);
+    for (const std::uint32_t chunk : {49U, 17U, 1U}) {
+      CAPTURE(chunk);
+      const double apart = distance(logits_in_chunks(gpu, sequence, chunk), wanted);
+      CHECK(apart < 6e-2);
+      CHECK(apart > 1e-4);
+    }
+  }
 }
 
 TEST_CASE("shapes that the kernels cannot do are refused in a sentence") {
