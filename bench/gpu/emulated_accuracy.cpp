@@ -79,5 +79,10 @@ int main(int argc, char** argv) {
   const auto over_bytes = emulated(from, text, bytes);
   print_divergence("fp8 KV against float32", exact, over_bytes, vocab);
   print_divergence("fp8 KV against bfloat16", plain, over_bytes, vocab);
+  cuda_runner_options integers;
+  integers.has_byte_weights = true;
+  print_divergence("int8 weights against float32", exact, emulated(from, text, integers), vocab);
+  integers.kv = cuda::kv_format::e4m3;
+  print_divergence("int8 weights, fp8 KV", exact, emulated(from, text, integers), vocab);
   return 0;
 }

@@ -57,7 +57,7 @@ class kernel_table {
         max_rows_(is_tiny ? 32 : 2048),
         max_context_(is_tiny ? 64 : 4096),
         stream_(cuda::make_stream()),
-        gemm_(false) {
+        gemm_(false, true) {
     const std::size_t widest =
         std::max({2 * config.intermediate_size, config.vocab_size / 8, qkv_width()});
     a_ = noise(max_rows_ * widest * sizeof(bf16), stream());
@@ -112,23 +112,35 @@ class kernel_table {
 
   void measure_linears(std::uint32_t rows) {
     const std::uint32_t features = config_.intermediate_size;
-    measure_linear("qkv", {qkv_width(), hidden(), true, false}, rows);
-    measure_linear("o", {hidden(), heads_.num_q_heads * heads_.head_dim, false, false}, rows);
-    measure_linear("gate_up", {2 * features, hidden(), false, false}, rows);
-    measure_linear("down", {hidden(), features, false, false}, rows);
-    if (rows <= 256) measure_linear("lm_head", {config_.vocab_size, hidden(), false, true}, rows);
+    for (const bool has_bytes : {false, true}) {
+      measure_linear("qkv", {qkv_width(), hidden(), true, false, has_bytes}, rows);
+      measure_linear("o", {hidden(), heads_.num_q_heads * heads_.head_dim, false, false, has_bytes},
+                     rows);
+      measure_linear("gate_up", {2 * features, hidden(), false, false, has_bytes}, rows);
+      measure_linear("down", {hidden(), features, false, false, has_bytes}, rows);
+      if (rows > 256) continue;
+      measure_linear("lm_head", {config_.vocab_size, hidden(), false, true, has_bytes}, rows);
+    }
   }
 
   // Enough matrices that none stays in a cache from turn to turn.
   void measure_linear(const std::string& name, const cuda::gemm_shape& shape, std::uint32_t rows) {
     const std::size_t elements = std::size_t{shape.out_features} * shape.in_features;
-    const std::size_t bytes = elements * sizeof(bf16);
+    const std::size_t bytes = elements * (shape.has_bytes ? 1 : sizeof(bf16));
+    const device_buffer scales =
+        noise(std::size_t{shape.out_features} * num_groups(shape.in_features) * 2, stream());
     const std::size_t copies = std::clamp<std::size_t>((256U << 20U) / bytes, 1, 8);
     const device_buffer weights = noise(copies * bytes, stream());
     const device_buffer out =
         zeros(std::size_t{rows} * shape.out_features * sizeof(float), stream());
-    std::vector<const bf16*> matrices;
-    for (std::size_t i = 0; i < copies; ++i) matrices.push_back(weights.as<bf16>() + i * elements);
+    std::vector<cuda::weight_view> matrices;
+    for (std::size_t i = 0; i < copies; ++i) {
+      matrices.push_back({.halves = weights.as<bf16>() + i * elements});
+      if (shape.has_bytes) {
+        matrices.back() = {.bytes = weights.as<std::int8_t>() + i * elements,
+                           .scales = scales.as<float16>()};
+      }
+    }
     cuda::gemm_call call{.x = a_.as<bf16>(),
                          .bias = floats_.as<bf16>(),
                          .bias_float32 = floats_.as<float>(),
@@ -136,14 +148,15 @@ class kernel_table {
                          .num_rows = rows};
     cuda::gemm_choices chosen;
     gemm_.choose_one(shape, matrices, call, stream(), chosen);
-    const bool is_skinny = chosen[shape].begin()->second.is_skinny;
+    const bool is_skinny = chosen[shape].lower_bound(rows)->second.is_skinny;
     gemm_.use(std::make_shared<const cuda::gemm_choices>(std::move(chosen)));
     const double us = time_on(stream(), [&](int i) {
       call.weights = matrices[static_cast<std::size_t>(i) % matrices.size()];
       gemm_.run(shape, call, stream());
     });
     const double out_bytes = 1.0 * rows * shape.out_features * (shape.is_float32 ? 4 : 2);
-    print_kernel(name + (is_skinny ? " (own)" : " (cuBLASLt)"), "rows=" + std::to_string(rows), us,
+    print_kernel(name + (shape.has_bytes ? " int8" : "") + (is_skinny ? " (own)" : " (cuBLASLt)"),
+                 "rows=" + std::to_string(rows), us,
                  {bytes + 2.0 * rows * shape.in_features + out_bytes,
                   2.0 * rows * static_cast<double>(elements)});
   }
@@ -304,9 +317,9 @@ void measure_ceilings(const engine_options& options) {
   const device_buffer weights = noise(std::size_t{side} * side * sizeof(bf16), stream);
   const device_buffer out = zeros(std::size_t{side} * side * sizeof(bf16), stream);
   const cuda::gemm_shape shape{side, side, false, false};
+  const std::vector<cuda::weight_view> matrices = {{.halves = weights.as<bf16>()}};
   const cuda::gemm_call call{
-      .x = x.as<bf16>(), .weights = weights.as<bf16>(), .out = out.data(), .num_rows = side};
-  const std::vector<const bf16*> matrices = {weights.as<bf16>()};
+      .x = x.as<bf16>(), .weights = matrices[0], .out = out.data(), .num_rows = side};
   cuda::gemm_choices chosen;
   gemm.choose_one(shape, matrices, call, stream, chosen);
   const double us = chosen[shape].begin()->second.microseconds;

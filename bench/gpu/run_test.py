@@ -27,6 +27,7 @@ def main():
                  "| decode | seqs=4 context=32 rows=4 |", "| prefill | seqs=1 context=0 rows=32 |",
                  "| tiny128 | 4 ranks | chunks of 1 |",
                  "| tiny128, fp8 KV | 1 ranks | chunks of 1 |",
+                 "| tiny, int8 weights | 2 ranks | chunks of 11 |", "| o int8 (own) | rows=1 |",
                  "| decode_attention fp8 | seqs=4 rows=1 context=64 |",
                  "- deterministic; beside 8 other rows: same bits, at most 0.000000 of the largest "
                  "logit apart; token by token: same bits"):

@@ -30,7 +30,9 @@ CLI::Option* add_quantization(CLI::App* app, quantization& wanted) {
        {"int4", quantization::int4}},
       "auto: as the checkpoint is (AWQ, GPTQ: its integers, embedding and LM head in int8); none: "
       "weights as --dtype says; int8, int4: quantised while they are loaded, by groups of 128, and "
-      "what they are multiplied with to int8; int4: embedding and LM head in int8");
+      "on the CPU what they are multiplied with to int8; int4: embedding and LM head in int8. "
+      "GPUs: "
+      "none (auto means it) and int8");
 }
 
 void add_model_flags(CLI::App* app, serve_options& o) {

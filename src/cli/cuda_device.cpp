@@ -24,8 +24,8 @@ failure refuse(std::string message, std::string flag) {
 refusal check_flags(const serve_options& options) {
   if (options.dtype == "float32")
     return refuse("asks for float32; GPUs compute in bfloat16", "--dtype");
-  if (options.weights == quantization::int8 || options.weights == quantization::int4)
-    return refuse("asks for quantised weights; GPUs hold theirs in bfloat16", "--quantization");
+  if (options.weights == quantization::int4)
+    return refuse("asks for int4, which is the CPU's; GPUs have int8", "--quantization");
   if (options.kv_dtype == kv_cache_dtype::int8)
     return refuse("asks for int8, which is the CPU's; GPUs have fp8", "--kv-cache-dtype");
   return nothing{};
@@ -76,6 +76,7 @@ std::string describe_cuda(const serve_options& options) {
 cuda_runner_options make_cuda_options(const serve_options& options, const planned_model& plan) {
   cuda_runner_options out{plan.runner};
   out.num_pages = plan.limits.num_pages;
+  out.has_byte_weights = plan.runner.weights == weight_format::int8;
   out.kv = options.kv_dtype == kv_cache_dtype::fp8 ? cuda::kv_format::e4m3 : cuda::kv_format::bf16;
   out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
   out.deterministic = options.deterministic;

@@ -23,7 +23,7 @@ cuda_device::cuda_device(const cuda_device_options& options)
       sizes_(options),
       stream_(make_stream()),
       side_stream_(make_stream()),
-      gemm_(options.deterministic),
+      gemm_(options.deterministic, options.has_byte_weights),
       graphs_(stream_.get(), options.on_warning) {
   if (options.max_num_rows > 0) make_room(options);
   synchronize(stream());
@@ -93,7 +93,8 @@ void cuda_device::upload_ropes() {
 shared_matrix cuda_device::load_linear(const linear_slice& slice) {
   use_gpu(options_.device_index);
   if (uploader_ == nullptr) uploader_ = std::make_unique<weight_uploader>(options_.load_threads);
-  auto matrix = uploader_->upload(slice);
+  auto matrix = uploader_->upload(
+      slice, options_.has_byte_weights ? weight_kind::bytes : weight_kind::halves);
   if (options_.on_loaded) options_.on_loaded(matrix->size_in_bytes());
   return matrix;
 }

@@ -1,4 +1,4 @@
-// A GPU as a device: bfloat16 activations and weights, KV pages of bfloat16 or of bytes, logits in
+// A GPU as a device: bfloat16 activations, weights and KV pages of bfloat16 or of bytes, logits in
 // float32, one stream. Operations
 // are kernels (cuda/kernels.hpp) and multiplications (cuda/gemm.hpp) that the host enqueues; tokens
 // go from the sampler to the next step's embedding without it.
@@ -61,7 +61,7 @@ class cuda_device : public device {
 
   // Chooses how the model's multiplications are done, by time (cuda/gemm.hpp). Of steps of up to
   // max_rows rows.
-  void choose_gemms(const std::vector<std::pair<gemm_shape, std::vector<const bf16*>>>& matrices,
+  void choose_gemms(const std::vector<std::pair<gemm_shape, std::vector<weight_view>>>& matrices,
                     std::uint32_t max_rows, gemm_choices& out);
   void use_gemms(std::shared_ptr<const gemm_choices> choices) { gemm_.use(std::move(choices)); }
 

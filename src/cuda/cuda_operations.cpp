@@ -14,7 +14,10 @@ bf16* data_of(activation x) { return static_cast<bf16*>(x.data); }
 }  // namespace
 
 void cuda_device::embed(const device_matrix& table, activation x) {
-  const embed_args args{.table = of(table).data(),
+  const weight_view weights = of(table).view();
+  const embed_args args{.table = weights.halves,
+                        .bytes = weights.bytes,
+                        .scales = weights.scales,
                         .tokens = in_step(layout_.tokens),
                         .slots = in_step(layout_.slots),
                         .next_tokens = next_tokens_.as<std::int32_t>(),
@@ -52,9 +55,10 @@ void cuda_device::norm_logit_rows(activation addend, activation residual,
 
 void cuda_device::multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                            const device_vector* bias, void* out, bool is_float32) {
-  const gemm_shape shape{matrix.out_features(), matrix.in_features(), bias != nullptr, is_float32};
+  const gemm_shape shape{matrix.out_features(), matrix.in_features(), bias != nullptr, is_float32,
+                         of(matrix).kind() == weight_kind::bytes};
   const gemm_call call{.x = data_of(x),
-                       .weights = of(matrix).data(),
+                       .weights = of(matrix).view(),
                        .bias = bias != nullptr ? of(*bias).halves() : nullptr,
                        .bias_float32 = bias != nullptr ? of(*bias).floats() : nullptr,
                        .out = out,
@@ -203,7 +207,7 @@ void cuda_device::share_samples(communicator& ranks, std::span<const sampled_row
 }
 
 void cuda_device::choose_gemms(
-    const std::vector<std::pair<gemm_shape, std::vector<const bf16*>>>& matrices,
+    const std::vector<std::pair<gemm_shape, std::vector<weight_view>>>& matrices,
     std::uint32_t max_rows, gemm_choices& out) {
   use_gpu(options_.device_index);
   for (const auto& [shape, weights] : matrices) {

@@ -40,7 +40,7 @@ failure refuse(std::string message, std::string field) {
   return {error_code::invalid_argument, std::move(message), std::move(field)};
 }
 
-refusal check_shape(const model_config& config, const shard_plan& plan) {
+refusal check_shape(const model_config& config, const shard_plan& plan, bool has_byte_weights) {
   if (config.head_dim != 64 && config.head_dim != 128) {
     return refuse("The model has a head_dim of " + std::to_string(config.head_dim) +
                       "; the GPU kernels know 64 and 128.",
@@ -52,14 +52,17 @@ refusal check_shape(const model_config& config, const shard_plan& plan) {
                       " query heads for one key-value head; the GPU kernels know up to 8.",
                   "num_attention_heads");
   }
-  if (config.hidden_size % 8 != 0 || config.hidden_size > 8192) {
+  const std::uint32_t step = has_byte_weights ? 16 : 8;
+  if (config.hidden_size % step != 0 || config.hidden_size > 8192) {
     return refuse("The model has a hidden_size of " + std::to_string(config.hidden_size) +
-                      "; the GPU kernels need a multiple of 8 up to 8192.",
+                      "; the GPU kernels need a multiple of " + std::to_string(step) +
+                      " up to 8192.",
                   "hidden_size");
   }
-  if (plan.intermediate.size() % 8 != 0) {
+  if (plan.intermediate.size() % step != 0) {
     return refuse("A rank has " + std::to_string(plan.intermediate.size()) +
-                      " intermediate features; the GPU kernels need a multiple of 8.",
+                      " intermediate features; the GPU kernels need a multiple of " +
+                      std::to_string(step) + ".",
                   "intermediate_size");
   }
   return nothing{};
@@ -81,7 +84,8 @@ outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
   for (std::uint32_t rank = 0; rank < std::max(options.tp_size, 1U); ++rank) {
     auto plan = plan_shard(config, options.tp_size, rank);
     if (!plan) return plan.error();
-    if (auto checked = check_shape(config, *plan); !checked) return checked.error();
+    if (auto checked = check_shape(config, *plan, options.has_byte_weights); !checked)
+      return checked.error();
     plans.push_back(*std::move(plan));
   }
   return plans;
@@ -96,6 +100,7 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   out.heads = {plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim};
   out.num_pages = options.num_pages;
   out.kv = options.kv;
+  out.has_byte_weights = options.has_byte_weights;
   out.max_num_rows = options.max_num_batched_tokens;
   out.max_num_logit_rows = options.max_num_logit_rows;
   out.max_num_seqs = options.max_num_seqs;
@@ -117,15 +122,31 @@ forward_limits rows_of(const cuda_runner_options& options) {
   return {options.max_num_batched_tokens, options.max_num_logit_rows};
 }
 
-std::uint64_t weight_bytes(const model_config& config, const shard_plan& plan) {
-  return count_shard_elements(config, plan) * sizeof(cuda::bf16);
+std::uint64_t weight_bytes(const model_config& config, const shard_plan& plan,
+                           const cuda_runner_options& options) {
+  const auto kind = options.has_byte_weights ? cuda::weight_kind::bytes : cuda::weight_kind::halves;
+  const auto matrix = [kind](std::uint64_t out_features, std::uint32_t in_features) {
+    return cuda::cuda_matrix::size_in_bytes(out_features, in_features, kind);
+  };
+  const std::uint64_t qkv = plan.q_size() + 2ULL * plan.kv_size();
+  const std::uint32_t hidden = config.hidden_size;
+  const std::uint32_t features = plan.intermediate.size();
+  const std::uint64_t vectors = 2ULL * hidden + qkv;
+  const std::uint64_t layer = matrix(qkv, hidden) + matrix(hidden, plan.q_size()) +
+                              matrix(2ULL * features, hidden) + matrix(hidden, features) +
+                              vectors * cuda::cuda_vector::element_bytes;
+  const bool shares_embedding = config.tie_word_embeddings && plan.tp_size == 1;
+  return matrix(config.vocab_size, hidden) + config.num_hidden_layers * layer +
+         hidden * cuda::cuda_vector::element_bytes +
+         (shares_embedding ? 0 : matrix(plan.vocab_per_rank, hidden));
 }
 
 // A device without rows uploads the weights of its rank. Ranks that share a GPU share the
 // embedding.
 void upload_weights(cuda_model& model, const model_weights& weights) {
   const auto tp_size = static_cast<std::uint32_t>(model.plans.size());
-  const std::uint64_t all = weight_bytes(model.config, model.plans.front()) * tp_size;
+  const std::uint64_t all =
+      weight_bytes(model.config, model.plans.front(), model.options) * tp_size;
   std::uint64_t done = 0;
   shared_matrix embedding;
   for (std::uint32_t rank = 0; rank < tp_size; ++rank) {
@@ -142,22 +163,24 @@ void upload_weights(cuda_model& model, const model_weights& weights) {
   }
 }
 
-const cuda::bf16* data_of(const shared_matrix& matrix) {
-  return static_cast<const cuda::cuda_matrix&>(*matrix).data();
+cuda::weight_view view_of(const shared_matrix& matrix) {
+  return static_cast<const cuda::cuda_matrix&>(*matrix).view();
 }
 
 // All ranks have equal shapes and GPUs: the first one's measurements are everybody's.
 void choose_gemms(cuda_model& model) {
   using member = shared_matrix device_layer::*;
   const device_model& weights = *model.weights.front();
-  std::vector<std::pair<cuda::gemm_shape, std::vector<const cuda::bf16*>>> matrices;
+  std::vector<std::pair<cuda::gemm_shape, std::vector<cuda::weight_view>>> matrices;
+  const bool has_bytes = model.options.has_byte_weights;
   for (const member each :
        {&device_layer::qkv, &device_layer::o, &device_layer::gate_up, &device_layer::down}) {
     const device_matrix& first = *(weights.layers.front().*each);
     const bool has_bias = each == &device_layer::qkv;
-    matrices.push_back({{first.out_features(), first.in_features(), has_bias, false}, {}});
+    matrices.push_back(
+        {{first.out_features(), first.in_features(), has_bias, false, has_bytes}, {}});
     for (const device_layer& layer : weights.layers) {
-      matrices.back().second.push_back(data_of(layer.*each));
+      matrices.back().second.push_back(view_of(layer.*each));
     }
   }
   const device_matrix& head = *weights.lm_head;
@@ -167,9 +190,9 @@ void choose_gemms(cuda_model& model) {
   auto gemms = std::make_shared<cuda::gemm_choices>();
   device.choose_gemms(matrices, std::min(model.options.max_num_batched_tokens, max_measured_rows),
                       *gemms);
-  device.choose_gemms(
-      {{{head.out_features(), head.in_features(), false, true}, {data_of(weights.lm_head)}}},
-      model.options.max_num_logit_rows, *gemms);
+  device.choose_gemms({{{head.out_features(), head.in_features(), false, true, has_bytes},
+                        {view_of(weights.lm_head)}}},
+                      model.options.max_num_logit_rows, *gemms);
   model.gemms = std::move(gemms);
 }
 
@@ -235,7 +258,7 @@ outcome<cuda_memory> measure_cuda_memory(const model_config& config,
   const std::uint64_t ranks = model.options.ranks_share_gpu ? model.plans.size() : 1;
   const cuda::device_sizes sizes(device_options(model, 0));
   cuda_memory out;
-  out.weight_bytes = ranks * weight_bytes(config, plan);
+  out.weight_bytes = ranks * weight_bytes(config, plan, model.options);
   out.kv_page_bytes = ranks * 2 * config.num_hidden_layers * sizes.layer_page_bytes;
   out.activation_bytes = ranks * (activations.num_elements * sizeof(cuda::bf16) +
                                   activations.num_logits * sizeof(float));

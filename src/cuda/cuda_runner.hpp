@@ -34,6 +34,8 @@ struct cuda_runner_options : runner_options {
   bool ranks_share_gpu = false;
   std::uint32_t max_logprobs = 20;
   cuda::kv_format kv = cuda::kv_format::bf16;
+  // Layers, embedding and LM head rounded to int8 by groups of 128 while they are uploaded.
+  bool has_byte_weights = false;
   // A row's bits do not depend on the rows beside it.
   bool deterministic = false;
   bool use_graphs = true;

@@ -43,6 +43,7 @@ device_sizes::device_sizes(const cuda_device_options& o)
     : largest_step(count_largest_step(o)), max_num_seqs(o.max_num_seqs) {
   const std::size_t head = o.heads.head_dim;
   layer_page_bytes = o.heads.num_kv_heads * head_page_bytes(o.kv, o.heads.head_dim);
+  expanded_bytes = o.has_byte_weights ? gemm_expanded_bytes : 0;
   if (o.max_num_rows == 0) return;
   step_bytes = step_layout(largest_step).size;
   const std::size_t all_masks = o.max_num_seqs * mask_words(o.num_tokens);
@@ -61,7 +62,7 @@ device_sizes::device_sizes(const cuda_device_options& o)
 }
 
 std::uint64_t device_sizes::total() const {
-  return std::uint64_t{gemm_workspace_bytes} + step_bytes + choice_bytes +
+  return std::uint64_t{gemm_workspace_bytes} + expanded_bytes + step_bytes + choice_bytes +
          max_num_seqs * (list_bytes_per_slot + sizeof(sampling_slot) + sizeof(std::int32_t)) +
          num_steps_in_flight * result_bytes + partial_sum_bytes + partial_scale_bytes +
          sample_scratch_bytes + word_bytes + 2 * rope_bytes;

@@ -36,7 +36,9 @@ inline constexpr std::uint32_t max_ranks = 8;
 // --- Rows ---------------------------------------------------------------------------------------
 
 struct embed_args {
-  const bf16* table = nullptr;                // [vocab_size, width]
+  const bf16* table = nullptr;                // [vocab_size, width], or null and
+  const std::int8_t* bytes = nullptr;         // [vocab_size, width] with
+  const float16* scales = nullptr;            // [vocab_size, num_groups(width)]
   const std::int32_t* tokens = nullptr;       // [num_rows]; last_sampled: next_tokens[slots[row]]
   const std::uint32_t* slots = nullptr;       // [num_rows]
   const std::int32_t* next_tokens = nullptr;  // [num_slots], written by sample or store_samples
@@ -44,7 +46,7 @@ struct embed_args {
   // [1]: becomes 1 where a token is outside the vocabulary; its row becomes zeros.
   std::uint32_t* fault = nullptr;
   std::uint32_t num_rows = 0;
-  std::uint32_t width = 0;  // a multiple of 8
+  std::uint32_t width = 0;  // a multiple of 8; of 16 with bytes
   std::uint32_t vocab_size = 0;
 };
 launch_error embed(const embed_args& args, cuda_stream stream);
@@ -87,6 +89,32 @@ struct skinny_linear_args {
   std::uint32_t out_features = 0;  // a multiple of 2
 };
 launch_error skinny_linear(const skinny_linear_args& args, cuda_stream stream);
+
+// Weights of int8, in groups of model/integer_groups.hpp without zero points: weight k of a row is
+// its byte times scales[k / group_size].
+inline constexpr std::uint32_t max_byte_linear_rows = 64;
+struct byte_linear_args {
+  const bf16* x = nullptr;               // [num_rows, in_features]
+  const std::int8_t* weights = nullptr;  // [out_features, in_features]
+  const float16* scales = nullptr;       // [out_features, num_groups(in_features)]
+  const float* bias = nullptr;           // [out_features]; null: none
+  bf16* out = nullptr;                   // [num_rows, out_features] = x * weights^T + bias,
+  float* out_float32 = nullptr;          // or this instead of out: the logits
+  std::uint32_t num_rows = 0;            // at most max_byte_linear_rows
+  std::uint32_t in_features = 0;         // a multiple of 16
+  std::uint32_t out_features = 0;
+};
+launch_error byte_linear(const byte_linear_args& args, cuda_stream stream);
+
+// The same weights as bfloat16, rounded: for multiplications with more rows.
+struct expand_weights_args {
+  const std::int8_t* weights = nullptr;  // [num_rows, in_features]
+  const float16* scales = nullptr;       // [num_rows, num_groups(in_features)]
+  bf16* out = nullptr;                   // [num_rows, in_features]
+  std::uint32_t num_rows = 0;
+  std::uint32_t in_features = 0;  // a multiple of 16
+};
+launch_error expand_weights(const expand_weights_args& args, cuda_stream stream);
 
 // --- Attention ----------------------------------------------------------------------------------
 

@@ -97,6 +97,7 @@ inline std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
   return pack(float_of(a << 16U) * float_of(b << 16U),
               float_of(a & 0xFFFF0000U) * float_of(b & 0xFFFF0000U));
 }
+inline float half_to_float(float16 x) { return to_float(x); }
 inline float exp2_fast(float x) { return std::exp2(x); }
 inline float exp_fast(float x) { return std::exp(x); }
 inline float inverse_sqrt(float x) { return 1.0F / std::sqrt(x); }
@@ -202,6 +203,11 @@ __device__ __forceinline__ std::uint32_t pack(float low, float high) {
 __device__ __forceinline__ std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
   std::uint32_t result;
   asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(0x80008000U));
+  return result;
+}
+__device__ __forceinline__ float half_to_float(float16 x) {
+  float result;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x.bits));
   return result;
 }
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890

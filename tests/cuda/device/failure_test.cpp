@@ -78,6 +78,13 @@ TEST_CASE("one rank: whatever call fails, the request ends and nothing is left")
   fail_every_call(gpu_options());
 }
 
+TEST_CASE("weights of bytes: whatever call fails, the request ends and nothing is left") {
+  fake_cuda::use_emulator();
+  cuda_runner_options options = gpu_options();
+  options.has_byte_weights = true;
+  fail_every_call(options);
+}
+
 TEST_CASE("ranks by NCCL: whatever call fails, no rank waits for ever") {
   fake_cuda::use_emulator();
   fake_cuda::set_gpus(2);
