@@ -279,11 +279,16 @@ struct peer_memory {
   bf16* staging[max_ranks] = {};            // rank r's [2, peer_staging_elements]
   std::uint32_t* arrivals[max_ranks] = {};  // rank r's [max_ranks, max_peer_blocks], zero at first
 };
+// How often data crosses between devices. Of a message of n bytes one shot moves (ranks - 1) * n to
+// each rank, with one meeting; two shots move 2 * n * (ranks - 1) / ranks, with two. By size: one
+// up to one_shot_bytes or two ranks, which gain nothing.
+enum class peer_shots : std::uint8_t { by_size, one, two };
+inline constexpr std::uint64_t one_shot_bytes = 256U << 10U;
 struct peer_all_reduce_args {
   peer_memory peers;
   std::uint32_t num_ranks = 0;
   std::uint32_t rank = 0;
-  // This rank's own [max_peer_blocks], zero at first: how often each block has run.
+  // This rank's own [max_peer_blocks], zero at first: how often each block has run, twice.
   std::uint32_t* epochs = nullptr;
   std::uint64_t staging_elements =
       0;                         // at least num_rows * width, of which every call has the same
@@ -296,6 +301,7 @@ struct peer_all_reduce_args {
   float eps = 0;
   std::uint32_t num_rows = 0;
   std::uint32_t width = 0;  // a multiple of 8, at most 8192
+  peer_shots shots = peer_shots::by_size;
 };
 launch_error peer_all_reduce(const peer_all_reduce_args& args, cuda_stream stream);
 
