@@ -19,7 +19,7 @@ class cuda_model {
   model_config config;
   cuda_runner_options options;
   std::vector<shard_plan> plans;                             // [tp_size]
-  std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
+  std::vector<std::shared_ptr<const device_model>> weights;  // [ranks of this process]
   std::array<rope_table, 2> ropes;  // [rope_kind]; without YaRN only the plain one
   std::shared_ptr<const cuda::gemm_choices> gemms;
 
@@ -33,7 +33,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience = 15s;  // for runners that are being freed
-constexpr std::uint32_t meeting_ms = 120'000;
 constexpr std::uint32_t max_measured_rows = 8192;
 
 failure refuse(std::string message, std::string field) {
@@ -70,15 +69,32 @@ refusal check_shape(const model_config& config, const shard_plan& plan, bool has
 
 cuda_runner_options completed(cuda_runner_options options, const model_config& config) {
   complete(options, config);
+  if (options.num_local_ranks == 0) options.num_local_ranks = std::max(options.tp_size, 1U);
   return options;
 }
 
-outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
-                                            const cuda_runner_options& options) {
+refusal check_ranks(const cuda_runner_options& options) {
   if (options.tp_size > cuda::max_ranks) {
     return refuse("At most " + std::to_string(cuda::max_ranks) + " GPUs can share a model.",
                   "tensor-parallel-size");
   }
+  const bool are_all_here = options.num_local_ranks == std::max(options.tp_size, 1U);
+  if (options.first_rank + options.num_local_ranks > std::max(options.tp_size, 1U)) {
+    return refuse("There are " + std::to_string(options.tp_size) + " ranks; ranks " +
+                      std::to_string(options.first_rank) + " to " +
+                      std::to_string(options.first_rank + options.num_local_ranks - 1) +
+                      " were asked for.",
+                  "tensor-parallel-size");
+  }
+  if (options.ranks_share_gpu && !are_all_here) {
+    return refuse("Ranks that share a GPU are in one process.", "tensor-parallel-size");
+  }
+  return nothing{};
+}
+
+outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
+                                            const cuda_runner_options& options) {
+  if (auto checked = check_ranks(options); !checked) return checked.error();
   if (auto checked = check_options(config, options); !checked) return checked.error();
   std::vector<shard_plan> plans;
   for (std::uint32_t rank = 0; rank < std::max(options.tp_size, 1U); ++rank) {
@@ -95,7 +111,7 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   const cuda_runner_options& options = model.options;
   const shard_plan& plan = model.plans[rank];
   cuda::cuda_device_options out;
-  out.device_index = options.ranks_share_gpu ? 0 : static_cast<int>(rank);
+  out.device_index = options.ranks_share_gpu ? 0 : static_cast<int>(rank - options.first_rank);
   out.num_layers = model.config.num_hidden_layers;
   out.heads = {plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim};
   out.num_pages = options.num_pages;
@@ -144,12 +160,13 @@ std::uint64_t weight_bytes(const model_config& config, const shard_plan& plan,
 // A device without rows uploads the weights of its rank. Ranks that share a GPU share the
 // embedding.
 void upload_weights(cuda_model& model, const model_weights& weights) {
-  const auto tp_size = static_cast<std::uint32_t>(model.plans.size());
+  const std::uint32_t first = model.options.first_rank;
+  const std::uint32_t end = first + model.options.num_local_ranks;
   const std::uint64_t all =
-      weight_bytes(model.config, model.plans.front(), model.options) * tp_size;
+      weight_bytes(model.config, model.plans.front(), model.options) * (end - first);
   std::uint64_t done = 0;
   shared_matrix embedding;
-  for (std::uint32_t rank = 0; rank < tp_size; ++rank) {
+  for (std::uint32_t rank = first; rank < end; ++rank) {
     cuda::cuda_device_options options = device_options(model, rank);
     options.max_num_rows = options.num_pages = options.max_num_seqs = 0;
     options.on_loaded = [&](std::uint64_t num_bytes) {
@@ -184,7 +201,7 @@ void choose_gemms(cuda_model& model) {
     }
   }
   const device_matrix& head = *weights.lm_head;
-  cuda::cuda_device_options options = device_options(model, 0);
+  cuda::cuda_device_options options = device_options(model, model.options.first_rank);
   options.max_num_rows = options.num_pages = options.max_num_seqs = 0;
   cuda::cuda_device device(options);
   auto gemms = std::make_shared<cuda::gemm_choices>();
@@ -217,7 +234,8 @@ std::shared_ptr<const void> take_lease(const cuda_model& model) {
   return lease;
 }
 
-std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model& model) {
+std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model& model,
+                                                                const gpu_group_id* group) {
   const auto size = static_cast<std::uint32_t>(model.plans.size());
   std::vector<std::unique_ptr<cuda::gpu_communicator>> out;
   if (size == 1) {
@@ -225,17 +243,21 @@ std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model
     return out;
   }
   if (model.options.ranks_share_gpu) return cuda::make_shared_gpu_communicators(size);
-  cuda::nccl_options options{
-      .group = cuda::make_group_id(), .size = size, .rank_order = model.options.deterministic};
+  if (group == nullptr && model.options.num_local_ranks < size) {
+    throw device_error("Ranks of several processes need a group to meet in.");
+  }
+  cuda::nccl_options options{.group = group != nullptr ? *group : cuda::make_group_id(),
+                             .size = size,
+                             .rank_order = model.options.deterministic};
   options.max_elements =
       std::uint64_t{model.options.max_num_batched_tokens} * model.config.hidden_size;
   // Each rank waits for the others while it joins.
   std::vector<std::future<std::unique_ptr<cuda::gpu_communicator>>> joining;
-  for (std::uint32_t rank = 0; rank < size; ++rank) {
-    options.rank = rank;
-    options.device_index = static_cast<int>(rank);
-    joining.push_back(std::async(std::launch::async, [options] {
-      return cuda::make_nccl_communicator(options, meeting_ms);
+  for (std::uint32_t i = 0; i < model.options.num_local_ranks; ++i) {
+    options.rank = model.options.first_rank + i;
+    options.device_index = static_cast<int>(i);
+    joining.push_back(std::async(std::launch::async, [options, limit = model.options.meeting_ms] {
+      return cuda::make_nccl_communicator(options, limit);
     }));
   }
   for (auto& one : joining) one.wait();
@@ -256,7 +278,7 @@ outcome<cuda_memory> measure_cuda_memory(const model_config& config,
   const shard_plan& plan = model.plans.front();
   const auto activations = forward::count_activations(config, plan, rows_of(model.options));
   const std::uint64_t ranks = model.options.ranks_share_gpu ? model.plans.size() : 1;
-  const cuda::device_sizes sizes(device_options(model, 0));
+  const cuda::device_sizes sizes(device_options(model, model.options.first_rank));
   cuda_memory out;
   out.weight_bytes = ranks * weight_bytes(config, plan, model.options);
   out.kv_page_bytes = ranks * 2 * config.num_hidden_layers * sizes.layer_page_bytes;
@@ -269,11 +291,12 @@ outcome<cuda_memory> measure_cuda_memory(const model_config& config,
 outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& config,
                                                            const model_weights& weights,
                                                            const cuda_runner_options& options) {
-  auto gpus = list_gpus(std::max(1U, options.ranks_share_gpu ? 1U : options.tp_size));
+  const std::uint32_t wanted = completed(options, config).num_local_ranks;
+  auto gpus = list_gpus(options.ranks_share_gpu ? 1U : wanted);
   if (!gpus) return gpus.error();
-  if (!options.ranks_share_gpu && options.tp_size > gpus->size()) {
+  if (!options.ranks_share_gpu && wanted > gpus->size()) {
     return refuse("A tensor parallel size of " + std::to_string(options.tp_size) + " needs " +
-                      std::to_string(options.tp_size) + " GPUs; this machine has " +
+                      std::to_string(wanted) + " GPUs; this machine has " +
                       std::to_string(gpus->size()) + ".",
                   "tensor-parallel-size");
   }
@@ -297,19 +320,27 @@ outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& c
   return std::shared_ptr<const cuda_model>(model);
 }
 
+outcome<gpu_group_id> make_gpu_group_id() {
+  try {
+    return cuda::make_group_id();
+  } catch (const device_error& error) {
+    return failure{error_code::engine_failed, error.what(), "device"};
+  }
+}
+
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
-    const std::shared_ptr<const cuda_model>& model) {
+    const std::shared_ptr<const cuda_model>& model, const gpu_group_id* group) {
   wait_for_leases(*model);
-  auto ranks = join_ranks(*model);
+  auto ranks = join_ranks(*model, group);
   std::vector<std::unique_ptr<model_runner>> runners;
-  for (std::uint32_t rank = 0; rank < ranks.size(); ++rank) {
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    const auto rank = model->options.first_rank + static_cast<std::uint32_t>(i);
     cuda::cuda_device_options options = device_options(*model, rank);
-    options.use_graphs = model->options.use_graphs && ranks[rank]->can_be_captured();
+    options.use_graphs = model->options.use_graphs && ranks[i]->can_be_captured();
     options.lease = take_lease(*model);
     auto device = std::make_unique<cuda::cuda_device>(options);
     if (model->gemms != nullptr) device->use_gemms(model->gemms);
-    model_runner_parts parts{std::move(device), std::move(ranks[rank]), model->weights[rank],
-                             model};
+    model_runner_parts parts{std::move(device), std::move(ranks[i]), model->weights[i], model};
     runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config,
                                                      model->plans[rank],
                                                      limits_of(model->config, model->options)));
