@@ -161,7 +161,7 @@ MUTANTS = [
     ("all calls stage in the same half", "rank_sums",
      "half = «epoch / 2 % 2 == 0»", "true", "peer*"),
     ("the second meeting is taken for the first", "rank_sums",
-     "meet_peers(args, «epoch + 2»)", "epoch + 1", "peer*"),
+     "«meet_peers(args, epoch + 2);»", "meet_peers(args, epoch + 1);", "peer*"),
     ("a row's sum is read from another rank than its owner", "rank_sums",
      "staging[«owner_of(row, args.num_ranks)»]", "(row % args.num_ranks)", "peer*"),
     ("long messages go in one shot", "rank_sums",
@@ -218,10 +218,14 @@ def choice(number, this, instead):
 
 def mutated(folder, kernel):
     """The kernel with all its mistakes."""
-    text = with_headers(folder, kernel + ".cu", set())
+    return with_mistakes(with_headers(folder, kernel + ".cu", set()), MUTANTS, kernel)
+
+
+def with_mistakes(text, mutants, name):
+    """The text with those of the mistakes that are of this name."""
     spans = [(span_of(text, place), number, instead)
-             for number, (_, of_kernel, place, instead, _) in enumerate(MUTANTS, 1)
-             if of_kernel == kernel]
+             for number, (_, of_name, place, instead, _) in enumerate(mutants, 1)
+             if of_name == name]
     places = {}
     for span, number, instead in spans:
         places.setdefault(span, []).append((number, instead))

@@ -166,6 +166,23 @@ TEST_CASE("peer_all_reduce takes two shots for long messages of many ranks") {
   }
 }
 
+TEST_CASE("peer_all_reduce leaves alone what the call before staged, which peers may still read") {
+  constexpr std::uint32_t width = 64;
+  for (const peer_shots shots : {peer_shots::one, peer_shots::two}) {
+    peer_group peers(4, 1, width);
+    std::vector<bf16> before;
+    for (unsigned call = 0; call < 4; ++call) {
+      const array_list ranks = make_arrays(draw_ranks(4, width, call));
+      reduce_together(peers, ranks, 1, shots);
+      const auto staged = peers.staged(1, 2 * width);
+      const auto left = staged.subspan((call + 1) % 2 * width, width);
+      if (call > 0) CHECK(is_equal(left, before));
+      const auto now = staged.subspan(call % 2 * width, width);
+      before.assign(now.begin(), now.end());
+    }
+  }
+}
+
 struct fused_case {
   std::uint32_t num_ranks;
   std::uint32_t width;
