@@ -4,12 +4,11 @@
 // temperature 1. Arguments: model directory, or "dummy" for the shape of Qwen2.5-0.5B with seeded
 // weights; [tokens, of which the logits of the last 512 are kept]; [the type that writes].
 #include "cpu_bench.hpp"
+#include "divergence.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <optional>
 #include <string>
 
@@ -48,18 +47,6 @@ std::unique_ptr<model_runner> make_runner(const source& from, const precision& h
       make_model_runners(value_of(load_cpu_model(from.config, from.weights, options)))[0]);
 }
 
-step_batch chunk_of(const std::vector<token_id>& tokens, std::uint32_t first, std::uint32_t count,
-                    bool sample) {
-  step_batch batch;
-  if (first == 0) batch.starts.push_back({.slot = 0, .history = {1}, .num_prompt_tokens = 1});
-  const std::uint32_t num_pages = (first + count - 1) / page_size_tokens + 1;
-  batch.chunks.push_back({0, 0, count, first, 0, num_pages, sample});
-  batch.tokens.assign(tokens.begin() + first, tokens.begin() + first + count);
-  batch.page_table.resize(num_pages);
-  std::iota(batch.page_table.begin(), batch.page_table.end(), 0U);
-  return batch;
-}
-
 std::vector<token_id> write_text(const source& from, dtype type, std::uint32_t num_tokens) {
   const auto runner = make_runner(from, {.type = type}, num_tokens);
   std::vector<token_id> tokens{1};
@@ -92,32 +79,6 @@ std::vector<float> logits_of(const source& from, const std::vector<token_id>& to
   return out;
 }
 
-std::vector<double> log_probabilities(std::span<const float> logits) {
-  const double highest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(x - highest);
-  std::vector<double> out;
-  for (const float x : logits) out.push_back(x - highest - std::log(sum));
-  return out;
-}
-
-void compare(const char* name, const std::vector<float>& exact, const std::vector<float>& other,
-             std::size_t vocab) {
-  double divergence = 0;
-  std::size_t same = 0;
-  const std::size_t rows = exact.size() / vocab;
-  for (std::size_t row = 0; row < rows; ++row) {
-    const auto p = log_probabilities(std::span(exact).subspan(row * vocab, vocab));
-    const auto q = log_probabilities(std::span(other).subspan(row * vocab, vocab));
-    for (std::size_t i = 0; i < vocab; ++i) divergence += std::exp(p[i]) * (p[i] - q[i]);
-    same += std::max_element(p.begin(), p.end()) - p.begin() ==
-            std::max_element(q.begin(), q.end()) - q.begin();
-  }
-  std::printf("%-36s KL %.2e nats, top-1 the same in %.2f %% of %zu positions\n", name,
-              divergence / static_cast<double>(rows),
-              100.0 * static_cast<double>(same) / static_cast<double>(rows), rows);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -133,23 +94,23 @@ int main(int argc, char** argv) {
   const std::size_t vocab = from.config.vocab_size;
   const auto exact = logits_of(from, text, {});
   const auto rounded = logits_of(from, text, {.type = dtype::bfloat16});
-  compare("bfloat16 against float32", exact, rounded, vocab);
-  compare("float32, int8 KV against float32", exact, logits_of(from, text, {.kv = kv_type::int8}),
-          vocab);
+  print_divergence("bfloat16 against float32", exact, rounded, vocab);
+  print_divergence("float32, int8 KV against float32", exact,
+                   logits_of(from, text, {.kv = kv_type::int8}), vocab);
   const auto over_bytes = [&](weight_format weights) {
     return logits_of(from, text, {dtype::bfloat16, weights, kv_type::int8});
   };
   const auto pages = over_bytes(weight_format::plain);
-  compare("bfloat16, int8 KV against float32", exact, pages, vocab);
-  compare("bfloat16, int8 KV against bfloat16", rounded, pages, vocab);
+  print_divergence("bfloat16, int8 KV against float32", exact, pages, vocab);
+  print_divergence("bfloat16, int8 KV against bfloat16", rounded, pages, vocab);
   for (const std::string name : {"int8", "int4"}) {
     const weight_format weights = format_of(name);
     const auto logits = logits_of(from, text, {dtype::bfloat16, weights});
-    compare((name + " against float32").c_str(), exact, logits, vocab);
-    compare((name + " against bfloat16").c_str(), rounded, logits, vocab);
+    print_divergence((name + " against float32").c_str(), exact, logits, vocab);
+    print_divergence((name + " against bfloat16").c_str(), rounded, logits, vocab);
     const auto both = over_bytes(weights);
-    compare((name + ", int8 KV against float32").c_str(), exact, both, vocab);
-    compare((name + ", int8 KV against " + name).c_str(), logits, both, vocab);
+    print_divergence((name + ", int8 KV against float32").c_str(), exact, both, vocab);
+    print_divergence((name + ", int8 KV against " + name).c_str(), logits, both, vocab);
   }
   return 0;
 }

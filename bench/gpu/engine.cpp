@@ -1,4 +1,5 @@
-// gpu_engine MODE [--shape NAME] [--out FILE] [--ranks N] [--deterministic]
+// gpu_engine MODE [--shape NAME] [--out FILE] [--ranks N] [--deterministic] [--fp8-kv]
+// [--int8-weights]
 #include "gpu/engine.hpp"
 
 #include <algorithm>
@@ -61,6 +62,10 @@ engine_options read_arguments(int argc, char** argv) {
       out.tp_size = static_cast<std::uint32_t>(std::stoul(value()));
     } else if (word == "--deterministic") {
       out.deterministic = true;
+    } else if (word == "--int8-weights") {
+      out.has_byte_weights = true;
+    } else if (word == "--fp8-kv") {
+      out.has_byte_pages = true;
     } else if (out.mode.empty()) {
       out.mode = word;
     } else {
@@ -94,7 +99,8 @@ void run(const engine_options& options) {
   if (options.mode == "logits") return write_logits(options);
   throw std::invalid_argument(
       "usage: gpu_engine machine|ceilings|kernels|steps|float64|invariance|logits "
-      "[--shape 7b|0.5b|tiny] [--out FILE] [--ranks N] [--deterministic]");
+      "[--shape 7b|0.5b|tiny] [--out FILE] [--ranks N] [--deterministic] [--fp8-kv] "
+      "[--int8-weights]");
 }
 
 }  // namespace

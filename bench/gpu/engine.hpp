@@ -36,6 +36,8 @@ struct engine_options {
   std::string out_file;       // of `logits`
   std::uint32_t tp_size = 1;  // all ranks on one GPU
   bool deterministic = false;
+  bool has_byte_pages = false;    // keys and values in e4m3
+  bool has_byte_weights = false;  // weights in int8
 };
 
 void measure_ceilings(const engine_options& options);

@@ -57,7 +57,7 @@ class kernel_table {
         max_rows_(is_tiny ? 32 : 2048),
         max_context_(is_tiny ? 64 : 4096),
         stream_(cuda::make_stream()),
-        gemm_(false) {
+        gemm_(false, true) {
     const std::size_t widest =
         std::max({2 * config.intermediate_size, config.vocab_size / 8, qkv_width()});
     a_ = noise(max_rows_ * widest * sizeof(bf16), stream());
@@ -70,8 +70,10 @@ class kernel_table {
       measure_rows(rows);
       measure_linears(rows);
     }
-    measure_decode();
-    measure_prefill();
+    for (const auto format : {cuda::kv_format::bf16, cuda::kv_format::e4m3}) {
+      measure_decode(format);
+      measure_prefill(format);
+    }
     measure_samples();
   }
 
@@ -110,23 +112,35 @@ class kernel_table {
 
   void measure_linears(std::uint32_t rows) {
     const std::uint32_t features = config_.intermediate_size;
-    measure_linear("qkv", {qkv_width(), hidden(), true, false}, rows);
-    measure_linear("o", {hidden(), heads_.num_q_heads * heads_.head_dim, false, false}, rows);
-    measure_linear("gate_up", {2 * features, hidden(), false, false}, rows);
-    measure_linear("down", {hidden(), features, false, false}, rows);
-    if (rows <= 256) measure_linear("lm_head", {config_.vocab_size, hidden(), false, true}, rows);
+    for (const bool has_bytes : {false, true}) {
+      measure_linear("qkv", {qkv_width(), hidden(), true, false, has_bytes}, rows);
+      measure_linear("o", {hidden(), heads_.num_q_heads * heads_.head_dim, false, false, has_bytes},
+                     rows);
+      measure_linear("gate_up", {2 * features, hidden(), false, false, has_bytes}, rows);
+      measure_linear("down", {hidden(), features, false, false, has_bytes}, rows);
+      if (rows > 256) continue;
+      measure_linear("lm_head", {config_.vocab_size, hidden(), false, true, has_bytes}, rows);
+    }
   }
 
   // Enough matrices that none stays in a cache from turn to turn.
   void measure_linear(const std::string& name, const cuda::gemm_shape& shape, std::uint32_t rows) {
     const std::size_t elements = std::size_t{shape.out_features} * shape.in_features;
-    const std::size_t bytes = elements * sizeof(bf16);
+    const std::size_t bytes = elements * (shape.has_bytes ? 1 : sizeof(bf16));
+    const device_buffer scales =
+        noise(std::size_t{shape.out_features} * num_groups(shape.in_features) * 2, stream());
     const std::size_t copies = std::clamp<std::size_t>((256U << 20U) / bytes, 1, 8);
     const device_buffer weights = noise(copies * bytes, stream());
     const device_buffer out =
         zeros(std::size_t{rows} * shape.out_features * sizeof(float), stream());
-    std::vector<const bf16*> matrices;
-    for (std::size_t i = 0; i < copies; ++i) matrices.push_back(weights.as<bf16>() + i * elements);
+    std::vector<cuda::weight_view> matrices;
+    for (std::size_t i = 0; i < copies; ++i) {
+      matrices.push_back({.halves = weights.as<bf16>() + i * elements});
+      if (shape.has_bytes) {
+        matrices.back() = {.bytes = weights.as<std::int8_t>() + i * elements,
+                           .scales = scales.as<float16>()};
+      }
+    }
     cuda::gemm_call call{.x = a_.as<bf16>(),
                          .bias = floats_.as<bf16>(),
                          .bias_float32 = floats_.as<float>(),
@@ -134,37 +148,44 @@ class kernel_table {
                          .num_rows = rows};
     cuda::gemm_choices chosen;
     gemm_.choose_one(shape, matrices, call, stream(), chosen);
-    const bool is_skinny = chosen[shape].begin()->second.is_skinny;
+    const bool is_skinny = chosen[shape].lower_bound(rows)->second.is_skinny;
     gemm_.use(std::make_shared<const cuda::gemm_choices>(std::move(chosen)));
     const double us = time_on(stream(), [&](int i) {
       call.weights = matrices[static_cast<std::size_t>(i) % matrices.size()];
       gemm_.run(shape, call, stream());
     });
     const double out_bytes = 1.0 * rows * shape.out_features * (shape.is_float32 ? 4 : 2);
-    print_kernel(name + (is_skinny ? " (own)" : " (cuBLASLt)"), "rows=" + std::to_string(rows), us,
+    print_kernel(name + (shape.has_bytes ? " int8" : "") + (is_skinny ? " (own)" : " (cuBLASLt)"),
+                 "rows=" + std::to_string(rows), us,
                  {bytes + 2.0 * rows * shape.in_features + out_bytes,
                   2.0 * rows * static_cast<double>(elements)});
   }
 
   // `rows` sequences of so many tokens, each on pages of its own.
-  void measure_decode() {
+  void measure_decode(cuda::kv_format format) {
     for (const auto& [rows, context] : std::vector<std::pair<std::uint32_t, std::uint32_t>>{
              {1, 512}, {8, 512}, {16, 512}, {64, 1024}, {256, 1024}, {1, 4096}, {16, 4096}}) {
       if (rows > max_rows_ || context > max_context_) continue;
-      measure_attention("decode_attention", rows, 1, context);
+      measure_attention("decode_attention", format, {rows, 1, context});
     }
-    if (max_context_ < 512) measure_attention("decode_attention", 4, 1, max_context_);
+    if (max_context_ < 512) measure_attention("decode_attention", format, {4, 1, max_context_});
   }
 
-  void measure_prefill() {
+  void measure_prefill(cuda::kv_format format) {
     const std::uint32_t rows = std::min(max_rows_, max_context_);
-    measure_attention("prefill_attention", 1, rows, rows);
-    measure_attention("prefill_attention", 1, rows / 4, max_context_);
+    measure_attention("prefill_attention", format, {1, rows, rows});
+    measure_attention("prefill_attention", format, {1, rows / 4, max_context_});
   }
 
   // So many sequences with `chunk` rows at the end of their context.
-  void measure_attention(const std::string& name, std::uint32_t sequences, std::uint32_t chunk,
-                         std::uint32_t context) {
+  struct attention_shape {
+    std::uint32_t sequences;
+    std::uint32_t chunk;
+    std::uint32_t context;
+  };
+  void measure_attention(const std::string& name, cuda::kv_format format,
+                         const attention_shape& shape) {
+    const auto& [sequences, chunk, context] = shape;
     const std::uint32_t pages = (context + page_size_tokens - 1) / page_size_tokens;
     std::vector<attention_chunk> chunks;
     std::vector<page_idx> table;
@@ -176,7 +197,7 @@ class kernel_table {
     cuda::attention_plan plan;
     plan_attention(chunks, heads_.num_q_heads / heads_.num_kv_heads, plan);
     const std::size_t page_bytes =
-        std::size_t{heads_.num_kv_heads} * page_size_tokens * heads_.head_dim * sizeof(bf16);
+        heads_.num_kv_heads * cuda::head_page_bytes(format, heads_.head_dim);
     const device_buffer keys = noise(table.size() * page_bytes, stream());
     const device_buffer values = noise(table.size() * page_bytes, stream());
     const std::size_t sums = plan.parts.size() * heads_.num_q_heads;
@@ -188,7 +209,7 @@ class kernel_table {
     const device_buffer pages_of = upload(table);
     const cuda::attention_args common{.qkv = a_.as<bf16>(),
                                       .qkv_stride = qkv_width(),
-                                      .pages = {keys.as<bf16>(), values.as<bf16>()},
+                                      .pages = {keys.data(), values.data(), format},
                                       .page_table = pages_of.as<std::uint32_t>(),
                                       .out = b_.as<bf16>(),
                                       .heads = heads_};
@@ -206,7 +227,7 @@ class kernel_table {
                    "prefill_attention");
     });
     const double seen = chunk * (context - chunk + (chunk + 1) / 2.0);
-    print_kernel(name,
+    print_kernel(name + (format == cuda::kv_format::e4m3 ? " fp8" : ""),
                  "seqs=" + std::to_string(sequences) + " rows=" + std::to_string(chunk) +
                      " context=" + std::to_string(context),
                  us,
@@ -296,9 +317,9 @@ void measure_ceilings(const engine_options& options) {
   const device_buffer weights = noise(std::size_t{side} * side * sizeof(bf16), stream);
   const device_buffer out = zeros(std::size_t{side} * side * sizeof(bf16), stream);
   const cuda::gemm_shape shape{side, side, false, false};
+  const std::vector<cuda::weight_view> matrices = {{.halves = weights.as<bf16>()}};
   const cuda::gemm_call call{
-      .x = x.as<bf16>(), .weights = weights.as<bf16>(), .out = out.data(), .num_rows = side};
-  const std::vector<const bf16*> matrices = {weights.as<bf16>()};
+      .x = x.as<bf16>(), .weights = matrices[0], .out = out.data(), .num_rows = side};
   cuda::gemm_choices chosen;
   gemm.choose_one(shape, matrices, call, stream, chosen);
   const double us = chosen[shape].begin()->second.microseconds;

@@ -24,6 +24,8 @@ cuda_runner_options options_for(const engine_options& wanted, const model_config
   out.tp_size = wanted.tp_size;
   out.ranks_share_gpu = wanted.tp_size > 1;
   out.deterministic = wanted.deterministic;
+  out.has_byte_weights = wanted.has_byte_weights;
+  out.kv = wanted.has_byte_pages ? cuda::kv_format::e4m3 : cuda::kv_format::bf16;
   const bool is_tiny = wanted.shape.starts_with("tiny");
   out.measure_gemms = !is_tiny;
   out.load_threads = is_tiny ? 1 : 8;

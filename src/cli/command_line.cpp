@@ -33,7 +33,9 @@ CLI::Option* add_quantization(CLI::App* app, quantization& wanted) {
        {"int4", quantization::int4}},
       "auto: as the checkpoint is (AWQ, GPTQ: its integers, embedding and LM head in int8); none: "
       "weights as --dtype says; int8, int4: quantised while they are loaded, by groups of 128, and "
-      "what they are multiplied with to int8; int4: embedding and LM head in int8");
+      "on the CPU what they are multiplied with to int8; int4: embedding and LM head in int8. "
+      "GPUs: "
+      "none (auto means it) and int8");
 }
 
 void add_model_flags(CLI::App* app, serve_options& o) {
@@ -165,9 +167,10 @@ void add_memory_flags(CLI::App* app, serve_options& o) {
   add_choice<kv_cache_dtype>(app, "--kv-cache-dtype", o.kv_dtype,
                              {{"auto", kv_cache_dtype::automatic},
                               {"bf16", kv_cache_dtype::bf16},
-                              {"int8", kv_cache_dtype::int8}},
-                             "Keys and values on the CPU: auto (as --dtype), bf16, or int8: half "
-                             "the bytes of bf16, quantised as they come")
+                              {"int8", kv_cache_dtype::int8},
+                              {"fp8", kv_cache_dtype::fp8}},
+                             "Keys and values: auto (as --dtype), bf16; half the bytes of bf16, "
+                             "rounded as they come: int8 on the CPU, fp8 (e4m3) on GPUs")
       ->group(group);
   auto* bytes = add_bytes(app, "--kv-cache-memory-bytes", o.kv_cache_bytes,
                           "Size of the KV cache instead of what is left")

@@ -92,7 +92,8 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
   phases.end("plan and tokenizer", phase_times::clock::now());
   if (options.fleet.replicas)
     return run_gateway(*plan, options, *std::move(gate), replica_config, phases);
-  auto runners = load_runners(*plan, options, make_progress_log());
+  auto runners = load_runners(*plan, options, make_progress_log(),
+                              [](const std::string& what) { spdlog::warn("{}", what); });
   if (!runners) return refuse(runners.error());
   phases.end("weights", phase_times::clock::now());
   if (!options.fleet.join.empty()) return run_member(*plan, options, *std::move(runners));

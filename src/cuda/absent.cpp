@@ -12,6 +12,8 @@ failure refuse() {
 
 outcome<std::vector<gpu_info>> list_gpus(std::uint32_t) { return refuse(); }
 
+outcome<gpu_group_id> make_gpu_group_id() { return refuse(); }
+
 outcome<cuda_memory> measure_cuda_memory(const model_config&, const cuda_runner_options&) {
   return refuse();
 }

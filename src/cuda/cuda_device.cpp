@@ -23,19 +23,15 @@ cuda_device::cuda_device(const cuda_device_options& options)
       sizes_(options),
       stream_(make_stream()),
       side_stream_(make_stream()),
-      gemm_(options.deterministic) {
+      gemm_(options.deterministic, options.has_byte_weights),
+      graphs_(stream_.get(), options.on_warning) {
   if (options.max_num_rows > 0) make_room(options);
   synchronize(stream());
 }
 
 cuda_device::~cuda_device() {
   static_cast<void>(cudaSetDevice(options_.device_index));
-  // A step that failed while it was recorded.
-  if (mode_ == step_mode::captured) {
-    cudaGraph_t graph = nullptr;
-    static_cast<void>(cudaStreamEndCapture(stream(), &graph));
-    const graph_owner unfinished(graph);
-  }
+  graphs_.abandon();
   static_cast<void>(cudaStreamSynchronize(side_stream_.get()));
   static_cast<void>(cudaStreamSynchronize(stream()));
 }
@@ -62,6 +58,9 @@ void cuda_device::make_room(const cuda_device_options& options) {
   num_logprobs_.resize(options.max_num_seqs, -1);
   next_tokens_ = zeroed(options.max_num_seqs * sizeof(std::int32_t));
   fault_ = zeroed(sizeof(std::uint32_t));
+  words_ = make_device_buffer(sizes_.word_bytes);
+  words_read_ = make_pinned_buffer(sizes_.word_bytes);
+  words_are_here_ = make_event();
   for (step_memory& memory : ring_) {
     memory.block = make_pinned_buffer(sizes_.step_bytes);
     memory.choice = make_pinned_buffer(sizes_.choice_bytes);
@@ -94,7 +93,8 @@ void cuda_device::upload_ropes() {
 shared_matrix cuda_device::load_linear(const linear_slice& slice) {
   use_gpu(options_.device_index);
   if (uploader_ == nullptr) uploader_ = std::make_unique<weight_uploader>(options_.load_threads);
-  auto matrix = uploader_->upload(slice);
+  auto matrix = uploader_->upload(
+      slice, options_.has_byte_weights ? weight_kind::bytes : weight_kind::halves);
   if (options_.on_loaded) options_.on_loaded(matrix->size_in_bytes());
   return matrix;
 }
@@ -213,8 +213,11 @@ void cuda_device::begin_step(const step_inputs& inputs) {
   }
   step.num_rows = static_cast<std::uint32_t>(step.slots.size());
   in_flight_.push_back(std::move(step));
-  key_ = {counts.rows, counts.decode_parts};
-  choose_mode(is_padded);
+  if (is_padded) {
+    graphs_.begin({counts.rows, counts.decode_parts});
+  } else {
+    graphs_.begin_eager();
+  }
 }
 
 choice_layout cuda_device::upload_choice(std::span<const sampled_row> rows) {
@@ -225,41 +228,31 @@ choice_layout cuda_device::upload_choice(std::span<const sampled_row> rows) {
   return layout;
 }
 
-void cuda_device::choose_mode(bool is_padded) {
-  mode_ = step_mode::eager;
-  if (!is_padded) return;
-  if (graphs_.contains(key_)) {
-    mode_ = step_mode::replayed;
-    return;
-  }
-  // Kernels are loaded when they first run, which must not happen while a graph is recorded.
-  if (seen_.insert(key_).second) return;
-  check_cuda(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal),
-             "cudaStreamBeginCapture");
-  mode_ = step_mode::captured;
+// Everything up to the logits is one graph.
+void cuda_device::end_operations() {
+  const bool is_alone = ranks_ == nullptr || ranks_->size() == 1;
+  graphs_.end(is_alone, [this](bool mine) { return agree_with_ranks(mine); });
 }
 
-// Everything up to the logits is one graph.
-void cuda_device::end_graph() {
-  if (mode_ == step_mode::captured) {
-    mode_ = step_mode::eager;
-    cudaGraph_t made = nullptr;
-    check_cuda(cudaStreamEndCapture(stream(), &made), "cudaStreamEndCapture");
-    const graph_owner graph(made);
-    cudaGraphExec_t exec = nullptr;
-    check_cuda(cudaGraphInstantiate(&exec, graph.get(), 0), "cudaGraphInstantiate");
-    graphs_[key_] = graph_exec_owner(exec);
-  } else if (mode_ == step_mode::eager) {
-    return;
-  }
-  mode_ = step_mode::eager;
-  check_cuda(cudaGraphLaunch(graphs_.at(key_).get(), stream()), "cudaGraphLaunch");
+// Waits for the device: only when a graph was made, or could not be.
+bool cuda_device::agree_with_ranks(bool mine) {
+  constexpr std::size_t others = 4;  // where everybody's words begin
+  auto* here = words_read_.as<std::uint32_t>();
+  auto* there = words_.as<std::uint32_t>();
+  here[0] = mine ? 1 : 0;
+  copy_to_device(there, here, sizeof *here, stream());
+  ranks_->all_gather(there, sizeof *there, there + others, stream());
+  copy_to_host(here + others, there + others, ranks_->size() * sizeof *here, stream());
+  record(words_are_here_, stream());
+  while (!has_come(words_are_here_)) std::this_thread::yield();
+  return std::all_of(here + others, here + others + ranks_->size(),
+                     [](std::uint32_t word) { return word == 1; });
 }
 
 // Nothing more will be enqueued for the last step that was begun.
 void cuda_device::end_step() {
   if (in_flight_.empty() || in_flight_.back().ended) return;
-  end_graph();
+  end_operations();
   step_in_flight& step = in_flight_.back();
   step.ended = true;
   step_memory& memory = ring_[step.ring_idx];

@@ -1,4 +1,5 @@
-// A GPU as a device: bfloat16 activations and weights, logits in float32, one stream. Operations
+// A GPU as a device: bfloat16 activations, weights and KV pages of bfloat16 or of bytes, logits in
+// float32, one stream. Operations
 // are kernels (cuda/kernels.hpp) and multiplications (cuda/gemm.hpp) that the host enqueues; tokens
 // go from the sampler to the next step's embedding without it.
 //
@@ -11,9 +12,7 @@
 #pragma once
 #include <array>
 #include <deque>
-#include <map>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "cuda/cuda_weights.hpp"
@@ -22,6 +21,7 @@
 #include "cuda/gpu_communicator.hpp"
 #include "cuda/owners.hpp"
 #include "cuda/step_block.hpp"
+#include "cuda/step_graphs.hpp"
 #include "model/device.hpp"
 
 namespace troupe::cuda {
@@ -61,19 +61,11 @@ class cuda_device : public device {
 
   // Chooses how the model's multiplications are done, by time (cuda/gemm.hpp). Of steps of up to
   // max_rows rows.
-  void choose_gemms(const std::vector<std::pair<gemm_shape, std::vector<const bf16*>>>& matrices,
+  void choose_gemms(const std::vector<std::pair<gemm_shape, std::vector<weight_view>>>& matrices,
                     std::uint32_t max_rows, gemm_choices& out);
   void use_gemms(std::shared_ptr<const gemm_choices> choices) { gemm_.use(std::move(choices)); }
 
  private:
-  // How the step's operations become work: enqueued, recorded, or recorded before.
-  enum class step_mode : std::uint8_t { eager, captured, replayed };
-  // Steps of one key have everything at the same addresses.
-  struct graph_key {
-    std::uint32_t rows = 0;
-    std::uint32_t parts = 0;
-    auto operator<=>(const graph_key&) const = default;
-  };
   // A step that was begun and not waited for.
   struct step_in_flight {
     std::size_t ring_idx = 0;
@@ -100,11 +92,9 @@ class cuda_device : public device {
   step_counts count_step(const step_inputs& inputs) const;
   void pad_to_bucket(step_counts& counts) const;
   choice_layout upload_choice(std::span<const sampled_row> rows);
-  void choose_mode(bool is_padded);
-  void end_graph();
+  void end_operations();
   void end_step();
-  // The step's operations are in a graph already.
-  bool is_replayed() const { return mode_ == step_mode::replayed; }
+  bool agree_with_ranks(bool mine);
   void use(communicator& ranks) { ranks_ = &static_cast<gpu_communicator&>(ranks); }
   void norm(const activation* addend, activation residual, const device_vector& weight, float eps,
             activation out, const std::uint32_t* rows, std::uint32_t num_rows);
@@ -131,7 +121,7 @@ class cuda_device : public device {
   std::unique_ptr<weight_uploader> uploader_;  // made when it is first needed
   gpu_communicator* ranks_ = nullptr;
 
-  device_buffer keys_;    // [layer][page][kv head][16][head_dim]
+  device_buffer keys_;    // [layer][page][kv head] of head_page_bytes
   device_buffer values_;  // the same
   std::array<device_buffer, 2> rope_buffers_;
   std::array<rope_tables, 2> ropes_{};
@@ -147,17 +137,18 @@ class cuda_device : public device {
   std::vector<int> num_logprobs_;           // [max_num_seqs]
   device_buffer next_tokens_;               // int32[max_num_seqs]
   device_buffer fault_;
+  // What ranks ask each other (agree_with_ranks): this one's word, then everybody's.
+  device_buffer words_;
+  pinned_buffer words_read_;
+  event_owner words_are_here_;
   std::array<step_memory, num_steps_in_flight> ring_;
 
   // The step that is being told.
   attention_plan plan_;
   step_layout layout_;
-  step_mode mode_ = step_mode::eager;
-  graph_key key_;
   std::uint64_t num_begun_ = 0;
   std::deque<step_in_flight> in_flight_;
-  std::set<graph_key> seen_;
-  std::map<graph_key, graph_exec_owner> graphs_;
+  step_graphs graphs_;
 };
 
 }  // namespace troupe::cuda

@@ -14,8 +14,10 @@ bf16* data_of(activation x) { return static_cast<bf16*>(x.data); }
 }  // namespace
 
 void cuda_device::embed(const device_matrix& table, activation x) {
-  if (is_replayed()) return;
-  const embed_args args{.table = of(table).data(),
+  const weight_view weights = of(table).view();
+  const embed_args args{.table = weights.halves,
+                        .bytes = weights.bytes,
+                        .scales = weights.scales,
                         .tokens = in_step(layout_.tokens),
                         .slots = in_step(layout_.slots),
                         .next_tokens = next_tokens_.as<std::int32_t>(),
@@ -24,13 +26,12 @@ void cuda_device::embed(const device_matrix& table, activation x) {
                         .num_rows = layout_.tokens.count,
                         .width = x.width,
                         .vocab_size = table.out_features()};
-  check_launch(cuda::embed(args, stream()), "embed");
+  graphs_.tell([this, args] { check_launch(cuda::embed(args, stream()), "embed"); });
 }
 
 void cuda_device::norm(const activation* addend, activation residual, const device_vector& weight,
                        float eps, activation out, const std::uint32_t* rows,
                        std::uint32_t num_rows) {
-  if (is_replayed()) return;
   const add_rms_norm_args args{.addend = addend != nullptr ? data_of(*addend) : nullptr,
                                .residual = data_of(residual),
                                .weight = of(weight).floats(),
@@ -39,7 +40,7 @@ void cuda_device::norm(const activation* addend, activation residual, const devi
                                .num_rows = num_rows,
                                .width = residual.width,
                                .eps = eps};
-  check_launch(cuda::add_rms_norm(args, stream()), "add_rms_norm");
+  graphs_.tell([this, args] { check_launch(cuda::add_rms_norm(args, stream()), "add_rms_norm"); });
 }
 
 void cuda_device::add_rms_norm(const activation* addend, activation residual,
@@ -54,16 +55,15 @@ void cuda_device::norm_logit_rows(activation addend, activation residual,
 
 void cuda_device::multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
                            const device_vector* bias, void* out, bool is_float32) {
-  if (is_replayed()) return;
-  const gemm_shape shape{matrix.out_features(), matrix.in_features(), bias != nullptr, is_float32};
-  gemm_.run(shape,
-            {.x = data_of(x),
-             .weights = of(matrix).data(),
-             .bias = bias != nullptr ? of(*bias).halves() : nullptr,
-             .bias_float32 = bias != nullptr ? of(*bias).floats() : nullptr,
-             .out = out,
-             .num_rows = rows},
-            stream());
+  const gemm_shape shape{matrix.out_features(), matrix.in_features(), bias != nullptr, is_float32,
+                         of(matrix).kind() == weight_kind::bytes};
+  const gemm_call call{.x = data_of(x),
+                       .weights = of(matrix).view(),
+                       .bias = bias != nullptr ? of(*bias).halves() : nullptr,
+                       .bias_float32 = bias != nullptr ? of(*bias).floats() : nullptr,
+                       .out = out,
+                       .num_rows = rows};
+  graphs_.tell([this, shape, call] { gemm_.run(shape, call, stream()); });
 }
 
 void cuda_device::linear(activation x, const device_matrix& matrix, const device_vector* bias,
@@ -77,12 +77,10 @@ void cuda_device::logits(activation x, const device_matrix& head, activation out
 
 kv_pages cuda_device::pages_of(std::uint32_t layer) const {
   const std::size_t layer_bytes = sizes_.layer_page_bytes * options_.num_pages;
-  return {reinterpret_cast<bf16*>(keys_.data() + layer * layer_bytes),
-          reinterpret_cast<bf16*>(values_.data() + layer * layer_bytes)};
+  return {keys_.data() + layer * layer_bytes, values_.data() + layer * layer_bytes, options_.kv};
 }
 
 void cuda_device::rope_kv_write(std::uint32_t layer, activation qkv) {
-  if (is_replayed()) return;
   const rope_kv_write_args args{.qkv = data_of(qkv),
                                 .positions = in_step(layout_.positions),
                                 .ropes = in_step(layout_.ropes),
@@ -91,7 +89,8 @@ void cuda_device::rope_kv_write(std::uint32_t layer, activation qkv) {
                                 .pages = pages_of(layer),
                                 .heads = options_.heads,
                                 .num_rows = layout_.tokens.count};
-  check_launch(cuda::rope_kv_write(args, stream()), "rope_kv_write");
+  graphs_.tell(
+      [this, args] { check_launch(cuda::rope_kv_write(args, stream()), "rope_kv_write"); });
 }
 
 attention_args cuda_device::attention_of(std::uint32_t layer, activation qkv,
@@ -105,7 +104,6 @@ attention_args cuda_device::attention_of(std::uint32_t layer, activation qkv,
 }
 
 void cuda_device::attention(std::uint32_t layer, activation qkv, activation out) {
-  if (is_replayed()) return;
   const attention_args common = attention_of(layer, qkv, out);
   const decode_attention_args decode{.attention = common,
                                      .parts = in_step(layout_.decode_parts),
@@ -114,36 +112,39 @@ void cuda_device::attention(std::uint32_t layer, activation qkv, activation out)
                                      .num_rows = layout_.decode_rows.count,
                                      .partial_sums = partial_sums_.as<float>(),
                                      .partial_scale = partial_scale_.as<float>()};
-  check_launch(decode_attention(decode, stream()), "decode_attention");
+  graphs_.tell(
+      [this, decode] { check_launch(decode_attention(decode, stream()), "decode_attention"); });
   const prefill_attention_args prefill{
       .attention = common, .tiles = in_step(layout_.tiles), .num_tiles = layout_.tiles.count};
-  check_launch(prefill_attention(prefill, stream()), "prefill_attention");
+  graphs_.tell(
+      [this, prefill] { check_launch(prefill_attention(prefill, stream()), "prefill_attention"); });
 }
 
 void cuda_device::silu_mul(activation gate_up, activation out) {
-  if (is_replayed()) return;
   const silu_mul_args args{.gate_up = data_of(gate_up),
                            .out = data_of(out),
                            .num_rows = layout_.tokens.count,
                            .width = out.width};
-  check_launch(cuda::silu_mul(args, stream()), "silu_mul");
+  graphs_.tell([this, args] { check_launch(cuda::silu_mul(args, stream()), "silu_mul"); });
 }
 
 void cuda_device::all_reduce(communicator& ranks, activation x) {
   use(ranks);
-  if (is_replayed()) return;
-  ranks_->all_reduce(data_of(x), std::uint64_t{layout_.tokens.count} * x.width, stream());
+  const std::uint64_t count = std::uint64_t{layout_.tokens.count} * x.width;
+  graphs_.tell([this, x, count] { ranks_->all_reduce(data_of(x), count, stream()); });
 }
 
 gathered_logits cuda_device::gather_logits(communicator& ranks, activation local, activation all) {
   use(ranks);
   const std::uint32_t rows = layout_.logit_rows.count;
   const bool is_alone = ranks.size() == 1;
-  if (!is_alone && !is_replayed()) {
+  if (!is_alone) {
     const std::size_t num_bytes = std::size_t{rows} * local.width * sizeof(float);
-    ranks_->all_gather(local.data, num_bytes, all.data, stream());
+    graphs_.tell([this, local, all, num_bytes] {
+      ranks_->all_gather(local.data, num_bytes, all.data, stream());
+    });
   }
-  end_graph();
+  end_operations();
   record(ring_[in_flight_.back().ring_idx].logits, stream());
   return {is_alone ? local.data : all.data, ranks.size(), rows, local.width};
 }
@@ -206,7 +207,7 @@ void cuda_device::share_samples(communicator& ranks, std::span<const sampled_row
 }
 
 void cuda_device::choose_gemms(
-    const std::vector<std::pair<gemm_shape, std::vector<const bf16*>>>& matrices,
+    const std::vector<std::pair<gemm_shape, std::vector<weight_view>>>& matrices,
     std::uint32_t max_rows, gemm_choices& out) {
   use_gpu(options_.device_index);
   for (const auto& [shape, weights] : matrices) {

@@ -19,7 +19,7 @@ class cuda_model {
   model_config config;
   cuda_runner_options options;
   std::vector<shard_plan> plans;                             // [tp_size]
-  std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
+  std::vector<std::shared_ptr<const device_model>> weights;  // [ranks of this process]
   std::array<rope_table, 2> ropes;  // [rope_kind]; without YaRN only the plain one
   std::shared_ptr<const cuda::gemm_choices> gemms;
 
@@ -33,14 +33,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience = 15s;  // for runners that are being freed
-constexpr std::uint32_t meeting_ms = 120'000;
 constexpr std::uint32_t max_measured_rows = 8192;
 
 failure refuse(std::string message, std::string field) {
   return {error_code::invalid_argument, std::move(message), std::move(field)};
 }
 
-refusal check_shape(const model_config& config, const shard_plan& plan) {
+refusal check_shape(const model_config& config, const shard_plan& plan, bool has_byte_weights) {
   if (config.head_dim != 64 && config.head_dim != 128) {
     return refuse("The model has a head_dim of " + std::to_string(config.head_dim) +
                       "; the GPU kernels know 64 and 128.",
@@ -52,14 +51,17 @@ refusal check_shape(const model_config& config, const shard_plan& plan) {
                       " query heads for one key-value head; the GPU kernels know up to 8.",
                   "num_attention_heads");
   }
-  if (config.hidden_size % 8 != 0 || config.hidden_size > 8192) {
+  const std::uint32_t step = has_byte_weights ? 16 : 8;
+  if (config.hidden_size % step != 0 || config.hidden_size > 8192) {
     return refuse("The model has a hidden_size of " + std::to_string(config.hidden_size) +
-                      "; the GPU kernels need a multiple of 8 up to 8192.",
+                      "; the GPU kernels need a multiple of " + std::to_string(step) +
+                      " up to 8192.",
                   "hidden_size");
   }
-  if (plan.intermediate.size() % 8 != 0) {
+  if (plan.intermediate.size() % step != 0) {
     return refuse("A rank has " + std::to_string(plan.intermediate.size()) +
-                      " intermediate features; the GPU kernels need a multiple of 8.",
+                      " intermediate features; the GPU kernels need a multiple of " +
+                      std::to_string(step) + ".",
                   "intermediate_size");
   }
   return nothing{};
@@ -67,21 +69,39 @@ refusal check_shape(const model_config& config, const shard_plan& plan) {
 
 cuda_runner_options completed(cuda_runner_options options, const model_config& config) {
   complete(options, config);
+  if (options.num_local_ranks == 0) options.num_local_ranks = std::max(options.tp_size, 1U);
   return options;
 }
 
-outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
-                                            const cuda_runner_options& options) {
+refusal check_ranks(const cuda_runner_options& options) {
   if (options.tp_size > cuda::max_ranks) {
     return refuse("At most " + std::to_string(cuda::max_ranks) + " GPUs can share a model.",
                   "tensor-parallel-size");
   }
+  const bool are_all_here = options.num_local_ranks == std::max(options.tp_size, 1U);
+  if (options.first_rank + options.num_local_ranks > std::max(options.tp_size, 1U)) {
+    return refuse("There are " + std::to_string(options.tp_size) + " ranks; ranks " +
+                      std::to_string(options.first_rank) + " to " +
+                      std::to_string(options.first_rank + options.num_local_ranks - 1) +
+                      " were asked for.",
+                  "tensor-parallel-size");
+  }
+  if (options.ranks_share_gpu && !are_all_here) {
+    return refuse("Ranks that share a GPU are in one process.", "tensor-parallel-size");
+  }
+  return nothing{};
+}
+
+outcome<std::vector<shard_plan>> plan_ranks(const model_config& config,
+                                            const cuda_runner_options& options) {
+  if (auto checked = check_ranks(options); !checked) return checked.error();
   if (auto checked = check_options(config, options); !checked) return checked.error();
   std::vector<shard_plan> plans;
   for (std::uint32_t rank = 0; rank < std::max(options.tp_size, 1U); ++rank) {
     auto plan = plan_shard(config, options.tp_size, rank);
     if (!plan) return plan.error();
-    if (auto checked = check_shape(config, *plan); !checked) return checked.error();
+    if (auto checked = check_shape(config, *plan, options.has_byte_weights); !checked)
+      return checked.error();
     plans.push_back(*std::move(plan));
   }
   return plans;
@@ -91,10 +111,12 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   const cuda_runner_options& options = model.options;
   const shard_plan& plan = model.plans[rank];
   cuda::cuda_device_options out;
-  out.device_index = options.ranks_share_gpu ? 0 : static_cast<int>(rank);
+  out.device_index = options.ranks_share_gpu ? 0 : static_cast<int>(rank - options.first_rank);
   out.num_layers = model.config.num_hidden_layers;
   out.heads = {plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim};
   out.num_pages = options.num_pages;
+  out.kv = options.kv;
+  out.has_byte_weights = options.has_byte_weights;
   out.max_num_rows = options.max_num_batched_tokens;
   out.max_num_logit_rows = options.max_num_logit_rows;
   out.max_num_seqs = options.max_num_seqs;
@@ -104,6 +126,7 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   out.eos_token_ids = options.eos_token_ids;
   out.deterministic = options.deterministic;
   out.load_threads = options.load_threads;
+  out.on_warning = options.on_warning;
   for (std::size_t kind = 0; kind < model.ropes.size(); ++kind) {
     const rope_table& table = model.config.yarn ? model.ropes[kind] : model.ropes.front();
     out.ropes[kind] = {table.cos, table.sin};
@@ -115,18 +138,35 @@ forward_limits rows_of(const cuda_runner_options& options) {
   return {options.max_num_batched_tokens, options.max_num_logit_rows};
 }
 
-std::uint64_t weight_bytes(const model_config& config, const shard_plan& plan) {
-  return count_shard_elements(config, plan) * sizeof(cuda::bf16);
+std::uint64_t weight_bytes(const model_config& config, const shard_plan& plan,
+                           const cuda_runner_options& options) {
+  const auto kind = options.has_byte_weights ? cuda::weight_kind::bytes : cuda::weight_kind::halves;
+  const auto matrix = [kind](std::uint64_t out_features, std::uint32_t in_features) {
+    return cuda::cuda_matrix::size_in_bytes(out_features, in_features, kind);
+  };
+  const std::uint64_t qkv = plan.q_size() + 2ULL * plan.kv_size();
+  const std::uint32_t hidden = config.hidden_size;
+  const std::uint32_t features = plan.intermediate.size();
+  const std::uint64_t vectors = 2ULL * hidden + qkv;
+  const std::uint64_t layer = matrix(qkv, hidden) + matrix(hidden, plan.q_size()) +
+                              matrix(2ULL * features, hidden) + matrix(hidden, features) +
+                              vectors * cuda::cuda_vector::element_bytes;
+  const bool shares_embedding = config.tie_word_embeddings && plan.tp_size == 1;
+  return matrix(config.vocab_size, hidden) + config.num_hidden_layers * layer +
+         hidden * cuda::cuda_vector::element_bytes +
+         (shares_embedding ? 0 : matrix(plan.vocab_per_rank, hidden));
 }
 
 // A device without rows uploads the weights of its rank. Ranks that share a GPU share the
 // embedding.
 void upload_weights(cuda_model& model, const model_weights& weights) {
-  const auto tp_size = static_cast<std::uint32_t>(model.plans.size());
-  const std::uint64_t all = weight_bytes(model.config, model.plans.front()) * tp_size;
+  const std::uint32_t first = model.options.first_rank;
+  const std::uint32_t end = first + model.options.num_local_ranks;
+  const std::uint64_t all =
+      weight_bytes(model.config, model.plans.front(), model.options) * (end - first);
   std::uint64_t done = 0;
   shared_matrix embedding;
-  for (std::uint32_t rank = 0; rank < tp_size; ++rank) {
+  for (std::uint32_t rank = first; rank < end; ++rank) {
     cuda::cuda_device_options options = device_options(model, rank);
     options.max_num_rows = options.num_pages = options.max_num_seqs = 0;
     options.on_loaded = [&](std::uint64_t num_bytes) {
@@ -140,34 +180,36 @@ void upload_weights(cuda_model& model, const model_weights& weights) {
   }
 }
 
-const cuda::bf16* data_of(const shared_matrix& matrix) {
-  return static_cast<const cuda::cuda_matrix&>(*matrix).data();
+cuda::weight_view view_of(const shared_matrix& matrix) {
+  return static_cast<const cuda::cuda_matrix&>(*matrix).view();
 }
 
 // All ranks have equal shapes and GPUs: the first one's measurements are everybody's.
 void choose_gemms(cuda_model& model) {
   using member = shared_matrix device_layer::*;
   const device_model& weights = *model.weights.front();
-  std::vector<std::pair<cuda::gemm_shape, std::vector<const cuda::bf16*>>> matrices;
+  std::vector<std::pair<cuda::gemm_shape, std::vector<cuda::weight_view>>> matrices;
+  const bool has_bytes = model.options.has_byte_weights;
   for (const member each :
        {&device_layer::qkv, &device_layer::o, &device_layer::gate_up, &device_layer::down}) {
     const device_matrix& first = *(weights.layers.front().*each);
     const bool has_bias = each == &device_layer::qkv;
-    matrices.push_back({{first.out_features(), first.in_features(), has_bias, false}, {}});
+    matrices.push_back(
+        {{first.out_features(), first.in_features(), has_bias, false, has_bytes}, {}});
     for (const device_layer& layer : weights.layers) {
-      matrices.back().second.push_back(data_of(layer.*each));
+      matrices.back().second.push_back(view_of(layer.*each));
     }
   }
   const device_matrix& head = *weights.lm_head;
-  cuda::cuda_device_options options = device_options(model, 0);
+  cuda::cuda_device_options options = device_options(model, model.options.first_rank);
   options.max_num_rows = options.num_pages = options.max_num_seqs = 0;
   cuda::cuda_device device(options);
   auto gemms = std::make_shared<cuda::gemm_choices>();
   device.choose_gemms(matrices, std::min(model.options.max_num_batched_tokens, max_measured_rows),
                       *gemms);
-  device.choose_gemms(
-      {{{head.out_features(), head.in_features(), false, true}, {data_of(weights.lm_head)}}},
-      model.options.max_num_logit_rows, *gemms);
+  device.choose_gemms({{{head.out_features(), head.in_features(), false, true, has_bytes},
+                        {view_of(weights.lm_head)}}},
+                      model.options.max_num_logit_rows, *gemms);
   model.gemms = std::move(gemms);
 }
 
@@ -192,7 +234,8 @@ std::shared_ptr<const void> take_lease(const cuda_model& model) {
   return lease;
 }
 
-std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model& model) {
+std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model& model,
+                                                                const gpu_group_id* group) {
   const auto size = static_cast<std::uint32_t>(model.plans.size());
   std::vector<std::unique_ptr<cuda::gpu_communicator>> out;
   if (size == 1) {
@@ -200,17 +243,21 @@ std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model
     return out;
   }
   if (model.options.ranks_share_gpu) return cuda::make_shared_gpu_communicators(size);
-  cuda::nccl_options options{
-      .group = cuda::make_group_id(), .size = size, .rank_order = model.options.deterministic};
+  if (group == nullptr && model.options.num_local_ranks < size) {
+    throw device_error("Ranks of several processes need a group to meet in.");
+  }
+  cuda::nccl_options options{.group = group != nullptr ? *group : cuda::make_group_id(),
+                             .size = size,
+                             .rank_order = model.options.deterministic};
   options.max_elements =
       std::uint64_t{model.options.max_num_batched_tokens} * model.config.hidden_size;
   // Each rank waits for the others while it joins.
   std::vector<std::future<std::unique_ptr<cuda::gpu_communicator>>> joining;
-  for (std::uint32_t rank = 0; rank < size; ++rank) {
-    options.rank = rank;
-    options.device_index = static_cast<int>(rank);
-    joining.push_back(std::async(std::launch::async, [options] {
-      return cuda::make_nccl_communicator(options, meeting_ms);
+  for (std::uint32_t i = 0; i < model.options.num_local_ranks; ++i) {
+    options.rank = model.options.first_rank + i;
+    options.device_index = static_cast<int>(i);
+    joining.push_back(std::async(std::launch::async, [options, limit = model.options.meeting_ms] {
+      return cuda::make_nccl_communicator(options, limit);
     }));
   }
   for (auto& one : joining) one.wait();
@@ -231,23 +278,25 @@ outcome<cuda_memory> measure_cuda_memory(const model_config& config,
   const shard_plan& plan = model.plans.front();
   const auto activations = forward::count_activations(config, plan, rows_of(model.options));
   const std::uint64_t ranks = model.options.ranks_share_gpu ? model.plans.size() : 1;
+  const cuda::device_sizes sizes(device_options(model, model.options.first_rank));
   cuda_memory out;
-  out.weight_bytes = ranks * weight_bytes(config, plan);
-  out.kv_page_bytes = ranks * kv_page_bytes(config, plan, sizeof(cuda::bf16));
+  out.weight_bytes = ranks * weight_bytes(config, plan, model.options);
+  out.kv_page_bytes = ranks * 2 * config.num_hidden_layers * sizes.layer_page_bytes;
   out.activation_bytes = ranks * (activations.num_elements * sizeof(cuda::bf16) +
                                   activations.num_logits * sizeof(float));
-  out.other_bytes = ranks * cuda::device_sizes(device_options(model, 0)).total();
+  out.other_bytes = ranks * sizes.total();
   return out;
 }
 
 outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& config,
                                                            const model_weights& weights,
                                                            const cuda_runner_options& options) {
-  auto gpus = list_gpus(std::max(1U, options.ranks_share_gpu ? 1U : options.tp_size));
+  const std::uint32_t wanted = completed(options, config).num_local_ranks;
+  auto gpus = list_gpus(options.ranks_share_gpu ? 1U : wanted);
   if (!gpus) return gpus.error();
-  if (!options.ranks_share_gpu && options.tp_size > gpus->size()) {
+  if (!options.ranks_share_gpu && wanted > gpus->size()) {
     return refuse("A tensor parallel size of " + std::to_string(options.tp_size) + " needs " +
-                      std::to_string(options.tp_size) + " GPUs; this machine has " +
+                      std::to_string(wanted) + " GPUs; this machine has " +
                       std::to_string(gpus->size()) + ".",
                   "tensor-parallel-size");
   }
@@ -271,19 +320,27 @@ outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& c
   return std::shared_ptr<const cuda_model>(model);
 }
 
+outcome<gpu_group_id> make_gpu_group_id() {
+  try {
+    return cuda::make_group_id();
+  } catch (const device_error& error) {
+    return failure{error_code::engine_failed, error.what(), "device"};
+  }
+}
+
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
-    const std::shared_ptr<const cuda_model>& model) {
+    const std::shared_ptr<const cuda_model>& model, const gpu_group_id* group) {
   wait_for_leases(*model);
-  auto ranks = join_ranks(*model);
+  auto ranks = join_ranks(*model, group);
   std::vector<std::unique_ptr<model_runner>> runners;
-  for (std::uint32_t rank = 0; rank < ranks.size(); ++rank) {
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    const auto rank = model->options.first_rank + static_cast<std::uint32_t>(i);
     cuda::cuda_device_options options = device_options(*model, rank);
-    options.use_graphs = model->options.use_graphs && ranks[rank]->can_be_captured();
+    options.use_graphs = model->options.use_graphs && ranks[i]->can_be_captured();
     options.lease = take_lease(*model);
     auto device = std::make_unique<cuda::cuda_device>(options);
     if (model->gemms != nullptr) device->use_gemms(model->gemms);
-    model_runner_parts parts{std::move(device), std::move(ranks[rank]), model->weights[rank],
-                             model};
+    model_runner_parts parts{std::move(device), std::move(ranks[i]), model->weights[i], model};
     runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config,
                                                      model->plans[rank],
                                                      limits_of(model->config, model->options)));

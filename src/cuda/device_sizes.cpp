@@ -42,7 +42,8 @@ step_counts count_largest_step(const cuda_device_options& o) {
 device_sizes::device_sizes(const cuda_device_options& o)
     : largest_step(count_largest_step(o)), max_num_seqs(o.max_num_seqs) {
   const std::size_t head = o.heads.head_dim;
-  layer_page_bytes = std::size_t{o.heads.num_kv_heads} * page_size_tokens * head * sizeof(bf16);
+  layer_page_bytes = o.heads.num_kv_heads * head_page_bytes(o.kv, o.heads.head_dim);
+  expanded_bytes = o.has_byte_weights ? gemm_expanded_bytes : 0;
   if (o.max_num_rows == 0) return;
   step_bytes = step_layout(largest_step).size;
   const std::size_t all_masks = o.max_num_seqs * mask_words(o.num_tokens);
@@ -56,14 +57,15 @@ device_sizes::device_sizes(const cuda_device_options& o)
   partial_scale_bytes = sums * 2 * sizeof(float);
   num_scratch_rows = std::clamp(o.max_num_logit_rows, 1U, max_scratch_rows);
   sample_scratch_bytes = num_scratch_rows * cuda::sample_scratch_bytes(o.num_tokens);
+  word_bytes = (4 + max_ranks) * sizeof(std::uint32_t);
   rope_bytes = 2 * std::size_t{o.max_model_len} * (head / 2) * sizeof(float);
 }
 
 std::uint64_t device_sizes::total() const {
-  return std::uint64_t{gemm_workspace_bytes} + step_bytes + choice_bytes +
+  return std::uint64_t{gemm_workspace_bytes} + expanded_bytes + step_bytes + choice_bytes +
          max_num_seqs * (list_bytes_per_slot + sizeof(sampling_slot) + sizeof(std::int32_t)) +
          num_steps_in_flight * result_bytes + partial_sum_bytes + partial_scale_bytes +
-         sample_scratch_bytes + 2 * rope_bytes;
+         sample_scratch_bytes + word_bytes + 2 * rope_bytes;
 }
 
 }  // namespace troupe::cuda

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/id.hpp"
@@ -19,6 +20,7 @@ struct cuda_device_options {
   std::uint32_t num_layers = 0;
   head_shape heads;  // this rank's
   std::uint32_t num_pages = 0;
+  kv_format kv = kv_format::bf16;
   std::uint32_t max_num_rows = 0;
   std::uint32_t max_num_logit_rows = 0;
   std::uint32_t max_num_seqs = 0;
@@ -27,9 +29,11 @@ struct cuda_device_options {
   std::uint32_t max_logprobs = 0;
   std::vector<token_id> eos_token_ids;
   bool deterministic = false;
+  bool has_byte_weights = false;
   bool use_graphs = true;  // only with a communicator that can be captured
   std::uint32_t load_threads = 1;
   std::function<void(std::uint64_t num_bytes)> on_loaded;  // by every matrix; may be empty
+  std::function<void(const std::string&)> on_warning;  // from this device's thread; may be empty
   // Held until everything that the device owns is freed.
   std::shared_ptr<const void> lease;
   // [rope_kind]; [max_model_len, head_dim / 2] each. Read while the device is made.
@@ -52,6 +56,8 @@ struct device_sizes {
   std::uint32_t num_scratch_rows = 0;
   std::size_t rope_bytes = 0;        // one kind's cos and sin
   std::size_t layer_page_bytes = 0;  // keys, or values, of one page in one layer
+  std::size_t expanded_bytes = 0;    // of weights of bytes that are bfloat16 for a while
+  std::size_t word_bytes = 0;        // of what ranks ask each other
   // Of everything above together, with the fixed buffers; KV pages and activations are not in it.
   std::uint64_t total() const;
 

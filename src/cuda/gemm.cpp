@@ -21,7 +21,7 @@ constexpr std::array<std::uint32_t, 22> row_buckets = {
     2048, 4096,
     8192, std::numeric_limits<std::uint32_t>::max()};
 constexpr int num_candidates = 16;
-constexpr int num_measurements = 5;  // the best one counts
+constexpr std::size_t num_measurements = 5;  // the best one counts
 // The tiles of the one algorithm of a deterministic shape suit so many rows.
 constexpr std::uint32_t deterministic_rows = 64;
 
@@ -32,13 +32,14 @@ using layout_owner = lt_owner<cublasLtMatrixLayoutOpaque_t>;
 using preference_owner = lt_owner<cublasLtMatmulPreferenceOpaque_t>;
 
 bool can_be_skinny(const gemm_shape& shape, std::uint32_t num_rows) {
-  return num_rows <= max_skinny_rows && shape.in_features % 8 == 0 && shape.out_features % 2 == 0;
+  return num_rows <= max_skinny_rows && shape.out_stride == 0 && shape.in_features % 8 == 0 &&
+         shape.out_features % 2 == 0;
 }
 
 layout_owner make_layout(const cublas_api& api, cudaDataType type, std::uint64_t rows,
-                         std::uint64_t columns) {
+                         std::uint64_t columns, std::uint64_t stride) {
   cublasLtMatrixLayout_t layout = nullptr;
-  check_cublas(api.create_layout(&layout, type, rows, columns, static_cast<std::int64_t>(rows)),
+  check_cublas(api.create_layout(&layout, type, rows, columns, static_cast<std::int64_t>(stride)),
                "cublasLtMatrixLayoutCreate");
   return {layout, api.destroy_layout};
 }
@@ -54,10 +55,11 @@ struct gemm::problem {
   problem(const cublas_api& lt, const gemm_shape& shape, std::uint32_t num_rows)
       : api(lt),
         desc(make_desc(lt)),
-        weights(make_layout(lt, CUDA_R_16BF, shape.in_features, shape.out_features)),
-        x(make_layout(lt, CUDA_R_16BF, shape.in_features, num_rows)),
+        weights(
+            make_layout(lt, CUDA_R_16BF, shape.in_features, shape.out_features, shape.in_features)),
+        x(make_layout(lt, CUDA_R_16BF, shape.in_features, num_rows, shape.in_features)),
         out(make_layout(lt, shape.is_float32 ? CUDA_R_32F : CUDA_R_16BF, shape.out_features,
-                        num_rows)) {
+                        num_rows, shape.out_stride != 0 ? shape.out_stride : shape.out_features)) {
     set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
     if (shape.has_bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
   }
@@ -82,11 +84,12 @@ struct gemm::problem {
   layout_owner out;
 };
 
-gemm::gemm(bool deterministic)
+gemm::gemm(bool deterministic, bool has_bytes)
     : api_(load_cublas()),
       deterministic_(deterministic),
       handle_(nullptr, api_.destroy),
-      workspace_(make_device_buffer(gemm_workspace_bytes)) {
+      workspace_(make_device_buffer(gemm_workspace_bytes)),
+      expanded_(make_device_buffer(has_bytes ? gemm_expanded_bytes : 0)) {
   cublasLtHandle_t handle = nullptr;
   check_cublas(api_.create(&handle), "cublasLtCreate");
   handle_.reset(handle);
@@ -123,9 +126,10 @@ std::vector<gemm_choice> gemm::candidates(const gemm_shape& shape, std::uint32_t
   return out;
 }
 
-gemm_choice gemm::choice_for(const gemm_shape& shape, std::uint32_t num_rows) {
-  if (choices_ != nullptr) {
-    if (const auto known = choices_->find(shape); known != choices_->end()) {
+gemm_choice gemm::choice_for(const gemm_shape& shape, std::uint32_t num_rows,
+                             const gemm_choices* choices) {
+  if (choices != nullptr) {
+    if (const auto known = choices->find(shape); known != choices->end()) {
       const auto fits = known->second.lower_bound(num_rows);
       if (fits != known->second.end()) return fits->second;
       return known->second.rbegin()->second;
@@ -142,14 +146,15 @@ gemm_choice gemm::choice_for(const gemm_shape& shape, std::uint32_t num_rows) {
 
 void gemm::run(const gemm_shape& shape, const gemm_call& call, cudaStream_t stream) {
   if (call.num_rows == 0) return;
-  run_as(choice_for(shape, call.num_rows), shape, call, stream);
+  if (shape.has_bytes) return run_bytes(shape, call, stream);
+  run_as(choice_for(shape, call.num_rows, choices_.get()), shape, call, stream);
 }
 
 void gemm::run_as(const gemm_choice& choice, const gemm_shape& shape, const gemm_call& call,
                   cudaStream_t stream) {
   if (choice.is_skinny) {
     skinny_linear_args args{.x = call.x,
-                            .weights = call.weights,
+                            .weights = call.weights.halves,
                             .bias = shape.has_bias ? call.bias_float32 : nullptr,
                             .num_rows = call.num_rows,
                             .in_features = shape.in_features,
@@ -165,15 +170,17 @@ void gemm::run_as(const gemm_choice& choice, const gemm_shape& shape, const gemm
   if (shape.has_bias) p.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.bias);
   constexpr float one = 1.0F;
   constexpr float zero = 0.0F;
-  check_cublas(api_.matmul(handle_.get(), p.desc.get(), &one, call.weights, p.weights.get(), call.x,
-                           p.x.get(), &zero, call.out, p.out.get(), call.out, p.out.get(),
+  check_cublas(api_.matmul(handle_.get(), p.desc.get(), &one, call.weights.halves, p.weights.get(),
+                           call.x, p.x.get(), &zero, call.out, p.out.get(), call.out, p.out.get(),
                            &choice.algorithm, workspace_.data(), workspace_.size(), stream),
                "cublasLtMatmul");
 }
 
-void gemm::choose(const gemm_shape& shape, std::span<const bf16* const> weights, gemm_call call,
+void gemm::choose(const gemm_shape& shape, std::span<const weight_view> weights, gemm_call call,
                   std::uint32_t max_rows, cudaStream_t stream, gemm_choices& out) {
-  if (deterministic_) return fix(shape, max_rows, out);
+  if (deterministic_) {
+    return shape.has_bytes ? fix_pieces(shape, max_rows, out) : fix(shape, max_rows, out);
+  }
   for (const std::uint32_t rows : gemm_row_buckets()) {
     call.num_rows = std::min(rows, max_rows);
     choose_one(shape, weights, call, stream, out);
@@ -181,11 +188,20 @@ void gemm::choose(const gemm_shape& shape, std::span<const bf16* const> weights,
   }
 }
 
-void gemm::choose_one(const gemm_shape& shape, std::span<const bf16* const> weights,
+void gemm::choose_one(const gemm_shape& shape, std::span<const weight_view> weights,
                       const gemm_call& call, cudaStream_t stream, gemm_choices& out) {
+  if (shape.has_bytes) return choose_bytes(shape, weights, call, stream, out);
   auto found = candidates(shape, call.num_rows, num_candidates);
   if (can_be_skinny(shape, call.num_rows)) found.push_back({.is_skinny = true});
-  for (gemm_choice& one : found) one.microseconds = measure(one, shape, weights, call, stream);
+  gemm_call turn = call;
+  for (gemm_choice& one : found) {
+    one.microseconds = measure(
+        [&](std::size_t i) {
+          turn.weights = weights[i % weights.size()];
+          run_as(one, shape, turn, stream);
+        },
+        stream);
+  }
   out[shape][call.num_rows] = *std::ranges::min_element(found, {}, &gemm_choice::microseconds);
 }
 
@@ -208,15 +224,13 @@ void gemm::fix(const gemm_shape& shape, std::uint32_t max_rows, gemm_choices& ou
                      std::to_string(shape.in_features) + " that takes every number of rows.");
 }
 
-double gemm::measure(const gemm_choice& choice, const gemm_shape& shape,
-                     std::span<const bf16* const> weights, gemm_call call, cudaStream_t stream) {
+double gemm::measure(const std::function<void(std::size_t)>& work, cudaStream_t stream) {
   const event_owner start = make_event(event_timing::measured);
   const event_owner end = make_event(event_timing::measured);
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i <= num_measurements; ++i) {
-    call.weights = weights[static_cast<std::size_t>(i) % weights.size()];
+  for (std::size_t i = 0; i <= num_measurements; ++i) {
     record(start, stream);
-    run_as(choice, shape, call, stream);
+    work(i);
     record(end, stream);
     synchronize(stream);
     // The first call may load the kernel.

@@ -5,6 +5,7 @@
 #pragma once
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -13,6 +14,7 @@
 #include "cuda/cublas_api.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/owners.hpp"
+#include "model/integer_groups.hpp"
 
 namespace troupe::cuda {
 
@@ -20,13 +22,22 @@ struct gemm_shape {
   std::uint32_t out_features = 0;
   std::uint32_t in_features = 0;
   bool has_bias = false;
-  bool is_float32 = false;  // out, and then without bias; otherwise bfloat16
+  bool is_float32 = false;       // out, and then without bias; otherwise bfloat16
+  bool has_bytes = false;        // weights
+  std::uint32_t out_stride = 0;  // elements from row to row of out; 0: out_features
   auto operator<=>(const gemm_shape&) const = default;
 };
 
+// A matrix [out_features, in_features] of bfloat16, or of bytes with their scales.
+struct weight_view {
+  const bf16* halves = nullptr;
+  const std::int8_t* bytes = nullptr;
+  const float16* scales = nullptr;  // [out_features, num_groups(in_features)]
+};
+
 struct gemm_call {
-  const bf16* x = nullptr;              // [num_rows, in_features]
-  const bf16* weights = nullptr;        // [out_features, in_features]
+  const bf16* x = nullptr;  // [num_rows, in_features]
+  weight_view weights;
   const bf16* bias = nullptr;           // [out_features], for cuBLASLt
   const float* bias_float32 = nullptr;  // the same numbers, for our kernel
   void* out = nullptr;                  // [num_rows, out_features]
@@ -49,10 +60,12 @@ using gemm_choices = std::map<gemm_shape, std::map<std::uint32_t, gemm_choice>>;
 // to one of the first, larger steps take the choice of the next one.
 std::span<const std::uint32_t> gemm_row_buckets();
 inline constexpr std::size_t gemm_workspace_bytes = 32U << 20U;
+inline constexpr std::size_t gemm_expanded_bytes = 64U << 20U;  // only with weights of bytes
 
 class gemm {
  public:
-  explicit gemm(bool deterministic);
+  // `has_bytes`: there are weights of bytes, which need room to become bfloat16.
+  explicit gemm(bool deterministic, bool has_bytes = false);
 
   // Enqueues. Throws device_error. A shape that nobody chose for is done by what cuBLASLt thinks
   // best.
@@ -61,10 +74,10 @@ class gemm {
   // Chooses for one shape and every bucket of up to max_rows rows, by time where not deterministic.
   // `weights`: matrices of this shape, taken in turn so that none is found in a cache. x and out
   // have room for max_rows rows. Waits for the device.
-  void choose(const gemm_shape& shape, std::span<const bf16* const> weights, gemm_call call,
+  void choose(const gemm_shape& shape, std::span<const weight_view> weights, gemm_call call,
               std::uint32_t max_rows, cudaStream_t stream, gemm_choices& out);
   // The same for call.num_rows alone.
-  void choose_one(const gemm_shape& shape, std::span<const bf16* const> weights,
+  void choose_one(const gemm_shape& shape, std::span<const weight_view> weights,
                   const gemm_call& call, cudaStream_t stream, gemm_choices& out);
   void use(std::shared_ptr<const gemm_choices> choices) { choices_ = std::move(choices); }
 
@@ -72,17 +85,28 @@ class gemm {
   struct problem;  // cuBLASLt's descriptions of a shape and a number of rows
 
   std::vector<gemm_choice> candidates(const gemm_shape& shape, std::uint32_t num_rows, int count);
-  gemm_choice choice_for(const gemm_shape& shape, std::uint32_t num_rows);
+  gemm_choice choice_for(const gemm_shape& shape, std::uint32_t num_rows,
+                         const gemm_choices* choices);
   void run_as(const gemm_choice& choice, const gemm_shape& shape, const gemm_call& call,
               cudaStream_t stream);
-  double measure(const gemm_choice& choice, const gemm_shape& shape,
-                 std::span<const bf16* const> weights, gemm_call call, cudaStream_t stream);
+  void run_bytes(const gemm_shape& shape, const gemm_call& call, cudaStream_t stream);
+  void run_own(const gemm_shape& shape, const gemm_call& call, cudaStream_t stream);
+  void run_expanded(const gemm_shape& shape, const gemm_call& call, const gemm_choices* choices,
+                    cudaStream_t stream);
+  template <class Visit>
+  static void for_each_piece(const gemm_shape& shape, const Visit& visit);
+  void fix_pieces(const gemm_shape& shape, std::uint32_t max_rows, gemm_choices& out);
+  void choose_bytes(const gemm_shape& shape, std::span<const weight_view> weights, gemm_call call,
+                    cudaStream_t stream, gemm_choices& out);
+  // Microseconds of the quickest call of `work`, which is told how often it was called before.
+  static double measure(const std::function<void(std::size_t)>& work, cudaStream_t stream);
   void fix(const gemm_shape& shape, std::uint32_t max_rows, gemm_choices& out);
 
   const cublas_api& api_;
   bool deterministic_;
   std::unique_ptr<cublasLtContext, decltype(cublas_api::destroy)> handle_;
   device_buffer workspace_;
+  device_buffer expanded_;  // of weights of bytes, as many rows as fit
   std::shared_ptr<const gemm_choices> choices_;
   gemm_choices guesses_;  // of shapes that nobody chose for
 };

@@ -15,6 +15,7 @@
 
 #include "core/numeric.hpp"
 #include "cuda/attention_plan.hpp"
+#include "cuda/kv_format.hpp"
 #include "cuda/sampling_state.hpp"
 
 struct CUstream_st;  // what a cudaStream_t points to
@@ -27,7 +28,7 @@ using cuda_stream = CUstream_st*;  // a cudaStream_t
 // kernel, are the stream's.
 enum class [[nodiscard]] launch_error : int{none = 0, invalid_value = 1};
 
-// The type of weights, activations and KV pages.
+// The type of weights and activations, and of KV pages unless they are told otherwise.
 using bf16 = bfloat16;
 
 inline constexpr std::uint32_t max_ranks = 8;
@@ -35,7 +36,9 @@ inline constexpr std::uint32_t max_ranks = 8;
 // --- Rows ---------------------------------------------------------------------------------------
 
 struct embed_args {
-  const bf16* table = nullptr;                // [vocab_size, width]
+  const bf16* table = nullptr;                // [vocab_size, width], or null and
+  const std::int8_t* bytes = nullptr;         // [vocab_size, width] with
+  const float16* scales = nullptr;            // [vocab_size, num_groups(width)]
   const std::int32_t* tokens = nullptr;       // [num_rows]; last_sampled: next_tokens[slots[row]]
   const std::uint32_t* slots = nullptr;       // [num_rows]
   const std::int32_t* next_tokens = nullptr;  // [num_slots], written by sample or store_samples
@@ -43,7 +46,7 @@ struct embed_args {
   // [1]: becomes 1 where a token is outside the vocabulary; its row becomes zeros.
   std::uint32_t* fault = nullptr;
   std::uint32_t num_rows = 0;
-  std::uint32_t width = 0;  // a multiple of 8
+  std::uint32_t width = 0;  // a multiple of 8; of 16 with bytes
   std::uint32_t vocab_size = 0;
 };
 launch_error embed(const embed_args& args, cuda_stream stream);
@@ -87,6 +90,32 @@ struct skinny_linear_args {
 };
 launch_error skinny_linear(const skinny_linear_args& args, cuda_stream stream);
 
+// Weights of int8, in groups of model/integer_groups.hpp without zero points: weight k of a row is
+// its byte times scales[k / group_size].
+inline constexpr std::uint32_t max_byte_linear_rows = 64;
+struct byte_linear_args {
+  const bf16* x = nullptr;               // [num_rows, in_features]
+  const std::int8_t* weights = nullptr;  // [out_features, in_features]
+  const float16* scales = nullptr;       // [out_features, num_groups(in_features)]
+  const float* bias = nullptr;           // [out_features]; null: none
+  bf16* out = nullptr;                   // [num_rows, out_features] = x * weights^T + bias,
+  float* out_float32 = nullptr;          // or this instead of out: the logits
+  std::uint32_t num_rows = 0;            // at most max_byte_linear_rows
+  std::uint32_t in_features = 0;         // a multiple of 16
+  std::uint32_t out_features = 0;
+};
+launch_error byte_linear(const byte_linear_args& args, cuda_stream stream);
+
+// The same weights as bfloat16, rounded: for multiplications with more rows.
+struct expand_weights_args {
+  const std::int8_t* weights = nullptr;  // [num_rows, in_features]
+  const float16* scales = nullptr;       // [num_rows, num_groups(in_features)]
+  bf16* out = nullptr;                   // [num_rows, in_features]
+  std::uint32_t num_rows = 0;
+  std::uint32_t in_features = 0;  // a multiple of 16
+};
+launch_error expand_weights(const expand_weights_args& args, cuda_stream stream);
+
 // --- Attention ----------------------------------------------------------------------------------
 
 struct head_shape {
@@ -95,10 +124,11 @@ struct head_shape {
   std::uint32_t head_dim = 0;      // 64 or 128
 };
 
-// One layer's keys and values, each [num_pages, num_kv_heads, page_size_tokens, head_dim].
+// One layer's keys and values, each [num_pages, num_kv_heads] of head_page_bytes.
 struct kv_pages {
-  bf16* keys = nullptr;
-  bf16* values = nullptr;
+  std::byte* keys = nullptr;
+  std::byte* values = nullptr;
+  kv_format format = kv_format::bf16;
 };
 
 // cos and sin of every position, [num_positions, head_dim / 2] each: see model/rope.hpp.
@@ -249,11 +279,16 @@ struct peer_memory {
   bf16* staging[max_ranks] = {};            // rank r's [2, peer_staging_elements]
   std::uint32_t* arrivals[max_ranks] = {};  // rank r's [max_ranks, max_peer_blocks], zero at first
 };
+// How often data crosses between devices. Of a message of n bytes one shot moves (ranks - 1) * n to
+// each rank, with one meeting; two shots move 2 * n * (ranks - 1) / ranks, with two. By size: one
+// up to one_shot_bytes or two ranks, which gain nothing.
+enum class peer_shots : std::uint8_t { by_size, one, two };
+inline constexpr std::uint64_t one_shot_bytes = 256U << 10U;
 struct peer_all_reduce_args {
   peer_memory peers;
   std::uint32_t num_ranks = 0;
   std::uint32_t rank = 0;
-  // This rank's own [max_peer_blocks], zero at first: how often each block has run.
+  // This rank's own [max_peer_blocks], zero at first: how often each block has run, twice.
   std::uint32_t* epochs = nullptr;
   std::uint64_t staging_elements =
       0;                         // at least num_rows * width, of which every call has the same
@@ -266,6 +301,7 @@ struct peer_all_reduce_args {
   float eps = 0;
   std::uint32_t num_rows = 0;
   std::uint32_t width = 0;  // a multiple of 8, at most 8192
+  peer_shots shots = peer_shots::by_size;
 };
 launch_error peer_all_reduce(const peer_all_reduce_args& args, cuda_stream stream);
 

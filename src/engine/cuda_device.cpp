@@ -22,10 +22,10 @@ failure refuse(std::string message, std::string flag) {
 refusal check_flags(const engine_options& options) {
   if (options.dtype == "float32")
     return refuse("asks for float32; GPUs compute in bfloat16", "--dtype");
-  if (options.weights == quantization::int8 || options.weights == quantization::int4)
-    return refuse("asks for quantised weights; GPUs hold theirs in bfloat16", "--quantization");
+  if (options.weights == quantization::int4)
+    return refuse("asks for int4, which is the CPU's; GPUs have int8", "--quantization");
   if (options.kv_dtype == kv_cache_dtype::int8)
-    return refuse("asks for int8; GPUs hold keys and values in bfloat16", "--kv-cache-dtype");
+    return refuse("asks for int8, which is the CPU's; GPUs have fp8", "--kv-cache-dtype");
   return nothing{};
 }
 
@@ -61,6 +61,8 @@ std::string describe_cuda(const engine_options& options) {
 cuda_runner_options make_cuda_options(const engine_options& options, const planned_model& plan) {
   cuda_runner_options out{plan.runner};
   out.num_pages = plan.limits.num_pages;
+  out.has_byte_weights = plan.runner.weights == weight_format::int8;
+  out.kv = options.kv_dtype == kv_cache_dtype::fp8 ? cuda::kv_format::e4m3 : cuda::kv_format::bf16;
   out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
   out.deterministic = options.deterministic;
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
@@ -75,18 +77,21 @@ outcome<memory_request> measure_cuda(const engine_options& options, const planne
   std::uint64_t free_bytes = ~0ULL;
   for (std::size_t rank = 0; rank < options.tensor_parallel_size && rank < gpus->size(); ++rank)
     free_bytes = std::min(free_bytes, (*gpus)[rank].free_bytes);
-  return memory_request{.weight_bytes = cost->weight_bytes,
-                        .activation_bytes = cost->activation_bytes,
-                        .margin_bytes = cuda_margin_bytes + cost->other_bytes,
-                        .kv_page_bytes = cost->kv_page_bytes,
-                        .kv_dtype = "bfloat16",
-                        .total_bytes = free_bytes};
+  return memory_request{
+      .weight_bytes = cost->weight_bytes,
+      .activation_bytes = cost->activation_bytes,
+      .margin_bytes = cuda_margin_bytes + cost->other_bytes,
+      .kv_page_bytes = cost->kv_page_bytes,
+      .kv_dtype = options.kv_dtype == kv_cache_dtype::fp8 ? "fp8_e4m3" : "bfloat16",
+      .total_bytes = free_bytes};
 }
 
 outcome<runner_factory> make_cuda_runners(const planned_model& plan, const engine_options& options,
-                                          const model_weights& weights, load_progress on_progress) {
+                                          const model_weights& weights, load_progress on_progress,
+                                          device_warning on_warning) {
   auto wanted = make_cuda_options(options, plan);
   wanted.on_progress = std::move(on_progress);
+  wanted.on_warning = std::move(on_warning);
   return make_cuda_runner_factory(plan.config, weights, wanted);
 }
 

@@ -11,7 +11,7 @@ struct settled_device {
   std::string note;  // why the CPU computes where `auto` was asked for; else empty
 };
 // Looks for GPUs where the flags leave or ask for one. Refuses `cuda` without a GPU that can be
-// used, and what GPUs do not do: other weights than bfloat16, 8-bit keys and values.
+// used, and what GPUs do not do: float32, int4 weights, int8 keys and values.
 outcome<settled_device> settle_device(const engine_options& wanted);
 
 // "cuda: 2 x NVIDIA H200"
@@ -23,6 +23,7 @@ cuda_runner_options make_cuda_options(const engine_options& options, const plann
 outcome<memory_request> measure_cuda(const engine_options& options, const planned_model& plan);
 
 outcome<runner_factory> make_cuda_runners(const planned_model& plan, const engine_options& options,
-                                          const model_weights& weights, load_progress on_progress);
+                                          const model_weights& weights, load_progress on_progress,
+                                          device_warning on_warning);
 
 }  // namespace troupe

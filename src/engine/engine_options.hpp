@@ -17,8 +17,8 @@ enum class load_format : std::uint8_t { files, dummy };
 enum class device_kind : std::uint8_t { cpu, cuda, automatic, null, sim };
 // How weights are held. automatic: as the checkpoint is.
 enum class quantization : std::uint8_t { automatic, none, int8, int4 };
-// Of keys and values on the CPU; automatic: as `dtype`.
-enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8 };
+// Of keys and values; automatic: as `dtype`. int8 is the CPU's, fp8 the GPUs'.
+enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8, fp8 };
 enum class yarn_mode : std::uint8_t { always, per_request };
 
 struct engine_options {

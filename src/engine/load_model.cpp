@@ -41,7 +41,8 @@ dtype choose_dtype(const engine_options& options, const model_config& config) {
 
 std::optional<kv_type> choose_kv_type(const engine_options& options) {
   switch (options.kv_dtype) {
-    case kv_cache_dtype::automatic: break;
+    case kv_cache_dtype::automatic:
+    case kv_cache_dtype::fp8: break;  // a GPU's
     case kv_cache_dtype::bf16: return kv_type::bfloat16;
     case kv_cache_dtype::int8: return kv_type::int8;
   }
@@ -160,6 +161,9 @@ outcome<memory_plan> make_memory_plan(const engine_options& options, const plann
 
 // What means something to a device that computes, and to no other.
 refusal check_device(const engine_options& options, weight_format weights) {
+  if (options.device == device_kind::cpu && options.kv_dtype == kv_cache_dtype::fp8)
+    return failure{error_code::invalid_argument,
+                   "asks for fp8, which is the GPUs'; the CPU has int8", "--kv-cache-dtype"};
   if (options.device == device_kind::cpu || options.device == device_kind::cuda) return nothing{};
   if (weights != weight_format::plain)
     return failure{error_code::invalid_argument,
@@ -247,7 +251,7 @@ sampling_params default_sampling(const planned_model& plan) {
 }
 
 outcome<runner_factory> load_runners(const planned_model& plan, const engine_options& options,
-                                     load_progress on_progress) {
+                                     load_progress on_progress, device_warning on_warning) {
   const bool computes = options.device == device_kind::cpu || options.device == device_kind::cuda;
   if (!computes) return make_simulated_runners(plan, options);
   auto weights = options.format == load_format::dummy
@@ -255,7 +259,8 @@ outcome<runner_factory> load_runners(const planned_model& plan, const engine_opt
                      : load_weights(options.model_dir, plan.config);
   if (!weights) return weights.error();
   if (options.device == device_kind::cuda)
-    return make_cuda_runners(plan, options, *weights, std::move(on_progress));
+    return make_cuda_runners(plan, options, *weights, std::move(on_progress),
+                             std::move(on_warning));
   return make_cpu_runner_factory(plan.config, *weights, plan.runner);
 }
 

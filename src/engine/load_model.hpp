@@ -46,8 +46,11 @@ sampling_params default_sampling(const planned_model& plan);
 
 // Bytes of weights on the GPUs so far, and of all; only GPUs say so.
 using load_progress = std::function<void(std::uint64_t done, std::uint64_t all)>;
+// What people should know that ends no request.
+using device_warning = std::function<void(const std::string& what)>;
 // Reads and packs the weights.
 outcome<runner_factory> load_runners(const planned_model& plan, const engine_options& options,
-                                     load_progress on_progress = {});
+                                     load_progress on_progress = {},
+                                     device_warning on_warning = {});
 
 }  // namespace troupe

@@ -9,12 +9,13 @@
 
 #include "core/batch.hpp"
 #include "cpu/reference.hpp"
+#include "cuda/page_bytes.hpp"
 
 namespace troupe::cuda {
 
 attention_case::attention_case(head_shape heads, std::vector<test_chunk> chunks, unsigned seed,
-                               float query_scale)
-    : heads_(heads) {
+                               float query_scale, kv_format format)
+    : heads_(heads), format_(format) {
   std::uint32_t num_pages = 3;  // that nobody has
   for (const test_chunk& c : chunks) {
     const std::uint32_t context = c.first_position + c.num_rows;
@@ -28,36 +29,47 @@ attention_case::attention_case(head_shape heads, std::vector<test_chunk> chunks,
   for (std::uint32_t p = 0; p < num_pages; ++p) order[p] = p;
   std::shuffle(order.begin(), order.end(), std::mt19937(seed));
   for (std::uint32_t& page : page_table_) page = order[page];
+  draw_pages(num_pages, seed);
 
+  std::mt19937 random(seed + 1);
+  std::normal_distribution<float> normal;
+  const std::size_t width = std::size_t{heads_.num_q_heads + 2 * heads_.num_kv_heads};
+  qkv_.assign(num_rows_ * width * heads_.head_dim, std::numeric_limits<float>::quiet_NaN());
+  for (std::uint32_t row = 0; row < num_rows_; ++row) {
+    for (std::uint32_t i = 0; i < heads_.num_q_heads * heads_.head_dim; ++i) {
+      const float query = normal(random) * query_scale;
+      qkv_[row * width * heads_.head_dim + i] = to_float(to_bfloat16(query));
+    }
+  }
+  qkv_memory_ = device_array<bf16>(to_bf16(qkv_));
+  table_memory_ = device_array<std::uint32_t>(page_table_);
+  out_ = device_array<bf16>(std::size_t{num_rows_} * heads_.num_q_heads * heads_.head_dim);
+}
+
+void attention_case::draw_pages(std::uint32_t num_pages, unsigned seed) {
   const std::size_t page_size =
       std::size_t{heads_.num_kv_heads} * page_size_tokens * heads_.head_dim;
   keys_.assign(num_pages * page_size, std::numeric_limits<float>::quiet_NaN());
   values_ = keys_;
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
-  const auto draw = [&](float scale) { return to_float(to_bfloat16(normal(random) * scale)); };
+  const auto draw = [&] { return to_float(to_bfloat16(normal(random))); };
   for (std::uint32_t c = 0; c < chunks_.size(); ++c) {
     for (std::uint32_t t = 0; t < chunks_[c].first_position + chunks_[c].num_rows; ++t) {
       for (std::uint32_t h = 0; h < heads_.num_kv_heads; ++h) {
         for (std::uint32_t i = 0; i < heads_.head_dim; ++i) {
-          keys_[line(c, t, h) + i] = draw(1.0F);
-          values_[line(c, t, h) + i] = draw(1.0F);
+          keys_[line(c, t, h) + i] = draw();
+          values_[line(c, t, h) + i] = draw();
         }
       }
     }
   }
-  const std::size_t width = std::size_t{heads_.num_q_heads + 2 * heads_.num_kv_heads};
-  qkv_.assign(num_rows_ * width * heads_.head_dim, std::numeric_limits<float>::quiet_NaN());
-  for (std::uint32_t row = 0; row < num_rows_; ++row) {
-    for (std::uint32_t i = 0; i < heads_.num_q_heads * heads_.head_dim; ++i) {
-      qkv_[row * width * heads_.head_dim + i] = draw(query_scale);
-    }
-  }
-  qkv_memory_ = device_array<bf16>(to_bf16(qkv_));
-  key_memory_ = device_array<bf16>(to_bf16(keys_));
-  value_memory_ = device_array<bf16>(to_bf16(values_));
-  table_memory_ = device_array<std::uint32_t>(page_table_);
-  out_ = device_array<bf16>(std::size_t{num_rows_} * heads_.num_q_heads * heads_.head_dim);
+  const auto keys = to_pages(format_, keys_, heads_.head_dim);
+  const auto values = to_pages(format_, values_, heads_.head_dim);
+  keys_ = from_pages(format_, keys, heads_.head_dim);
+  values_ = from_pages(format_, values, heads_.head_dim);
+  key_memory_ = device_array<std::byte>(keys);
+  value_memory_ = device_array<std::byte>(values);
 }
 
 std::size_t attention_case::line(std::uint32_t chunk_idx, std::uint32_t position,
@@ -72,7 +84,7 @@ attention_args attention_case::args() {
   attention_args args;
   args.qkv = qkv_memory_.data();
   args.qkv_stride = (heads_.num_q_heads + 2 * heads_.num_kv_heads) * heads_.head_dim;
-  args.pages = {key_memory_.data(), value_memory_.data()};
+  args.pages = {key_memory_.data(), value_memory_.data(), format_};
   args.page_table = table_memory_.data();
   args.out = out_.data();
   args.heads = heads_;

@@ -17,7 +17,7 @@ struct test_chunk {
 class attention_case {
  public:
   attention_case(head_shape heads, std::vector<test_chunk> chunks, unsigned seed,
-                 float query_scale = 1.0F);
+                 float query_scale = 1.0F, kv_format format = kv_format::bf16);
 
   const std::vector<attention_chunk>& chunks() const { return chunks_; }
   std::uint32_t group() const { return heads_.num_q_heads / heads_.num_kv_heads; }
@@ -42,16 +42,19 @@ class attention_case {
   double error_of_head(const std::vector<float>& got, std::uint32_t chunk_idx, std::uint32_t row,
                        std::uint32_t head) const;
 
+  void draw_pages(std::uint32_t num_pages, unsigned seed);
+
   head_shape heads_;
+  kv_format format_;
   std::uint32_t num_rows_ = 0;
   std::vector<attention_chunk> chunks_;
   std::vector<std::uint32_t> page_table_;
   std::vector<float> qkv_;   // [num_rows, q heads + 2 KV heads, head_dim]
-  std::vector<float> keys_;  // [num_pages, KV heads, 16, head_dim]
+  std::vector<float> keys_;  // [num_pages, KV heads, 16, head_dim], as the pages say them
   std::vector<float> values_;
   device_array<bf16> qkv_memory_{0};
-  device_array<bf16> key_memory_{0};
-  device_array<bf16> value_memory_{0};
+  device_array<std::byte> key_memory_{0};
+  device_array<std::byte> value_memory_{0};
   device_array<std::uint32_t> table_memory_{0};
   device_array<bf16> out_{0};
 };

@@ -14,9 +14,9 @@ DECODE, PREFILL = "decode_attention", "prefill_attention"
 # Blanks match any blanks. A statement ends in a semicolon, everything else is an expression.
 MUTANTS = [
     ("copies are used before they arrive", DECODE,
-     "«await_copies<Stages - 1>();» __syncwarp();", "await_copies<Stages>();", "decode*"),
+     "«await_copies<stages - 1>();» __syncwarp();", "await_copies<stages>();", "decode*"),
     ("copies of other lanes are used without a barrier", DECODE,
-     "await_copies<Stages - 1>(); «__syncwarp();»", "", "decode*"),
+     "await_copies<stages - 1>(); «__syncwarp();»", "", "decode*"),
     ("what lies behind the context is multiplied by zero", DECODE,
      "«clear_values<Dim>(values, num_keys);»", "", "decode*"),
     ("one key too many is seen", DECODE,
@@ -39,7 +39,7 @@ MUTANTS = [
     ("a query does not see itself", PREFILL,
      "«key <= positions[i / 2]»", "key < positions[i / 2]", "prefill*"),
     ("tiles are overwritten while they are read", PREFILL,
-     "value_tiles + side); // The next copies go where these tiles are read. «__syncthreads();»",
+     "(rows, scores, values); // The next copies go where these tiles are read. «__syncthreads();»",
      "", "prefill*"),
     ("copies are used before they arrive", PREFILL,
      "«await_copies<1>();»", "await_copies<2>();", "prefill*"),
@@ -53,12 +53,37 @@ MUTANTS = [
      "view.group + «packed % view.group») * Dim", "0", "prefill*"),
     ("keys past the last visible one are read", PREFILL,
      "«wanted < view.last_visible ? wanted : view.last_visible»", "wanted", "prefill*"),
+    ("bytes are used before all warps have expanded theirs", PREFILL,
+     "block * tile_keys, view); «__syncthreads();» keys = expanded", "__syncwarp();",
+     "*of bytes*"),
+    ("every row has the exponent of its page's first", DECODE,
+     "page[«page_size_tokens * Dim + row»]", "page_size_tokens * Dim", "*of bytes*"),
+    ("rows have the exponents of other keys", PREFILL,
+     "rows[tile_keys * Dim + «(key - first_key)»]", "((key - first_key) ^ 1U)", "*of bytes*"),
+    ("exponents of all pages are those of the first", PREFILL,
+     "seen_key(«first_key + page * page_size_tokens», view)", "first_key", "*of bytes*"),
+    ("bytes are cut off instead of rounded", "rope_kv_write",
+     "«magnitude + 0x7FFFFU + (magnitude >> 20U & 1U)»", "magnitude", "*to bytes*"),
+    ("ties go up", "rope_kv_write",
+     "«magnitude + 0x7FFFFU + (magnitude >> 20U & 1U)»", "magnitude + 0x80000U", "*to bytes*"),
+    ("what is too large becomes NaN", "rope_kv_write",
+     "return sign | «0x7EU»", "0x7FU", "*to bytes*"),
+    ("small numbers are zero", "rope_kv_write",
+     "«(bits_of(float_of(magnitude) + 0x1p14F) - bits_of(0x1p14F))»", "0U", "*to bytes*"),
+    ("a row's exponent is that of its first thread", "rope_kv_write",
+     "«largest = fmaxf(largest, __shfl_xor_sync(full_mask, largest, static_cast<int>(lanes)));»",
+     "(void)__shfl_xor_sync(full_mask, largest, static_cast<int>(lanes));", "*to bytes*"),
+    ("exponents of a page are one", "rope_kv_write",
+     "heads.head_dim + «line.token»] = static_cast", "0", "*to bytes*"),
+    ("the row's largest number does not fit", "rope_kv_write",
+     "«((bits_of(largest) + 0x1FFFFFU) >> 23U) - 8U»", "(bits_of(largest) >> 23U) - 8U",
+     "*to bytes*"),
     ("keys turn against their queries", "rope_kv_write",
      "«low_of(b) * c0 + low_of(a) * s0»", "low_of(b) * c0 - low_of(a) * s0", "rope*"),
     ("padding rows write a page", "rope_kv_write",
-     "if («!is_query && place < 0»)", "false", "rope*"),
+     "is_idle = head >= num_heads || «(!is_query && place < 0)»", "false", "rope*"),
     ("every row is the first of its page", "rope_kv_write",
-     "«static_cast<std::uint32_t>(place) % page_size_tokens»", "0", "rope*"),
+     "«place % page_size_tokens»};", "0", "rope*"),
     ("the scaled table is never used", "rope_kv_write",
      "args.tables[«args.ropes[row]»]", "0", "rope*"),
     ("sums of warps are read before they are there", "add_rms_norm",
@@ -77,6 +102,25 @@ MUTANTS = [
      "if («column >= in_features»)", "false", "*skinny*"),
     ("the last row of x is left out", "skinny_linear",
      "row_of(args.x, lane / 4, «args.num_rows»)", "args.num_rows - 1", "*skinny*"),
+    ("lanes past the end of a group forget its scale", "byte_linear",
+     "out.top_scale = half_to_float(rows.top_scales[«first_column / group_size»])",
+     "(is_inside ? first_column : 0) / group_size", "byte_linear*"),
+    ("bytes are unsigned", "byte_linear",
+     "shifted = «bytes ^ 0x80808080U»", "bytes", "*byte*"),
+    ("the lower rows of a tile have the scale of the upper ones", "byte_linear",
+     "part[2] * «tile.bottom_scale»", "tile.top_scale", "byte_linear*"),
+    ("sums of warps are read before they are there", "byte_linear",
+     "= sums[eight][i]; } } «__syncthreads();»", "", "byte_linear*"),
+    ("rows past the eighth are the first ones", "byte_linear",
+     "row = «eight * 8 + x_row»", "x_row", "byte_linear*"),
+    ("columns of x past the end are read", "byte_linear",
+     "row < args.num_rows && «column < args.in_features»", "true", "byte_linear*"),
+    ("the second half of x is the first", "byte_linear",
+     "columns[1] = load_16(«x + 8»)", "x", "byte_linear*"),
+    ("every group has the first one's scale", "byte_linear",
+     "args.scales[row * groups + «column / group_size»]", "0", "expand_weights*"),
+    ("numbers of bytes have the row's first scale", "embed",
+     "args.scales[row * groups + «column / group_size»]", "0", "embed*"),
     ("top_p removes one too few", "sample",
      "before <= limit && «limit < before + first»", "limit <= before + first", "Sampling*"),
     ("one equal too many goes", "sample",
@@ -111,7 +155,19 @@ MUTANTS = [
      "// Everything that this block has staged comes before its flag. «__syncthreads();»", "",
      "peer*"),
     ("blocks forget how often they have run", "rank_sums",
-     "«if (threadIdx.x == 0) args.epochs[blockIdx.x] = epoch;»", "", "peer*"),
+     "«if (threadIdx.x == 0) args.epochs[blockIdx.x] = epoch + 2;»", "", "peer*"),
+    ("sums of others are read before they are there", "rank_sums",
+     "«meet_peers(args, epoch + 2);»", "", "peer*"),
+    ("all calls stage in the same half", "rank_sums",
+     "half = «epoch / 2 % 2 == 0»", "true", "peer*"),
+    ("the second meeting is taken for the first", "rank_sums",
+     "«meet_peers(args, epoch + 2);»", "meet_peers(args, epoch + 1);", "peer*"),
+    ("a row's sum is read from another rank than its owner", "rank_sums",
+     "staging[«owner_of(row, args.num_ranks)»]", "(row % args.num_ranks)", "peer*"),
+    ("long messages go in one shot", "rank_sums",
+     "count * sizeof(bf16) > «one_shot_bytes»", "~0ULL", "peer*"),
+    ("a residual is normed over threads that have none of it", "rank_sums",
+     "squares = «add_words(x, addend)»", "add_words(x, addend) + 1.0F", "peer*"),
     ("one rank is left out", "rank_sums",
      "if («r < args.num_ranks») add_to(sums, load_16(args.ranks[r] + i));",
      "r + 1 < args.num_ranks", "sum_ranks*"),
@@ -162,10 +218,14 @@ def choice(number, this, instead):
 
 def mutated(folder, kernel):
     """The kernel with all its mistakes."""
-    text = with_headers(folder, kernel + ".cu", set())
+    return with_mistakes(with_headers(folder, kernel + ".cu", set()), MUTANTS, kernel)
+
+
+def with_mistakes(text, mutants, name):
+    """The text with those of the mistakes that are of this name."""
     spans = [(span_of(text, place), number, instead)
-             for number, (_, of_kernel, place, instead, _) in enumerate(MUTANTS, 1)
-             if of_kernel == kernel]
+             for number, (_, of_name, place, instead, _) in enumerate(mutants, 1)
+             if of_name == name]
     places = {}
     for span, number, instead in spans:
         places.setdefault(span, []).append((number, instead))

@@ -91,6 +91,11 @@ class peer_group {
     return args;
   }
 
+  // The first elements of a rank's staging memory.
+  std::span<const bf16> staged(std::uint32_t rank, std::size_t count) {
+    return staging_[rank]->values().first(count);
+  }
+
   bool is_whole() const {
     for (std::uint32_t r = 0; r < num_ranks_; ++r) {
       if (!staging_[r]->is_whole() || !arrivals_[r]->is_whole() || !epochs_[r]->is_whole()) {
@@ -110,73 +115,132 @@ class peer_group {
   std::vector<std::unique_ptr<device_array<std::uint32_t>>> epochs_;
 };
 
+// One call on every rank, whose buffers become the sum.
+void reduce_together(peer_group& peers, const array_list& ranks, std::uint32_t num_rows,
+                     peer_shots shots) {
+  const bool is_done = simt::run_together([&] {
+    for (std::uint32_t r = 0; r < ranks.size(); ++r) {
+      peer_all_reduce_args args = peers.args(r);
+      args.addend = args.x = ranks[r]->data();
+      args.num_rows = num_rows;
+      args.shots = shots;
+      CHECK(peer_all_reduce(args, nullptr) == launch_error::none);
+    }
+  });
+  REQUIRE_MESSAGE(is_done, simt::last_fault());
+  CHECK(peers.is_whole());
+}
+
 TEST_CASE("peer_all_reduce gives every rank the sum in rank order, call after call") {
   for (const std::uint32_t num_ranks : {1U, 2U, 3U, 4U, 8U}) {
     CAPTURE(num_ranks);
     constexpr std::uint32_t width = 64;
-    peer_group peers(num_ranks, 40, width);
+    peer_group peers(num_ranks, 80, width);
     unsigned seed = num_ranks;
-    for (const std::uint32_t num_rows : {3U, 1U, 5U, 2U, num_ranks == 2 ? 40U : 4U}) {
+    int call = 0;
+    for (const std::uint32_t num_rows : {3U, 1U, 5U, 2U, 40U, 40U, 7U, 4U, 33U, 80U, 1U}) {
+      CAPTURE(num_rows);
       const auto values = draw_ranks(num_ranks, std::size_t{num_rows} * width, seed += 10);
       const array_list ranks = make_arrays(values);
-      const bool is_done = simt::run_together([&] {
-        for (std::uint32_t r = 0; r < num_ranks; ++r) {
-          peer_all_reduce_args args = peers.args(r);
-          args.addend = args.x = ranks[r]->data();
-          args.num_rows = num_rows;
-          CHECK(peer_all_reduce(args, nullptr) == launch_error::none);
-        }
-      });
-      REQUIRE_MESSAGE(is_done, simt::last_fault());
-      CHECK(peers.is_whole());
+      // Both ways, one after the other and each after itself.
+      reduce_together(peers, ranks, num_rows, call++ % 3 == 0 ? peer_shots::one : peer_shots::two);
       const auto expected = sum_of(values);
       for (const auto& rank : ranks) CHECK(is_equal(rank->values(), expected));
     }
   }
 }
 
-TEST_CASE("peer_all_reduce with a residual is the sum, then add_rms_norm, bit for bit") {
-  constexpr std::uint32_t num_ranks = 4;
-  constexpr std::uint32_t num_rows = 3;
-  for (const std::uint32_t width : {64U, 896U}) {
-    CAPTURE(width);
-    const std::size_t size = std::size_t{num_rows} * width;
+TEST_CASE("peer_all_reduce takes two shots for long messages of many ranks") {
+  constexpr std::uint32_t width = 64;
+  constexpr std::uint32_t num_rows = 2080;  // 260 KiB
+  static_assert(std::uint64_t{num_rows} * width * sizeof(bf16) > one_shot_bytes);
+  for (const std::uint32_t num_ranks : {2U, 4U}) {
     peer_group peers(num_ranks, num_rows, width);
-    const auto values = draw_ranks(num_ranks, size, width);
-    const auto residual = to_bf16(random_rounded(size, 1, 50.0F));
-    device_array<float> weight(random_floats(width, 2));
-    device_array<bf16> sum(sum_of(values));
-    device_array<bf16> expected_residual(residual);
-    device_array<bf16> expected(size);
-    REQUIRE(is_fine(add_rms_norm({sum.data(), expected_residual.data(), weight.data(), nullptr,
-                                  expected.data(), num_rows, width, 1e-6F},
-                                 nullptr)));
-    const array_list addends = make_arrays(values);
-    array_list residuals;
-    array_list normed;
-    for (std::uint32_t r = 0; r < num_ranks; ++r) {
-      residuals.push_back(std::make_unique<device_array<bf16>>(residual));
-      normed.push_back(std::make_unique<device_array<bf16>>(size));
+    const auto values = draw_ranks(num_ranks, std::size_t{num_rows} * width, num_ranks);
+    const array_list ranks = make_arrays(values);
+    reduce_together(peers, ranks, num_rows, peer_shots::by_size);
+    const auto expected = sum_of(values);
+    for (const auto& rank : ranks) CHECK(is_equal(rank->values(), expected));
+    // Two shots leave sums in the staging memory, one shot what each rank brought.
+    CHECK(is_equal(peers.staged(0, width), std::span(expected).first(width)) == (num_ranks > 2));
+  }
+}
+
+TEST_CASE("peer_all_reduce leaves alone what the call before staged, which peers may still read") {
+  constexpr std::uint32_t width = 64;
+  for (const peer_shots shots : {peer_shots::one, peer_shots::two}) {
+    peer_group peers(4, 1, width);
+    std::vector<bf16> before;
+    for (unsigned call = 0; call < 4; ++call) {
+      const array_list ranks = make_arrays(draw_ranks(4, width, call));
+      reduce_together(peers, ranks, 1, shots);
+      const auto staged = peers.staged(1, 2 * width);
+      const auto left = staged.subspan((call + 1) % 2 * width, width);
+      if (call > 0) CHECK(is_equal(left, before));
+      const auto now = staged.subspan(call % 2 * width, width);
+      before.assign(now.begin(), now.end());
     }
-    const bool is_done = simt::run_together([&] {
-      for (std::uint32_t r = 0; r < num_ranks; ++r) {
-        peer_all_reduce_args args = peers.args(r);
-        args.addend = addends[r]->data();
-        args.residual = residuals[r]->data();
-        args.weight = weight.data();
-        args.normed = normed[r]->data();
-        args.eps = 1e-6F;
-        args.num_rows = num_rows;
-        CHECK(peer_all_reduce(args, nullptr) == launch_error::none);
-      }
-    });
-    REQUIRE_MESSAGE(is_done, simt::last_fault());
-    for (std::uint32_t r = 0; r < num_ranks; ++r) {
-      CHECK(is_equal(residuals[r]->values(), expected_residual.values()));
-      CHECK(is_equal(normed[r]->values(), expected.values()));
-      CHECK((residuals[r]->is_whole() && normed[r]->is_whole()));
-      CHECK(is_equal(addends[r]->values(), to_bf16(values[r])));
+  }
+}
+
+struct fused_case {
+  std::uint32_t num_ranks;
+  std::uint32_t width;
+  std::uint32_t num_rows;
+  peer_shots shots;
+};
+
+void check_fused(const fused_case& c) {
+  CAPTURE(c.num_ranks);
+  CAPTURE(c.width);
+  CAPTURE(c.num_rows);
+  const std::size_t size = std::size_t{c.num_rows} * c.width;
+  peer_group peers(c.num_ranks, c.num_rows, c.width);
+  const auto values = draw_ranks(c.num_ranks, size, c.width);
+  const auto residual = to_bf16(random_rounded(size, 1, 50.0F));
+  device_array<float> weight(random_floats(c.width, 2));
+  device_array<bf16> sum(sum_of(values));
+  device_array<bf16> expected_residual(residual);
+  device_array<bf16> expected(size);
+  REQUIRE(is_fine(add_rms_norm({sum.data(), expected_residual.data(), weight.data(), nullptr,
+                                expected.data(), c.num_rows, c.width, 1e-6F},
+                               nullptr)));
+  const array_list addends = make_arrays(values);
+  array_list residuals;
+  array_list normed;
+  for (std::uint32_t r = 0; r < c.num_ranks; ++r) {
+    residuals.push_back(std::make_unique<device_array<bf16>>(residual));
+    normed.push_back(std::make_unique<device_array<bf16>>(size));
+  }
+  const bool is_done = simt::run_together([&] {
+    for (std::uint32_t r = 0; r < c.num_ranks; ++r) {
+      peer_all_reduce_args args = peers.args(r);
+      args.addend = addends[r]->data();
+      args.residual = residuals[r]->data();
+      args.weight = weight.data();
+      args.normed = normed[r]->data();
+      args.eps = 1e-6F;
+      args.num_rows = c.num_rows;
+      args.shots = c.shots;
+      CHECK(peer_all_reduce(args, nullptr) == launch_error::none);
     }
+  });
+  REQUIRE_MESSAGE(is_done, simt::last_fault());
+  for (std::uint32_t r = 0; r < c.num_ranks; ++r) {
+    CHECK(is_equal(residuals[r]->values(), expected_residual.values()));
+    CHECK(is_equal(normed[r]->values(), expected.values()));
+    CHECK((residuals[r]->is_whole() && normed[r]->is_whole()));
+    CHECK(is_equal(addends[r]->values(), to_bf16(values[r])));
+  }
+}
+
+TEST_CASE("peer_all_reduce with a residual is the sum, then add_rms_norm, bit for bit") {
+  for (const peer_shots shots : {peer_shots::one, peer_shots::two}) {
+    for (const std::uint32_t num_ranks : {2U, 4U, 8U}) {
+      check_fused({num_ranks, 64, 3, shots});
+      check_fused({num_ranks, 264, 37, shots});
+    }
+    check_fused({4, 896, 3, shots});
   }
 }
 

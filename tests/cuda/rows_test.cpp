@@ -30,8 +30,15 @@ TEST_CASE("embed copies rows, and takes from the slot what it sampled last") {
     device_array<std::int32_t> next(std::vector<std::int32_t>{9, 7, 5});
     device_array<std::uint32_t> fault(std::vector<std::uint32_t>{0});
     device_array<bf16> out(tokens.size() * width);
-    REQUIRE(is_fine(embed({table_memory.data(), token_memory.data(), slots.data(), next.data(),
-                           out.data(), fault.data(), 5, width, vocab_size},
+    REQUIRE(is_fine(embed({.table = table_memory.data(),
+                           .tokens = token_memory.data(),
+                           .slots = slots.data(),
+                           .next_tokens = next.data(),
+                           .out = out.data(),
+                           .fault = fault.data(),
+                           .num_rows = 5,
+                           .width = width,
+                           .vocab_size = vocab_size},
                           nullptr)));
     CHECK(out.is_whole());
     CHECK(fault[0] == 0);
@@ -53,8 +60,15 @@ TEST_CASE("embed tells of a token outside the vocabulary") {
     device_array<std::int32_t> next(std::vector<std::int32_t>{0});
     device_array<std::uint32_t> fault(std::vector<std::uint32_t>{0});
     device_array<bf16> out(16);
-    REQUIRE(is_fine(embed({table.data(), tokens.data(), slots.data(), next.data(), out.data(),
-                           fault.data(), 1, 16, 4},
+    REQUIRE(is_fine(embed({.table = table.data(),
+                           .tokens = tokens.data(),
+                           .slots = slots.data(),
+                           .next_tokens = next.data(),
+                           .out = out.data(),
+                           .fault = fault.data(),
+                           .num_rows = 1,
+                           .width = 16,
+                           .vocab_size = 4},
                           nullptr)));
     CHECK(fault[0] == 1);
     for (const bf16 x : out.values()) CHECK(x.bits == 0);
@@ -226,7 +240,8 @@ rope_result run_rope(const rope_case& c, const rope_angles& angles, const std::v
   args.ropes = ropes.data();
   args.kv_places = places.data();
   for (int kind = 0; kind < 2; ++kind) args.tables[kind] = {cos[kind].data(), sin[kind].data()};
-  args.pages = {keys.data(), values.data()};
+  args.pages = {reinterpret_cast<std::byte*>(keys.data()),
+                reinterpret_cast<std::byte*>(values.data())};
   args.heads = c.heads;
   args.num_rows = static_cast<std::uint32_t>(c.positions.size());
   REQUIRE(is_fine(rope_kv_write(args, nullptr)));

@@ -37,70 +37,88 @@ void sample_case::start(const slot_start& start) {
   params_[start.slot] = start.sampling;
 }
 
-void sample_case::step(const std::vector<sampled_rows>& rows, std::uint32_t num_ranks,
-                       std::uint32_t num_scratch_rows) {
-  constexpr std::uint32_t max_logprobs = 6;
+namespace {
+
+constexpr std::uint32_t max_logprobs = 6;
+
+// A step's rows as the kernel reads them.
+struct step_rows {
   std::vector<sample_group> groups;
-  std::vector<std::int32_t> step_tokens;
+  std::vector<std::int32_t> tokens;
   std::vector<std::uint32_t> logit_rows;
   std::vector<std::uint32_t> mask_indices;
   std::vector<std::uint32_t> masks;
   std::uint32_t num_rows = 0;
-  for (const sampled_rows& of_slot : rows) {
-    const auto count = static_cast<std::uint32_t>(of_slot.logits.size());
-    groups.push_back({of_slot.slot, num_rows, count});
-    for (std::uint32_t i = 0; i < count; ++i) {
-      // Rows of the step that are not sampled stand between.
-      step_tokens.insert(step_tokens.end(), {-7, i == 0 ? 0 : of_slot.drafts[i - 1]});
-      logit_rows.push_back(static_cast<std::uint32_t>(step_tokens.size()) - 1);
-      const bool has_mask = i == 0 && of_slot.mask;
-      mask_indices.push_back(
-          has_mask ? static_cast<std::uint32_t>(masks.size() / mask_words(num_tokens_)) : no_mask);
-      if (has_mask) masks.insert(masks.end(), of_slot.mask->begin(), of_slot.mask->end());
-    }
-    num_rows += count;
+};
+
+void add_rows(const sampled_rows& of_slot, std::uint32_t num_tokens, step_rows& step) {
+  const auto count = static_cast<std::uint32_t>(of_slot.logits.size());
+  step.groups.push_back({of_slot.slot, step.num_rows, count});
+  for (std::uint32_t i = 0; i < count; ++i) {
+    // Rows of the step that are not sampled stand between.
+    step.tokens.insert(step.tokens.end(), {-7, i == 0 ? 0 : of_slot.drafts[i - 1]});
+    step.logit_rows.push_back(static_cast<std::uint32_t>(step.tokens.size()) - 1);
+    const bool has_mask = i == 0 && of_slot.mask;
+    const auto num_masks = static_cast<std::uint32_t>(step.masks.size() / mask_words(num_tokens));
+    step.mask_indices.push_back(has_mask ? num_masks : no_mask);
+    if (has_mask) step.masks.insert(step.masks.end(), of_slot.mask->begin(), of_slot.mask->end());
   }
-  groups.push_back({});  // a padding group
-  const std::uint32_t columns = num_columns_ / num_ranks;
-  std::vector<float> logits(std::size_t{num_rows} * num_columns_);
+  step.num_rows += count;
+}
+
+// [num_ranks, num_rows, num_columns / num_ranks]
+std::vector<float> logits_by_rank(const std::vector<sampled_rows>& rows, std::uint32_t num_rows,
+                                  std::uint32_t num_columns, std::uint32_t num_ranks) {
+  const std::uint32_t columns = num_columns / num_ranks;
+  std::vector<float> out(std::size_t{num_rows} * num_columns);
   std::uint32_t row = 0;
   for (const sampled_rows& of_slot : rows) {
     for (const auto& line : of_slot.logits) {
-      for (std::uint32_t c = 0; c < num_columns_; ++c) {
-        logits[(std::size_t{c / columns} * num_rows + row) * columns + c % columns] = line[c];
+      for (std::uint32_t c = 0; c < num_columns; ++c) {
+        out[(std::size_t{c / columns} * num_rows + row) * columns + c % columns] = line[c];
       }
       ++row;
     }
   }
+  return out;
+}
+
+}  // namespace
+
+void sample_case::step(const std::vector<sampled_rows>& rows, std::uint32_t num_ranks,
+                       std::uint32_t num_scratch_rows) {
+  step_rows step;
+  for (const sampled_rows& of_slot : rows) add_rows(of_slot, num_tokens_, step);
+  step.groups.push_back({});  // a padding group
+  const auto logits = logits_by_rank(rows, step.num_rows, num_columns_, num_ranks);
   device_array<float> logit_memory(logits);
-  device_array<sample_group> group_memory(groups);
-  device_array<std::int32_t> token_memory(step_tokens);
-  device_array<std::uint32_t> row_memory(logit_rows);
-  device_array<std::uint32_t> mask_index_memory(mask_indices);
-  device_array<std::uint32_t> mask_memory(masks);
-  device_array<chosen_token> chosen(num_rows);
-  device_array<likely_token> likely(std::size_t{num_rows} * max_logprobs);
+  device_array<sample_group> groups(step.groups);
+  device_array<std::int32_t> tokens(step.tokens);
+  device_array<std::uint32_t> logit_rows(step.logit_rows);
+  device_array<std::uint32_t> mask_indices(step.mask_indices);
+  device_array<std::uint32_t> masks(step.masks);
+  device_array<chosen_token> chosen(step.num_rows);
+  device_array<likely_token> likely(std::size_t{step.num_rows} * max_logprobs);
   device_array<std::byte> scratch(num_scratch_rows * sample_scratch_bytes(num_tokens_));
-  sample_args args;
-  args.logits = logit_memory.data();
-  args.num_ranks = num_ranks;
-  args.num_rows = num_rows;
-  args.columns_per_rank = columns;
-  args.num_tokens = num_tokens_;
-  args.groups = group_memory.data();
-  args.num_groups = static_cast<std::uint32_t>(groups.size());
-  args.tokens = token_memory.data();
-  args.logit_rows = row_memory.data();
-  args.mask_indices = mask_index_memory.data();
-  args.masks = mask_memory.data();
-  args.first_eos = eos_.empty() ? -1 : eos_.front();
-  args.slots = slots_.data();
-  args.next_tokens = next_tokens_.data();
-  args.chosen = chosen.data();
-  args.most_likely = likely.data();
-  args.max_logprobs = max_logprobs;
-  args.scratch = scratch.data();
-  args.num_scratch_rows = num_scratch_rows;
+  const sample_args args{.logits = logit_memory.data(),
+                         .num_ranks = num_ranks,
+                         .num_rows = step.num_rows,
+                         .columns_per_rank = num_columns_ / num_ranks,
+                         .num_tokens = num_tokens_,
+                         .groups = groups.data(),
+                         .num_groups = static_cast<std::uint32_t>(step.groups.size()),
+                         .tokens = tokens.data(),
+                         .logit_rows = logit_rows.data(),
+                         .mask_indices = mask_indices.data(),
+                         .masks = masks.data(),
+                         .first_eos = eos_.empty() ? -1 : eos_.front(),
+                         .slots = slots_.data(),
+                         .next_tokens = next_tokens_.data(),
+                         .chosen = chosen.data(),
+                         .most_likely = likely.data(),
+                         .max_logprobs = max_logprobs,
+                         .scratch = scratch.data(),
+                         .num_scratch_rows = num_scratch_rows};
   REQUIRE(is_fine(sample(args, nullptr)));
   CHECK((chosen.is_whole() && likely.is_whole() && scratch.is_whole() && slots_.is_whole() &&
          next_tokens_.is_whole()));
@@ -108,12 +126,11 @@ void sample_case::step(const std::vector<sampled_rows>& rows, std::uint32_t num_
   // The logits are the caller's.
   CHECK(std::equal(logits.begin(), logits.end(), logit_memory.values().begin(),
                    [](float a, float b) { return a == b || (a != a && b != b); }));
-  compare(rows, chosen, likely, max_logprobs);
+  compare(rows, chosen, likely);
 }
 
 void sample_case::compare(const std::vector<sampled_rows>& groups,
-                          device_array<chosen_token>& chosen, device_array<likely_token>& likely,
-                          std::uint32_t max_logprobs) {
+                          device_array<chosen_token>& chosen, device_array<likely_token>& likely) {
   tokens_.clear();
   std::uint32_t row = 0;
   for (const sampled_rows& of_slot : groups) {

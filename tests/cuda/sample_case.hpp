@@ -40,7 +40,7 @@ class sample_case {
   };
 
   void compare(const std::vector<sampled_rows>& groups, device_array<chosen_token>& chosen,
-               device_array<likely_token>& likely, std::uint32_t max_logprobs);
+               device_array<likely_token>& likely);
 
   std::uint32_t num_tokens_;
   std::uint32_t num_columns_;

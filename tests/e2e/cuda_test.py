@@ -15,10 +15,12 @@ def start(*flags):
 
 def check_refusals():
     """What only the CPU does is refused with its flag, GPU or not."""
-    for flags in (["--dtype", "float32"], ["--quantization", "int8"],
+    for flags in (["--dtype", "float32"], ["--quantization", "int4"],
                   ["--kv-cache-dtype", "int8"]):
         refused = start("--device", "cuda", "--plan", *flags)
         assert refused.returncode == 1 and flags[0] in refused.stderr, refused
+    refused = start("--device", "cpu", "--plan", "--kv-cache-dtype", "fp8")
+    assert refused.returncode == 1 and "--kv-cache-dtype" in refused.stderr, refused
 
 
 def check_without_gpu(refused):

@@ -1,5 +1,6 @@
-"""Replicas that join by themselves: who is let in, what happens when the gateway goes or the link is
-cut. The cut needs a network namespace; where none can be made, that part is left out and says so."""
+"""Replicas that join by themselves: who is let in, what happens when the gateway goes or the link
+is cut. The cut needs a network namespace; where none can be made, that part is left out and says
+so."""
 import os
 import pathlib
 import signal

@@ -92,6 +92,14 @@ TEST_CASE("int8 pages take half the bytes, and the plan says what they hold") {
   CHECK(narrow->limits.num_pages > wide->limits.num_pages * 19 / 10);
 }
 
+TEST_CASE("fp8 pages are a GPU's") {
+  auto options = demo_options();
+  options.kv_dtype = kv_cache_dtype::fp8;
+  const auto plan = plan_model(options);
+  REQUIRE(!plan);
+  CHECK(plan.error().field == "--kv-cache-dtype");
+}
+
 TEST_CASE("devices that store no keys refuse a type for them") {
   auto options = demo_options();
   options.kv_dtype = kv_cache_dtype::int8;

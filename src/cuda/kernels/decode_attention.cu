@@ -13,11 +13,17 @@ constexpr unsigned num_warps = 4;
 constexpr unsigned block_threads = num_warps * warp_size;
 constexpr unsigned max_group = 8;
 
-template <unsigned Dim, unsigned Stages>
+// A warp has pages on their way, keys and then values of each, and, where those are bytes, one page
+// that was made of them.
+template <unsigned Dim, kv_format Format>
 struct decode_tiles {
+  static constexpr bool has_bytes = Format == kv_format::e4m3;
+  static constexpr unsigned stages = (Dim == 64 ? 4 : 3) + (has_bytes ? 1 : 0);
   static constexpr std::uint32_t tile_bytes = page_size_tokens * Dim * 2;
-  static constexpr std::uint32_t stage_bytes = 2 * tile_bytes;  // keys, then values
-  static constexpr std::uint32_t warp_bytes = Stages * stage_bytes;
+  static constexpr std::uint32_t page_bytes = head_page_bytes(Format, Dim);
+  static constexpr std::uint32_t stage_bytes = 2 * page_bytes;
+  static constexpr std::uint32_t ring_bytes = stages * stage_bytes;
+  static constexpr std::uint32_t warp_bytes = ring_bytes + (has_bytes ? 2 * tile_bytes : 0);
   static constexpr std::uint32_t block_bytes = num_warps * warp_bytes;
 };
 
@@ -50,18 +56,30 @@ __device__ __forceinline__ void load_queries(std::uint32_t (&queries)[Dim / 16][
   }
 }
 
-template <unsigned Dim>
+template <unsigned Dim, kv_format Format>
 __device__ __forceinline__ void start_page(std::uint32_t stage, const kv_pages& pages,
                                            std::size_t first) {
+  using tiles = decode_tiles<Dim, Format>;
   constexpr unsigned chunks = Dim / 8;
-  constexpr std::uint32_t tile_bytes = page_size_tokens * Dim * 2;
   const unsigned lane = threadIdx.x % warp_size;
+  for (unsigned at = lane; at < tiles::page_bytes / 16; at += warp_size) {
+    const std::uint32_t place =
+        tiles::has_bytes ? stage + at * 16 : tile_place<Dim>(stage, at / chunks, at % chunks);
+    copy_async(place, pages.keys + first + at * 16);
+    copy_async(place + tiles::page_bytes, pages.values + first + at * 16);
+  }
+}
+
+// A page of bytes, keys or values, as bfloat16.
+template <unsigned Dim>
+__device__ __forceinline__ void expand_page(std::uint32_t tile, std::uint32_t bytes) {
+  const std::byte* page = block_memory() + (bytes - shared_address(block_memory()));
 #pragma unroll
-  for (unsigned i = 0; i < page_size_tokens * chunks / warp_size; ++i) {
-    const unsigned at = i * warp_size + lane;
-    const std::uint32_t place = tile_place<Dim>(stage, at / chunks, at % chunks);
-    copy_async(place, pages.keys + first + at * 8);
-    copy_async(place + tile_bytes, pages.values + first + at * 8);
+  for (unsigned i = 0; i < Dim / warp_size; ++i) {
+    const unsigned at = i * warp_size + threadIdx.x % warp_size;
+    const unsigned row = at / (Dim / 16);
+    expand_into<Dim>(tile, row, at % (Dim / 16), page + at * 16,
+                     page[page_size_tokens * Dim + row]);
   }
 }
 
@@ -140,10 +158,11 @@ __device__ __forceinline__ void add_values(running_heads<Dim>& heads, const floa
 }
 
 // This warp's pages of the part, one after the other.
-template <unsigned Dim, unsigned Stages>
+template <unsigned Dim, kv_format Format>
 __device__ __forceinline__ void walk_pages(running_heads<Dim>& heads, const attention_args& args,
                                            const decode_part& part, std::uint32_t kv_head) {
-  using tiles = decode_tiles<Dim, Stages>;
+  using tiles = decode_tiles<Dim, Format>;
+  constexpr unsigned stages = tiles::stages;
   const unsigned warp = threadIdx.x / warp_size;
   const unsigned group = args.heads.num_q_heads / args.heads.num_kv_heads;
   const std::uint32_t* table = args.page_table + part.first_page_idx;
@@ -157,21 +176,30 @@ __device__ __forceinline__ void walk_pages(running_heads<Dim>& heads, const atte
                     group);
   const auto start = [&](std::uint32_t stage, std::uint32_t page) {
     if (page < end) {
-      start_page<Dim>(ring + stage * tiles::stage_bytes, args.pages,
-                      page_start<Dim>(table[page], kv_head, args.heads.num_kv_heads));
+      start_page<Dim, Format>(
+          ring + stage * tiles::stage_bytes, args.pages,
+          page_start<Dim, Format>(table[page], kv_head, args.heads.num_kv_heads));
     }
     commit_copies();
   };
   std::uint32_t page = part.first_page + warp;
 #pragma unroll
-  for (unsigned s = 0; s + 1 < Stages; ++s) start(s, page + num_warps * s);
+  for (unsigned s = 0; s + 1 < stages; ++s) start(s, page + num_warps * s);
   std::uint32_t stage = 0;
   for (; page < end; page += num_warps) {
-    start((stage + Stages - 1) % Stages, page + num_warps * (Stages - 1));
-    await_copies<Stages - 1>();
+    start((stage + stages - 1) % stages, page + num_warps * (stages - 1));
+    await_copies<stages - 1>();
     __syncwarp();
-    const std::uint32_t keys = ring + stage * tiles::stage_bytes;
-    const std::uint32_t values = keys + tiles::tile_bytes;
+    std::uint32_t keys = ring + stage * tiles::stage_bytes;
+    std::uint32_t values = keys + tiles::page_bytes;
+    if constexpr (tiles::has_bytes) {
+      const std::uint32_t expanded = ring + tiles::ring_bytes;
+      expand_page<Dim>(expanded, keys);
+      expand_page<Dim>(expanded + tiles::tile_bytes, values);
+      __syncwarp();
+      keys = expanded;
+      values = expanded + tiles::tile_bytes;
+    }
     const unsigned num_keys = part.context_tokens - page * page_size_tokens;
     if (num_keys < page_size_tokens) {
       clear_values<Dim>(values, num_keys);
@@ -183,7 +211,7 @@ __device__ __forceinline__ void walk_pages(running_heads<Dim>& heads, const atte
     add_values<Dim>(heads, scores, values);
     // The next copies go where these tiles are read.
     __syncwarp();
-    stage = (stage + 1) % Stages;
+    stage = (stage + 1) % stages;
   }
   await_copies<0>();
 }
@@ -216,7 +244,7 @@ __device__ __forceinline__ float share_of(float maximum, float highest) {
   return maximum == minus_infinity ? 0.0F : exp2_fast(maximum - highest);
 }
 
-template <unsigned Dim, unsigned Stages>
+template <unsigned Dim, kv_format Format>
 __global__ void __launch_bounds__(block_threads)
     decode_part_heads(const __grid_constant__ decode_attention_args args) {
   const decode_part part = args.parts[blockIdx.x];
@@ -225,7 +253,7 @@ __global__ void __launch_bounds__(block_threads)
   const unsigned group = args.attention.heads.num_q_heads / args.attention.heads.num_kv_heads;
   running_heads<Dim> heads{};
   heads.maxima[0] = heads.maxima[1] = minus_infinity;
-  walk_pages<Dim, Stages>(heads, args.attention, part, kv_head);
+  walk_pages<Dim, Format>(heads, args.attention, part, kv_head);
   __syncthreads();
   auto& results = block_memory_as<warp_results<Dim>>();
   hand_over<Dim>(results, heads);
@@ -289,13 +317,13 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-template <unsigned Dim, unsigned Stages>
+template <unsigned Dim, kv_format Format>
 launch_error launch_decode(const decode_attention_args& args, cuda_stream stream) {
-  using tiles = decode_tiles<Dim, Stages>;
+  using tiles = decode_tiles<Dim, Format>;
   static_assert(sizeof(warp_results<Dim>) <= tiles::block_bytes);
   const head_shape& heads = args.attention.heads;
   const launch_error error =
-      launch(decode_part_heads<Dim, Stages>, {args.num_parts, heads.num_kv_heads, 1},
+      launch(decode_part_heads<Dim, Format>, {args.num_parts, heads.num_kv_heads, 1},
              {block_threads, 1, 1}, tiles::block_bytes, stream, args);
   if (error != launch_error::none) return error;
   return launch(combine_parts<Dim>, {args.num_rows, divide_up(heads.num_q_heads, num_warps), 1},
@@ -307,8 +335,13 @@ launch_error launch_decode(const decode_attention_args& args, cuda_stream stream
 launch_error decode_attention(const decode_attention_args& args, cuda_stream stream) {
   if (!can_attend(args.attention.heads)) return launch_error::invalid_value;
   if (args.num_parts == 0 || args.num_rows == 0) return launch_error::none;
-  if (args.attention.heads.head_dim == 64) return launch_decode<64, 4>(args, stream);
-  return launch_decode<128, 3>(args, stream);
+  const bool is_wide = args.attention.heads.head_dim == 128;
+  if (args.attention.pages.format == kv_format::e4m3) {
+    return is_wide ? launch_decode<128, kv_format::e4m3>(args, stream)
+                   : launch_decode<64, kv_format::e4m3>(args, stream);
+  }
+  return is_wide ? launch_decode<128, kv_format::bf16>(args, stream)
+                 : launch_decode<64, kv_format::bf16>(args, stream);
 }
 
 }  // namespace troupe::cuda

@@ -61,6 +61,11 @@ inline vec16 load_16(const void* p) {
   return v;
 }
 inline vec16 load_16_once(const void* p) { return load_16(p); }
+inline void store_8(void* p, std::uint32_t first, std::uint32_t second) {
+  if (reinterpret_cast<std::uintptr_t>(p) % 8 != 0) simt::fault("a store that is not aligned");
+  std::memcpy(p, &first, sizeof first);
+  std::memcpy(static_cast<std::byte*>(p) + sizeof first, &second, sizeof second);
+}
 inline void store_16(void* p, const vec16& v) {
   if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) simt::fault("a store that is not aligned");
   std::memcpy(p, &v, sizeof v);
@@ -87,6 +92,12 @@ inline std::uint32_t bits_of(float x) {
   std::memcpy(&bits, &x, sizeof bits);
   return bits;
 }
+// Of two bfloat16 each, rounded.
+inline std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
+  return pack(float_of(a << 16U) * float_of(b << 16U),
+              float_of(a & 0xFFFF0000U) * float_of(b & 0xFFFF0000U));
+}
+inline float half_to_float(float16 x) { return to_float(x); }
 inline float exp2_fast(float x) { return std::exp2(x); }
 inline float exp_fast(float x) { return std::exp(x); }
 inline float inverse_sqrt(float x) { return 1.0F / std::sqrt(x); }
@@ -160,6 +171,9 @@ __device__ __forceinline__ vec16 load_16_once(const void* p) {
                : "l"(p));
   return v;
 }
+__device__ __forceinline__ void store_8(void* p, std::uint32_t first, std::uint32_t second) {
+  *static_cast<uint2*>(p) = make_uint2(first, second);
+}
 __device__ __forceinline__ void store_16(void* p, const vec16& v) {
   *static_cast<uint4*>(p) = make_uint4(v.words[0], v.words[1], v.words[2], v.words[3]);
 }
@@ -184,6 +198,26 @@ __device__ __forceinline__ std::uint32_t pack(float low, float high) {
   return __bfloat16_as_ushort(both.x) | static_cast<std::uint32_t>(__bfloat16_as_ushort(both.y))
                                             << 16U;
 }
+// Of two bfloat16 each, rounded. Adds minus zero, which changes nothing: the multiplication alone
+// came with sm_90.
+__device__ __forceinline__ std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t result;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(0x80008000U));
+  return result;
+}
+__device__ __forceinline__ float half_to_float(float16 x) {
+  float result;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x.bits));
+  return result;
+}
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+#define TROUPE_CONVERTS_E4M3
+__device__ __forceinline__ std::uint32_t convert_e4m3_pair(float low, float high) {
+  std::uint16_t result;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(result) : "f"(high), "f"(low));
+  return result;
+}
+#endif
 __device__ __forceinline__ float exp2_fast(float x) {
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));

@@ -12,12 +12,17 @@ constexpr unsigned tile_keys = 64;
 constexpr unsigned num_warps = tile_queries / 16;
 constexpr unsigned block_threads = num_warps * warp_size;
 
-template <unsigned Dim>
+// Queries, two blocks of keys, two blocks of values; where those are bytes, behind them one block
+// of each that was made of them.
+template <unsigned Dim, kv_format Format>
 struct prefill_tiles {
+  static constexpr bool has_bytes = Format == kv_format::e4m3;
   static constexpr std::uint32_t query_bytes = tile_queries * Dim * 2;
   static constexpr std::uint32_t key_bytes = tile_keys * Dim * 2;
-  // Queries, two blocks of keys, two blocks of values.
-  static constexpr std::uint32_t block_bytes = query_bytes + 4 * key_bytes;
+  static constexpr std::uint32_t copied_bytes =
+      tile_keys / page_size_tokens * head_page_bytes(Format, Dim);
+  static constexpr std::uint32_t block_bytes =
+      query_bytes + 4 * copied_bytes + (has_bytes ? 2 * key_bytes : 0);
 };
 
 // What a block of threads works on.
@@ -72,20 +77,51 @@ __device__ __forceinline__ void start_queries(std::uint32_t target, const tile_v
 }
 
 // Positions past the last visible one get its key and value, which are finite; their weight is 0.
-template <unsigned Dim>
+__device__ __forceinline__ std::uint32_t seen_key(std::uint32_t wanted, const tile_view& view) {
+  return wanted < view.last_visible ? wanted : view.last_visible;
+}
+
+template <unsigned Dim, kv_format Format>
 __device__ __forceinline__ void start_keys(std::uint32_t keys, std::uint32_t values,
                                            std::uint32_t first_key, const tile_view& view,
                                            const attention_args& args) {
-  constexpr unsigned chunks = Dim / 8;
+  using tiles = prefill_tiles<Dim, Format>;
+  constexpr unsigned chunks = tiles::has_bytes ? Dim / 16 : Dim / 8;  // of a row
   const std::uint32_t* table = args.page_table + view.tile.first_page_idx;
+  const auto page_of = [&](std::uint32_t key) {
+    return page_start<Dim, Format>(table[key / page_size_tokens], view.kv_head,
+                                   args.heads.num_kv_heads);
+  };
   for (unsigned at = threadIdx.x; at < tile_keys * chunks; at += block_threads) {
-    const std::uint32_t wanted = first_key + at / chunks;
-    const std::uint32_t key = wanted < view.last_visible ? wanted : view.last_visible;
-    const std::size_t from =
-        page_start<Dim>(table[key / page_size_tokens], view.kv_head, args.heads.num_kv_heads) +
-        key % page_size_tokens * Dim + at % chunks * 8;
-    copy_async(tile_place<Dim>(keys, at / chunks, at % chunks), args.pages.keys + from);
-    copy_async(tile_place<Dim>(values, at / chunks, at % chunks), args.pages.values + from);
+    const std::uint32_t key = seen_key(first_key + at / chunks, view);
+    const std::size_t from = page_of(key) + (key % page_size_tokens * chunks + at % chunks) * 16;
+    const std::uint32_t place =
+        tiles::has_bytes ? at * 16 : tile_place<Dim>(0, at / chunks, at % chunks);
+    copy_async(keys + place, args.pages.keys + from);
+    copy_async(values + place, args.pages.values + from);
+  }
+  if constexpr (tiles::has_bytes) {
+    // The rows' exponents, sixteen in a page.
+    const std::uint32_t page = threadIdx.x;
+    if (page >= tile_keys / page_size_tokens) return;
+    const std::uint32_t key = seen_key(first_key + page * page_size_tokens, view);
+    const std::size_t from = page_of(key) + page_size_tokens * Dim;
+    const std::uint32_t place = tile_keys * Dim + page * page_size_tokens;
+    copy_async(keys + place, args.pages.keys + from);
+    copy_async(values + place, args.pages.values + from);
+  }
+}
+
+// A block of bytes, keys or values, as bfloat16.
+template <unsigned Dim>
+__device__ __forceinline__ void expand_keys(std::uint32_t tile, std::uint32_t bytes,
+                                            std::uint32_t first_key, const tile_view& view) {
+  constexpr unsigned chunks = Dim / 16;
+  const std::byte* rows = block_memory() + (bytes - shared_address(block_memory()));
+  for (unsigned at = threadIdx.x; at < tile_keys * chunks; at += block_threads) {
+    const std::uint32_t key = seen_key(first_key + at / chunks, view);
+    expand_into<Dim>(tile, at / chunks, at % chunks, rows + at * 16,
+                     rows[tile_keys * Dim + (key - first_key)]);
   }
 }
 
@@ -198,22 +234,22 @@ __device__ __forceinline__ void store_rows(running_rows<Dim>& rows, const tile_v
   }
 }
 
-template <unsigned Dim>
+template <unsigned Dim, kv_format Format>
 __global__ void __launch_bounds__(block_threads, 1)
     prefill_tile_heads(const __grid_constant__ prefill_attention_args args) {
-  using tiles = prefill_tiles<Dim>;
+  using tiles = prefill_tiles<Dim, Format>;
   const tile_view view = view_tile(args);
   if (view.num_queries == 0) return;
   const unsigned lane = threadIdx.x % warp_size;
   const std::uint32_t query_tile = shared_address(block_memory());
   const std::uint32_t key_tiles = query_tile + tiles::query_bytes;
-  const std::uint32_t value_tiles = key_tiles + 2 * tiles::key_bytes;
+  const std::uint32_t value_tiles = key_tiles + 2 * tiles::copied_bytes;
   const std::uint32_t num_blocks = view.last_visible / tile_keys + 1;
   const auto start_block = [&](std::uint32_t block) {
-    const std::uint32_t side = block % 2 * tiles::key_bytes;
+    const std::uint32_t side = block % 2 * tiles::copied_bytes;
     if (block < num_blocks) {
-      start_keys<Dim>(key_tiles + side, value_tiles + side, block * tile_keys, view,
-                      args.attention);
+      start_keys<Dim, Format>(key_tiles + side, value_tiles + side, block * tile_keys, view,
+                              args.attention);
     }
     commit_copies();
   };
@@ -242,22 +278,32 @@ __global__ void __launch_bounds__(block_threads, 1)
                       tile_place<Dim>(query_tile, first_query + lane % 16, k * 2 + lane / 16));
       }
     }
-    const std::uint32_t side = block % 2 * tiles::key_bytes;
+    std::uint32_t keys = key_tiles + block % 2 * tiles::copied_bytes;
+    std::uint32_t values = value_tiles + block % 2 * tiles::copied_bytes;
+    if constexpr (tiles::has_bytes) {
+      const std::uint32_t expanded = value_tiles + 2 * tiles::copied_bytes;
+      expand_keys<Dim>(expanded, keys, block * tile_keys, view);
+      expand_keys<Dim>(expanded + tiles::key_bytes, values, block * tile_keys, view);
+      __syncthreads();
+      keys = expanded;
+      values = expanded + tiles::key_bytes;
+    }
     float scores[tile_keys / 8][4];
-    score_keys<Dim>(scores, key_tiles + side, queries);
+    score_keys<Dim>(scores, keys, queries);
     mask_scores(scores, block * tile_keys, positions, scale);
     weigh_keys<Dim>(scores, rows);
-    add_values<Dim>(rows, scores, value_tiles + side);
+    add_values<Dim>(rows, scores, values);
     // The next copies go where these tiles are read.
     __syncthreads();
   }
   store_rows<Dim>(rows, view, args.attention);
 }
 
-template <unsigned Dim>
+template <unsigned Dim, kv_format Format>
 launch_error launch_prefill(const prefill_attention_args& args, cuda_stream stream) {
-  return launch(prefill_tile_heads<Dim>, {args.num_tiles, args.attention.heads.num_kv_heads, 1},
-                {block_threads, 1, 1}, prefill_tiles<Dim>::block_bytes, stream, args);
+  return launch(prefill_tile_heads<Dim, Format>,
+                {args.num_tiles, args.attention.heads.num_kv_heads, 1}, {block_threads, 1, 1},
+                prefill_tiles<Dim, Format>::block_bytes, stream, args);
 }
 
 }  // namespace
@@ -265,8 +311,13 @@ launch_error launch_prefill(const prefill_attention_args& args, cuda_stream stre
 launch_error prefill_attention(const prefill_attention_args& args, cuda_stream stream) {
   if (!can_attend(args.attention.heads)) return launch_error::invalid_value;
   if (args.num_tiles == 0) return launch_error::none;
-  if (args.attention.heads.head_dim == 64) return launch_prefill<64>(args, stream);
-  return launch_prefill<128>(args, stream);
+  const bool is_wide = args.attention.heads.head_dim == 128;
+  if (args.attention.pages.format == kv_format::e4m3) {
+    return is_wide ? launch_prefill<128, kv_format::e4m3>(args, stream)
+                   : launch_prefill<64, kv_format::e4m3>(args, stream);
+  }
+  return is_wide ? launch_prefill<128, kv_format::bf16>(args, stream)
+                 : launch_prefill<64, kv_format::bf16>(args, stream);
 }
 
 }  // namespace troupe::cuda

@@ -43,9 +43,10 @@ __global__ void __launch_bounds__(sum_threads)
 
 // --- Ranks on devices with peer access ----------------------------------------------------------
 
-// A block of each rank does the rows blockIdx.x, + gridDim.x, ...: it waits for the same blocks of
-// its peers only. It writes to one half of the staging memory in turn: a peer still reads the other
-// half, but has left this one, because it has arrived at the epoch between.
+// A block of each rank does the rows blockIdx.x, + max_peer_blocks, ...: it waits for the same
+// blocks of its peers only. A call takes two epochs, and one half of the staging memory in turn: a
+// peer still reads the other half, but has left this one, because it has arrived at the call
+// between.
 __device__ __forceinline__ void meet_peers(const peer_all_reduce_args& args, std::uint32_t epoch) {
   // Everything that this block has staged comes before its flag.
   __syncthreads();
@@ -62,27 +63,29 @@ __device__ __forceinline__ void meet_peers(const peer_all_reduce_args& args, std
   __syncthreads();
 }
 
-__device__ __forceinline__ void sum_row(const peer_all_reduce_args& args, std::uint32_t row,
-                                        std::size_t half) {
+// What the row's eight neighbours of this thread add up to over the ranks.
+__device__ __forceinline__ vec16 sum_of_ranks(const peer_all_reduce_args& args, std::size_t place) {
+  float sums[8] = {};
+#pragma unroll
+  for (std::uint32_t r = 0; r < max_ranks; ++r) {
+    if (r < args.num_ranks) add_to(sums, load_16(args.peers.staging[r] + place));
+  }
+  return rounded(sums);
+}
+
+// The row's sum goes where it is wanted.
+__device__ __forceinline__ void finish_row(const peer_all_reduce_args& args, std::uint32_t row,
+                                           const vec16& sum) {
   const std::uint32_t i = threadIdx.x * 8;
   const bool is_inside = i < args.width;
   const std::size_t place = static_cast<std::size_t>(row) * args.width + i;
-  float sums[8] = {};
-  if (is_inside) {
-#pragma unroll
-    for (std::uint32_t r = 0; r < max_ranks; ++r) {
-      if (r < args.num_ranks) add_to(sums, load_16(args.peers.staging[r] + half + place));
-    }
-  }
   if (args.residual == nullptr) {
-    if (is_inside) store_16(args.x + place, rounded(sums));
+    if (is_inside) store_16(args.x + place, sum);
     return;
   }
   vec16 x{};
   float squares = 0;
   if (is_inside) {
-    // As it would have been stored before it is added.
-    const vec16 sum = rounded(sums);
     float addend[8] = {};
     add_to(addend, sum);
     x = load_16(args.residual + place);
@@ -96,22 +99,46 @@ __device__ __forceinline__ void sum_row(const peer_all_reduce_args& args, std::u
   store_16(args.normed + place, normed(x, factor, args.weight + i));
 }
 
+// Which rank sums a row for all, where each does a share: a block's rows take turns.
+__device__ __forceinline__ std::uint32_t owner_of(std::uint32_t row, std::uint32_t num_ranks) {
+  return (row + row / max_peer_blocks) % num_ranks;
+}
+
+// One shot: every rank reads every row of all ranks. Two shots: it reads its share of them, sums it
+// in its staging memory, and reads the others' sums there.
+template <peer_shots Shots>
 __global__ void __launch_bounds__(1024)
     reduce_rows(const __grid_constant__ peer_all_reduce_args args) {
-  const std::uint32_t epoch = args.epochs[blockIdx.x] + 1;
-  const std::size_t half = epoch % 2 == 0 ? 0 : args.staging_elements;
+  const std::uint32_t epoch = args.epochs[blockIdx.x];
+  const std::size_t half = epoch / 2 % 2 == 0 ? 0 : args.staging_elements;
   const std::uint32_t i = threadIdx.x * 8;
+  const bool is_inside = i < args.width;
+  bf16* mine = args.peers.staging[args.rank];
   for (std::uint32_t row = blockIdx.x; row < args.num_rows; row += gridDim.x) {
     const std::size_t place = static_cast<std::size_t>(row) * args.width + i;
-    if (i < args.width) {
-      store_16(args.peers.staging[args.rank] + half + place, load_16(args.addend + place));
+    if (is_inside) store_16(mine + half + place, load_16(args.addend + place));
+  }
+  meet_peers(args, epoch + 1);
+  if constexpr (Shots == peer_shots::two) {
+    // Nobody else reads these rows of this rank before the next meeting.
+    for (std::uint32_t row = blockIdx.x; row < args.num_rows; row += gridDim.x) {
+      if (!is_inside || owner_of(row, args.num_ranks) != args.rank) continue;
+      const std::size_t place = half + static_cast<std::size_t>(row) * args.width + i;
+      store_16(mine + place, sum_of_ranks(args, place));
     }
+    meet_peers(args, epoch + 2);
   }
-  meet_peers(args, epoch);
   for (std::uint32_t row = blockIdx.x; row < args.num_rows; row += gridDim.x) {
-    sum_row(args, row, half);
+    const std::size_t place = half + static_cast<std::size_t>(row) * args.width + i;
+    vec16 sum{};
+    if (is_inside && Shots == peer_shots::two) {
+      sum = load_16(args.peers.staging[owner_of(row, args.num_ranks)] + place);
+    } else if (is_inside) {
+      sum = sum_of_ranks(args, place);
+    }
+    finish_row(args, row, sum);
   }
-  if (threadIdx.x == 0) args.epochs[blockIdx.x] = epoch;
+  if (threadIdx.x == 0) args.epochs[blockIdx.x] = epoch + 2;
 }
 
 }  // namespace
@@ -136,8 +163,11 @@ launch_error peer_all_reduce(const peer_all_reduce_args& args, cuda_stream strea
   // Each block wants its peers at the same place: as many on every rank, and few enough that all of
   // them are resident at once.
   const std::uint32_t blocks = args.num_rows < max_peer_blocks ? args.num_rows : max_peer_blocks;
-  return launch(reduce_rows, {blocks, 1, 1}, {norm_threads(args.width), 1, 1}, sizeof(norm_memory),
-                stream, args);
+  const bool is_long = args.num_ranks > 2 && count * sizeof(bf16) > one_shot_bytes;
+  const bool is_twice = args.shots == peer_shots::by_size ? is_long : args.shots == peer_shots::two;
+  return launch(is_twice ? &reduce_rows<peer_shots::two> : &reduce_rows<peer_shots::one>,
+                {blocks, 1, 1}, {norm_threads(args.width), 1, 1}, sizeof(norm_memory), stream,
+                args);
 }
 
 }  // namespace troupe::cuda

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -13,8 +14,15 @@ using namespace troupe::testing;
 
 namespace {
 
-// Loads a model, makes its runners and answers one request: "" if all went well, or what failed.
-std::string live_once(const cuda_runner_options& options) {
+// Loads a model, makes its runners and answers one request: "" if all went well, or what failed, or
+// what there was a warning of.
+std::string live_once(cuda_runner_options options) {
+  std::mutex lock;
+  std::string warning;
+  options.on_warning = [&](const std::string& what) {
+    const std::lock_guard hold(lock);
+    warning = what;
+  };
   const model_config config = gpu_config(1);
   const auto model = load_cuda_model(config, gpu_weights(config), options);
   if (!model) return model.error().message;
@@ -24,7 +32,7 @@ std::string live_once(const cuda_runner_options& options) {
   } catch (const device_error& error) {
     return error.what();
   }
-  return {};
+  return warning;
 }
 
 // Of every kind of call the first one, the last one, and some between.
@@ -68,6 +76,13 @@ void fail_every_call(const cuda_runner_options& options) {
 TEST_CASE("one rank: whatever call fails, the request ends and nothing is left") {
   fake_cuda::use_emulator();
   fail_every_call(gpu_options());
+}
+
+TEST_CASE("weights of bytes: whatever call fails, the request ends and nothing is left") {
+  fake_cuda::use_emulator();
+  cuda_runner_options options = gpu_options();
+  options.has_byte_weights = true;
+  fail_every_call(options);
 }
 
 TEST_CASE("ranks by NCCL: whatever call fails, no rank waits for ever") {

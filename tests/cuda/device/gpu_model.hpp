@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "cpu/replica.hpp"
 #include "cuda/cuda_runner.hpp"
@@ -23,6 +24,14 @@ test_replica cpu_replica(const model_config& config = gpu_config());
 
 // A prompt of so many tokens, on pages that no other slot has.
 test_sequence prompt_in(slot_idx slot, std::uint32_t num_tokens);
+
+struct answer {
+  std::vector<token_id> tokens;
+  std::vector<float> logprobs;
+  bool operator==(const answer&) const = default;
+};
+// Slots 0 .. 2 decode `count` tokens together, drawn; slot i joins at step 2 * i.
+std::vector<answer> decode_together(test_replica& replica, int count);
 
 // The largest difference, as a share of the largest logit.
 double distance(std::span<const float> a, std::span<const float> b);

@@ -8,50 +8,6 @@
 using namespace troupe;
 using namespace troupe::testing;
 
-namespace {
-
-sampling_params seeded(std::uint64_t seed) {
-  sampling_params params;
-  params.temperature = 1.5F;
-  params.top_k = 50;
-  params.seed = seed;
-  return params;
-}
-
-struct answer {
-  std::vector<token_id> tokens;
-  std::vector<float> logprobs;
-  bool operator==(const answer&) const = default;
-};
-
-// Slots 0 .. 2 decode `count` tokens together; slot i joins at step 2 * i.
-std::vector<answer> decode_together(test_replica& replica, int count) {
-  std::vector<test_sequence> sequences;
-  for (slot_idx slot = 0; slot < 3; ++slot) sequences.push_back(prompt_in(slot, 5 + 14 * slot));
-  std::vector<answer> out(3);
-  for (int step = 0; step < count + 4; ++step) {
-    step_batch batch;
-    for (test_sequence& one : sequences) {
-      const auto first_step = static_cast<int>(2 * one.slot);
-      if (step < first_step || step >= first_step + count) continue;
-      sampling_params params = seeded(one.slot);
-      params.num_logprobs = 2;
-      if (step == first_step) batch.starts.push_back(one.start(params));
-      append_chunk(batch, one, static_cast<std::uint32_t>(one.tokens.size()) - one.num_done, true);
-    }
-    for (const slot_sample& sample : replica.run(batch).samples) {
-      out[sample.slot].tokens.push_back(sample.sampled.token);
-      out[sample.slot].logprobs.push_back(sample.sampled.logprob);
-      REQUIRE(sample.sampled.most_likely.size() == 2);
-      out[sample.slot].logprobs.push_back(sample.sampled.most_likely[1].logprob);
-      sequences[sample.slot].tokens.push_back(last_sampled);
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
 TEST_CASE("a graph gives what its operations give one by one, and is made once") {
   fake_cuda::use_emulator();
   cuda_runner_options options = gpu_options();

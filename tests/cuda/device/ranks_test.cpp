@@ -1,6 +1,7 @@
 // Tensor parallelism: ranks that share a GPU, and ranks that meet by NCCL.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 
@@ -58,6 +59,15 @@ TEST_CASE("ranks on GPUs of their own meet by NCCL, in graphs, too") {
   fake_cuda::reset_counts();
   const auto tokens = greedy_tokens(ranks, prompt_in(2, 4), 5);
   CHECK(fake_cuda::count().graph_launches == 4 * 3);
+  // What every rank went on with is what was sampled: as a prompt it gives the same tokens.
+  test_sequence told = prompt_in(2, 4);
+  told.tokens.insert(told.tokens.end(), tokens.begin(), tokens.end());
+  const auto logits = logits_in_chunks(ranks, told, 9);
+  const std::size_t width = logits.size() / told.tokens.size();
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const auto row = std::span(logits).subspan((i + 3) * width, 200);
+    CHECK(std::ranges::max_element(row) - row.begin() == tokens[i]);
+  }
   cuda_runner_options eager = nccl_options(4);
   eager.use_graphs = false;
   test_replica without_graphs = gpu_replica(eager);
@@ -91,8 +101,10 @@ TEST_CASE("new runners wait for the memory of those before") {
   fake_cuda::use_emulator();
   const auto model = gpu_model(gpu_options(2));
   auto before = make_model_runners(model);
+  const auto live = fake_cuda::num_live_objects();
   auto after = std::async(std::launch::async, [&] { return make_model_runners(model); });
-  CHECK(after.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout);
+  CHECK(after.wait_for(std::chrono::milliseconds(300)) == std::future_status::timeout);
+  CHECK(fake_cuda::num_live_objects() == live);  // nothing was taken yet
   before.clear();
   CHECK(after.get().size() == 2);
 }

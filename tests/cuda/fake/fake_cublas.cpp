@@ -57,6 +57,7 @@ struct product {
   std::uint64_t outputs;
   std::uint64_t inputs;
   std::uint64_t columns;
+  std::uint64_t stride;
   bool is_float32;
 };
 
@@ -69,7 +70,7 @@ void multiply(const product& p) {
         sum += to_float(p.a[row * p.inputs + k]) * to_float(p.b[column * p.inputs + k]);
       }
       if (p.bias != nullptr) sum += to_float(p.bias[row]);
-      const std::uint64_t place = column * p.outputs + row;
+      const std::uint64_t place = column * p.stride + row;
       if (p.is_float32) {
         static_cast<float*>(p.out)[place] = sum;
       } else {
@@ -175,6 +176,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                   layout_out->rows,
                   layout_a->rows,
                   layout_out->columns,
+                  static_cast<std::uint64_t>(layout_out->stride),
                   layout_out->type == CUDA_R_32F};
   troupe::fake_cuda::enqueue(stream, [p] { multiply(p); });
   return CUBLAS_STATUS_SUCCESS;

@@ -30,6 +30,8 @@ std::size_t peak_device_bytes();
 // From here on counts calls that can fail; the n-th one (from 0) fails. Calls that free never do.
 void fail_call(std::uint64_t n);
 void fail_nothing();
+// The same for `count` calls of one name, behind the first `skipped` ones.
+void fail_calls_of(const std::string& name, std::uint64_t count, std::uint64_t skipped = 0);
 // The names of the calls since fail_call or fail_nothing; and which one failed, empty if none did.
 std::vector<std::string> calls();
 std::string failed_call();

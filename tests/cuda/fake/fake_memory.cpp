@@ -22,6 +22,10 @@ struct machine {
   std::size_t peak = 0;
   std::vector<std::string> calls;
   std::uint64_t failing_call = ~0ULL;
+  std::string failing_name;
+  std::uint64_t first_failing = 0;  // of that name
+  std::uint64_t num_failing = 0;
+  std::uint64_t num_named = 0;
   std::string failed;
 };
 
@@ -73,7 +77,18 @@ void fail_call(std::uint64_t n) {
   const std::lock_guard hold(m.lock);
   m.calls.clear();
   m.failing_call = n;
+  m.failing_name.clear();
   m.failed.clear();
+}
+
+void fail_calls_of(const std::string& name, std::uint64_t count, std::uint64_t skipped) {
+  fail_nothing();
+  machine& m = the_machine();
+  const std::lock_guard hold(m.lock);
+  m.failing_name = name;
+  m.first_failing = skipped;
+  m.num_failing = count;
+  m.num_named = 0;
 }
 
 void fail_nothing() { fail_call(~0ULL); }
@@ -94,7 +109,12 @@ bool fails(const char* call, cudaError_t error) {
   machine& m = the_machine();
   const std::lock_guard hold(m.lock);
   m.calls.emplace_back(call);
-  if (m.calls.size() - 1 != m.failing_call) return false;
+  bool is_failing = m.calls.size() - 1 == m.failing_call;
+  if (call == m.failing_name) {
+    const std::uint64_t n = m.num_named++;
+    is_failing = n >= m.first_failing && n - m.first_failing < m.num_failing;
+  }
+  if (!is_failing) return false;
   m.failed = call;
   last_error = error;
   return true;

@@ -320,6 +320,11 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* target, cudaGraph_t graph, uns
   return cudaSuccess;
 }
 
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
+  return fails("cudaGraphUpload", cudaErrorMemoryAllocation) ? cudaErrorMemoryAllocation
+                                                             : cudaSuccess;
+}
+
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
   delete graph;
   troupe::fake_cuda::note_object(-1);
