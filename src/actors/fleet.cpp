@@ -115,7 +115,11 @@ class fleet_actor : public fleet::base {
 
   void note(load_report& news) {
     auto it = replicas_.find(news.replica);
-    if (it == replicas_.end() || !it->second.joined) return;
+    if (it == replicas_.end() || !it->second.joined) {
+      // Its link was cut and came back, and nothing of it told the member.
+      send(caf::actor_cast<fleet_member>(current_sender()), retire{.may_return = true});
+      return;
+    }
     auto& r = it->second;
     r.has_reported = true;
     send(router_, prefixes_changed{.replica = news.replica,

@@ -39,7 +39,12 @@ class fleet_member_actor : public fleet_member::base {
         [](const render&) { return std::string{}; },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
         [this](const joined_fleet& news) { begin(news); },
-        [this](const retire&) { leave("the fleet needs this replica no longer", true); },
+        [this](const retire& word) {
+          if (word.may_return)
+            leave("the fleet had given this replica up", false);
+          else
+            leave("the fleet needs this replica no longer", true);
+        },
         [this](const tick&) { ask_and_report(); },
     };
   }

@@ -18,24 +18,26 @@ struct joined_fleet {  // house: what it shall report about, and to whom
   caf::actor fleet;
   replica_id name;
 };
-struct retire {};
+struct retire {
+  bool may_return = false;  // it was given up, and its replica with it; it may join again
+};
 template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, retire&) {
-  return f(caf::meta::type_name("retire"));
+typename Inspector::result_type inspect(Inspector& f, retire& x) {
+  return f(caf::meta::type_name("retire"), x.may_return);
 }
 
 using fleet_member = meter::extend<
     // From now on it reports.
     caf::reacts_to<joined_fleet>,
-    // Nobody needs this replica any more; said when it has nothing left to do.
+    // Nobody needs this replica any more: it has nothing left to do, or others do it.
     caf::reacts_to<retire>,
     // Reports.
     caf::reacts_to<tick>>;
 
 struct member_options {
   std::chrono::milliseconds report_period{100};
-  // Called once, on one of CAF's threads, when there is nothing more to do: the fleet is lost, or
-  // it let this member go.
+  // Called once, on one of CAF's threads, when there is nothing more to do: the fleet is lost, gave
+  // this member up, or let it go.
   std::function<void(std::string why, bool is_retired)> leave;
 };
 

@@ -227,7 +227,6 @@ class router_actor : public router::base {
   void strand(request_id name, bool is_loss) {
     auto node = take_back(name);
     auto& j = node.mapped();
-    names_[j.request.id] = {};
     if (is_loss) ++j.num_losses;
     if (j.end || j.withdrawn) return finish(j, j.withdrawn.value_or(*j.end), usage_of(j), {});
     if (j.num_losses >= options_.max_losses)
@@ -326,7 +325,7 @@ class router_actor : public router::base {
   // A request has a new name on the wire whenever it is sent, so that what comes late from a
   // replica that was given up means nobody.
   std::unordered_map<request_id, job> sent_;          // by that name
-  std::unordered_map<request_id, request_id> names_;  // by the client's; zero: stranded
+  std::unordered_map<request_id, request_id> names_;  // by the client's; not in sent_: stranded
   std::deque<job> stranded_;
   std::uint64_t next_name_;
   std::uint64_t next_serial_ = 0;

@@ -11,7 +11,7 @@ import time
 
 from troupe_server import PATIENCE, Server
 
-NUM_KILLS = int(os.environ.get("NUM_KILLS", "4"))
+NUM_KILLS = int(os.environ.get("NUM_KILLS", "2"))
 
 
 def children(server):

@@ -281,6 +281,9 @@ TEST_CASE("a host in another actor system talks to the engine through its door")
     REQUIRE_FALSE(there.submit(*door, sent));
     CHECK(there.endings(1, 60s).at(sent.id.value).size() == 1);
     CHECK(there.tokens(sent.id.value) == expected);
+    // The id is free again.
+    REQUIRE_FALSE(there.submit(*door, sent));
+    CHECK(there.endings(1, 60s).at(sent.id.value).size() == 1);
 
     // A form travels as what it was made from.
     auto form = started->read_form({.how = answer_form::kind::regex, .source = "[0-9]{12}"});
