@@ -71,6 +71,16 @@ test("rates are per second, also over a pause and after a new start of the serve
   assert.equal(frames.latest.generated_rate, 30000 / 1100);
 });
 
+test("a gateway's replicas are counted by what they do", () => {
+  const frames = new Frames();
+  frames.add(0, parseMetrics(
+    'troupe_replicas{state="ready"} 2\ntroupe_replicas{state="starting"} 1\n'));
+  assert.equal(frames.latest.replicas_ready, 2);
+  assert.equal(frames.latest.replicas_starting, 1);
+  frames.add(1000, parseMetrics("troupe_load 0.5\n"));
+  assert.equal(frames.latest.replicas_ready, undefined);
+});
+
 test("percentiles forget after a minute, frames after five", () => {
   const frames = new Frames();
   frames.add(0, reading(0, 0));

@@ -1,7 +1,7 @@
 // From readings of /metrics to what is drawn: one frame a reading, with rates over the last seconds
 // and percentiles of the last minute.
 import { bucketsBetween, bucketsOf, quantile } from "./histogram.js";
-import { sumOf } from "./metrics_text.js";
+import { byLabel, sumOf } from "./metrics_text.js";
 
 export const shown_ms = 300000;
 const percentile_ms = 60000;
@@ -39,6 +39,9 @@ const counters = {
 function readingOf(time, metrics) {
   const reading = { time, gauges: {}, counters: {}, buckets: {} };
   for (const [key, name] of Object.entries(gauges)) reading.gauges[key] = sumOf(metrics, name);
+  // Of a gateway: how many of its replicas do what.
+  for (const { key, value } of byLabel(metrics, "troupe_replicas", "state"))
+    reading.gauges[`replicas_${key}`] = value;
   for (const [key, name] of Object.entries(counters)) reading.counters[key] = sumOf(metrics, name);
   for (const [key, name] of Object.entries(histograms))
     reading.buckets[key] = bucketsOf(metrics, name);

@@ -17,5 +17,8 @@ export const charts = [
     series: [of("used", "pages_used"), of("cached", "pages_cached"), unseen("all", "pages")] },
   { title: "Requests per second", form: count,
     series: [of("ended", "finished_rate"), of("refused", "refused_rate")] },
+  { title: "Replicas", form: count,
+    series: [of("serve", "replicas_ready"), of("start", "replicas_starting"),
+             of("stand by", "replicas_standby"), of("finish", "replicas_draining")] },
   { title: "Memory", form: bytes, marks: byteTicks, series: [of("resident", "resident_bytes")] },
 ];
