@@ -101,9 +101,12 @@ replica_launcher make_launcher(std::shared_ptr<replica_starter> starter, const p
                                      std::to_string(plan.memory.num_pages),
                                      "--threads",
                                      std::to_string(plan.runner.threads.num_threads)};
-  // The gateway has shared the machine's memory out.
-  if (options.device == device_kind::cpu)
+  // The gateway has shared the machine's memory out; a GPU is the replica's own.
+  if (options.device != device_kind::cuda)
     arguments.insert(arguments.end(), {"--gpu-memory-utilization", "1"});
+  else if (options.memory_utilization)
+    arguments.insert(arguments.end(),
+                     {"--gpu-memory-utilization", std::to_string(*options.memory_utilization)});
   return [starter = std::move(starter), arguments, options, secret](std::uint32_t seat) {
     auto variables = gpus_of_seat(options, seat);
     variables.push_back("TROUPE_FLEET_SECRET=" + secret);

@@ -237,7 +237,17 @@ def test_hopeless():
         assert server.post(body(3))[0] == 200
 
 
+def test_devices():
+    """What a replica is started with suits every device that this machine has."""
+    for flags in (["--device", "null"], ["--device", "sim", "--gpu-memory-utilization", 0.9],
+                  ["--kv-cache-memory-bytes", "64MiB"], ["--quantization", "int8"]):
+        with Server("--replicas", 1, *flags) as server:
+            status, answer = server.post({"prompt": "Hello", "max_tokens": 4, "ignore_eos": True})
+            assert status == 200, (flags, answer)
+
+
 def main():
+    test_devices()
     with Server("--replicas", 2) as server, Server() as one:
         alone = Load(one, 0)
         test_losses(server, alone)
