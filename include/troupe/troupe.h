@@ -126,7 +126,8 @@ typedef enum troupe_finish_reason {
    them may be empty. On a thread of the engine, never two at once for one request. */
 typedef void (*troupe_on_tokens)(void* user, uint64_t request, const char* text, size_t text_size,
                                  const int32_t* tokens, size_t num_tokens);
-/* Exactly once for every request that was taken, last. The answer is the callee's only for now. */
+/* Exactly once for every request that was taken, last. The answer is gone when the callee
+   returns. */
 typedef void (*troupe_on_end)(void* user, uint64_t request, const troupe_answer* answer);
 
 /* Returns at once. TROUPE_OK: on_end will come; else no callback does. Both may be null, and so may

@@ -228,7 +228,8 @@ class router_actor : public router::base {
     auto node = take_back(name);
     auto& j = node.mapped();
     if (is_loss) ++j.num_losses;
-    if (j.end || j.withdrawn) return finish(j, j.withdrawn.value_or(*j.end), usage_of(j), {});
+    if (j.withdrawn) return finish(j, *j.withdrawn, usage_of(j), {});
+    if (j.end) return finish(j, *j.end, usage_of(j), {});
     if (j.num_losses >= options_.max_losses)
       return finish(j, finish_reason::failed, usage_of(j),
                     {.code = error_code::engine_failed,

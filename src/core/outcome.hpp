@@ -18,7 +18,7 @@ enum class error_code : std::uint8_t {
   shutting_down,         // the server drains
   io_error,              // a file could not be read
   unsupported,           // well-formed, but not something we do
-  unavailable,           // nobody is there to do it, for now: try again later
+  unavailable,           // nobody is there to do it: try again later
   constraint_failed,     // the grammar of an answer, or what compiles it, failed: our mistake
 };
 

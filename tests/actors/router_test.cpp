@@ -206,6 +206,24 @@ TEST_CASE("a reader that leaves while its request waits for a replica") {
   CHECK(ears->endings[0].why == finish_reason::stop);
 }
 
+TEST_CASE("a reader leaves, and the replica dies before it hears of that") {
+  fleet_stage stage(make_limits(), make_limits());
+  auto one = stage.join();
+  auto ears = std::make_shared<heard>();
+  stage.post(make_request(1, count_from(100, 40), 50), ears);
+  play_until(stage, [&] { return ears->tokens.size() == 3; });
+  stage.silence(one);
+  stage.self->send(stage.queue, cancel{{1}});
+  stage.play();
+  CHECK(ears->endings.empty());
+  stage.lose(one);
+  auto other = stage.join();
+  stage.play();
+  REQUIRE(ears->endings.size() == 1);
+  CHECK(ears->endings[0].why == finish_reason::cancelled);
+  CHECK(steps_of(stage, other) == 0);
+}
+
 TEST_CASE("wire messages arrive as they were sent") {
   caf::actor_system_config config = make_config(caf::atom("testing"));
   caf::actor_system system{config};

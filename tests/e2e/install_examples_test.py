@@ -43,9 +43,9 @@ class Prefix:
         text = found.read_text()
         prefix = re.search(r"^prefix=(.*)$", text, re.M)[1]
         self.root = folder / "stage" / prefix.lstrip("/")
-        self.library_folder = found.parent.parent
+        self.lib_folder = found.parent.parent
         self.environment = {**PLAIN_ENVIRONMENT, "PKG_CONFIG_PATH": str(found.parent),
-                            "LD_LIBRARY_PATH": str(self.library_folder)}
+                            "LD_LIBRARY_PATH": str(self.lib_folder)}
 
     def flags(self, package):
         return run("pkg-config", f"--define-variable=prefix={self.root}", "--cflags", "--libs",
@@ -146,7 +146,7 @@ class InstallExamplesTest(unittest.TestCase):
             self.assertNotIn(library, names)
 
     def test_the_library_shows_what_its_map_says(self):
-        library = self.prefix.library_folder / "libtroupe.so"
+        library = self.prefix.lib_folder / "libtroupe.so"
         lines = run("nm", "-D", "--defined-only", "--demangle", library).splitlines()
         shown = {line.split(maxsplit=2)[2] for line in lines}
         ours = ("troupe_", "troupe::", "TROUPE_0")
@@ -165,9 +165,9 @@ class InstallExamplesTest(unittest.TestCase):
         self.assertIn("libtroupe.so.0", run("objdump", "-p", library))
 
     def test_ctypes(self):
-        library = ctypes.CDLL(str(self.prefix.library_folder / "libtroupe.so"))
+        library = ctypes.CDLL(str(self.prefix.lib_folder / "libtroupe.so"))
         library.troupe_version.restype = ctypes.c_char_p
-        pc = (self.prefix.library_folder / "pkgconfig" / "troupe.pc").read_text()
+        pc = (self.prefix.lib_folder / "pkgconfig" / "troupe.pc").read_text()
         self.assertIn(f"Version: {library.troupe_version().decode()}\n", pc)
         self.assertEqual(library.troupe_abi_version(), 1)
         failure = ctypes.create_string_buffer(4 + 500 + 64)
