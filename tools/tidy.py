@@ -19,13 +19,14 @@ BELOW = {
     "actors": {"core", "model/runner.hpp"},
     "engine": {"actors", "text", "model", "cpu", "cuda", "sim", "core"},
     "net": {"actors", "text", "core"},
-    "cli": {"engine", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "load": {"net", "text", "core"},
+    "cli": {"engine", "load", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
 }
 # A library's headers and the folders that may include them: the first pattern that fits decides.
 HOMES = [
     (r"caf/", {"actors", "engine", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
-    (r"boost/", {"net"}),
+    (r"boost/", {"net", "load"}),
     (r"openssl/", {"net"}),
     (r"simdjson", {"text"}),
     (r"(utf8proc|pcre2)", {"text"}),
