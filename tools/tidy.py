@@ -27,13 +27,13 @@ HOMES = [
     (r"caf/", {"actors", "engine", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net", "load"}),
-    (r"openssl/", {"net"}),
+    (r"openssl/", {"net", "load"}),
     (r"simdjson", {"text"}),
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),
     (r"(cuda|cublas|nccl)", {"cuda"}),
     (r"(CLI/|toml\+\+/|histedit)", {"cli"}),
-    (r"openssl/", {"net"}),
+    (r"openssl/", {"net", "load"}),
 ]
 LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
                    r"|condition_variable\w*|\w*semaphore|latch|barrier)\b"

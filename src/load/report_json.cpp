@@ -95,7 +95,6 @@ void append_server(json_builder& json, const server_sample& s) {
   known(json, "running", s.running);
   known(json, "replicas", s.replicas);
   known(json, "memory_bytes", s.memory_bytes);
-  known(json, "gpu_memory_bytes", s.gpu_memory_bytes);
   known(json, "load", s.load);
   json.end_object();
 }

@@ -163,7 +163,6 @@ server_sample read_server(field_reader& in, const json_value& from) {
   in.read(from, "running", out.running);
   in.read(from, "replicas", out.replicas);
   in.read(from, "memory_bytes", out.memory_bytes);
-  in.read(from, "gpu_memory_bytes", out.gpu_memory_bytes);
   in.read(from, "load", out.load);
   return out;
 }

@@ -67,6 +67,14 @@ void latencies::merge(const latencies& other) {
   lag.merge(other.lag);
 }
 
+void verification::merge(const verification& other) {
+  num_canaries += other.num_canaries;
+  num_mismatches += other.num_mismatches;
+  num_schema_answers += other.num_schema_answers;
+  num_schema_errors += other.num_schema_errors;
+  examples.insert(examples.end(), other.examples.begin(), other.examples.end());
+}
+
 double stage_result::seconds() const { return std::max(duration, drained - start); }
 
 double stage_result::request_throughput() const {

@@ -93,7 +93,7 @@ struct stage_result {
   double start = 0, duration = 0;  // since the begin of the run; how long it issued requests
   double drained = 0;              // when the last of its requests was over
   bool is_judged = true;           // counts for the SLO; false for warming up and for searching
-  bool is_stable = true;           // the server kept up: see keeps_up in load/knee.hpp
+  bool is_stable = true;           // the server kept up: see keeps_up in load/tally.hpp
   request_totals totals;
   latencies times;
   double peak_memory_bytes = -1;  // of the server while it ran; negative: not known
@@ -111,8 +111,7 @@ struct server_sample {
   double waiting = -1, running = -1;  // requests
   double replicas = -1;               // that serve
   double memory_bytes = -1;           // resident, of the process that answers /metrics
-  double gpu_memory_bytes = -1;
-  double load = -1;  // troupe_load
+  double load = -1;                   // troupe_load
 };
 
 struct quantiles {
@@ -146,6 +145,7 @@ struct verification {
   std::uint64_t num_mismatches = 0;  // of them, with another text than alone
   std::uint64_t num_schema_answers = 0, num_schema_errors = 0;
   std::vector<std::string> examples;  // the first few wrong ones, in words
+  void merge(const verification& other);
 };
 
 struct environment {
@@ -165,7 +165,7 @@ struct environment {
   std::string started_at;  // UTC, "2026-11-22T09:30:00Z"
 };
 
-// Why a run ended as it did, in the order of precedence.
+// What a run shows. Wrong answers (--verify) count as a missed SLO.
 enum class run_verdict : std::uint8_t { passed, generator_overloaded, slo_missed, target_down };
 std::string_view to_string(run_verdict verdict);
 
