@@ -31,10 +31,10 @@ std::string time_of(const latency_histogram& times, double q) {
 
 std::string figure_of(const slo_verdict& one, double value) {
   auto is = [&](std::string_view name) { return one.clause.starts_with(name); };
-  if (!std::isfinite(value) || value < 0) return "none";
   if (is("success") || is("rejected") || is("failed")) return unit_text(unit::share, value);
   if (is("rps") || is("tokens") || is("goodput")) return unit_text(unit::count, value) + "/s";
-  return unit_text(unit::seconds, value);
+  // No time at all is none that was measured.
+  return value > 0 ? unit_text(unit::seconds, value) : "none";
 }
 
 // Breaks between its parts only.
