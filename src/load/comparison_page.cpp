@@ -47,6 +47,7 @@ void append_figures(html_page& page, const comparison& all) {
   for (auto& one : all.figures)
     for (auto end : {one.by_chance.low, one.by_chance.high})
       if (std::isfinite(end)) widest = std::max(widest, std::abs(end));
+  widest = std::min(widest, 1.0);  // one that has changed tenfold would hide all others
   auto& out = page.body();
   out +=
       "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"What "

@@ -251,7 +251,7 @@ std::vector<double> time_marks(double span) {
 
 std::vector<double> log_marks(double least, double largest) {
   auto first = std::floor(std::log10(least) + 1e-9), last = std::ceil(std::log10(largest) - 1e-9);
-  bool are_few = last - first <= 3;
+  bool are_few = last - first <= 2;
   std::vector<double> marks;
   for (auto power = first; power <= last; ++power)
     for (double times : {1.0, 2.0, 5.0}) {
