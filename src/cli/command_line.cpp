@@ -91,6 +91,9 @@ void add_device_flags(CLI::App* app, serve_options& o) {
       ->check(CLI::IsMember({"auto", "pcie", "pcie-p2p", "nvlink3", "nvlink4"}))
       ->capture_default_str()
       ->group(group);
+  add_time(app, "--sim-load-time", o.sim_load_time,
+           "How long --device sim takes to load its weights")
+      ->group(group);
 }
 
 void add_engine_flags(CLI::App* app, serve_options& o) {

@@ -115,6 +115,7 @@ outcome<runner_factory> make_simulated_runners(const planned_model& plan,
     if (!seconds) return seconds.error();
     out.step_seconds = *std::move(seconds);
     out.clock = make_steady_clock();
+    out.clock->sleep_until(out.clock->now() + options.sim_load_time);
   }
   return make_sim_runner_factory(std::move(out));
 }

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 import same_answer_test
 from troupe_server import BINARY, DEMO, PLAIN_ENVIRONMENT, Server
@@ -52,6 +53,18 @@ def check_without_weights():
         assert len(texts) == 1, texts
 
 
+def check_load_time():
+    """What loading would take delays the start, and nothing after it."""
+    began = time.monotonic()
+    with Server(*FOUR_CARDS, "--sim-load-time", "1500ms") as server:
+        assert time.monotonic() - began >= 1.5
+        assert server.post(BODY)[0] == 200
+    refused = subprocess.run([BINARY, "serve", str(DEMO), "--device", "sim", "--sim-load-time",
+                              "-3s"], env=PLAIN_ENVIRONMENT, capture_output=True, text=True,
+                             check=False)
+    assert refused.returncode == 2 and "--sim-load-time" in refused.stderr, refused
+
+
 def check_form():
     """A constrained answer keeps to its form and comes to an end."""
     with Server("--device", "null") as server:
@@ -86,6 +99,7 @@ def main():
     check_labels()
     check_without_weights()
     check_form()
+    check_load_time()
     check_memory()
     same_answer_test.check(["--device", "null"], same_answer_test.SCHEDULES[:2])
     # With several io threads every connection has a strand of its own.
