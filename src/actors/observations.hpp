@@ -43,6 +43,9 @@ struct step_observed {
   std::uint32_t num_forced_tokens = 0;  // that came next without a step of their own
   std::vector<float> mask_seconds;      // of each mask that was worked out
 };
+inline bool only_decodes(const step_observed& s) {
+  return s.prefill_tokens == 0 && s.drafts.num_draft_tokens == 0;
+}
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, step_observed& x) {
   auto oldest = optional_moment_of{x.oldest};

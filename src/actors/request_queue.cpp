@@ -116,6 +116,7 @@ class request_queue_actor : public request_queue::base {
   heartbeat health() {
     return {.num_messages = mailbox().size(),
             .num_requests = static_cast<std::uint32_t>(waiting_.size()),
+            .num_tokens = num_waiting_tokens_,
             .since = oldest().value_or(steady_time{})};
   }
 
