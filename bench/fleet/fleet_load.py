@@ -1,31 +1,17 @@
-"""What the fleet's benchmarks share: the shape of a 7B model, one streamed request, its times."""
+"""What the fleet's benchmarks share: where the helpers are, one streamed request, its times."""
 import dataclasses
 import http.client
 import json
 import pathlib
-import shutil
 import sys
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from troupe_server import DEMO  # noqa: E402
+sys.path += [str(ROOT / "tests" / "e2e"), str(ROOT / "bench")]
 
-SHAPE_7B = dict(hidden_size=3584, intermediate_size=18944, num_hidden_layers=28,
-                num_attention_heads=28, num_key_value_heads=4, vocab_size=152064,
-                max_position_embeddings=16384, tie_word_embeddings=False)
 REPLICA_4090 = ["--device", "sim", "--sim-gpu", "rtx4090", "--max-num-seqs", 256,
                 "--max-num-batched-tokens", 2048]
-
-
-def make_shape(folder):
-    """The demo's tokenizer with the shape of a 7B: --device sim reads no weights."""
-    model = pathlib.Path(folder) / "7b"
-    shutil.copytree(DEMO, model, ignore=shutil.ignore_patterns("*.safetensors"))
-    config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**config, **SHAPE_7B}))
-    return model
 
 
 @dataclasses.dataclass

@@ -18,7 +18,8 @@ import random
 import tempfile
 import time
 
-from fleet_load import REPLICA_4090, Answer, Load, make_shape, percentile
+from fleet_load import REPLICA_4090, Answer, Load, percentile
+from shape_7b import make_shape
 from troupe_server import Server
 
 NUM_REPLICAS = 4

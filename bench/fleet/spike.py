@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 
-from fleet_load import REPLICA_4090, Load, make_shape, percentile
+from fleet_load import REPLICA_4090, Load, percentile
+from shape_7b import make_shape
 from troupe_server import Server
 
 WORDS = pathlib.Path(__file__).read_text().split()
