@@ -3,8 +3,8 @@
 time of an RTX 4090 with a 7B model. Prints how many first tokens came within a second and how many
 replicas there were, and plots them beside the load.
 
-spike.py [--spike SECONDS] [--quiet SECONDS] [--low RATE] [--high RATE] [--max N]
-         [--start SECONDS] [--plot FILE.svg]
+spike.py [--before SECONDS] [--spike SECONDS] [--after SECONDS] [--low RATE] [--high RATE]
+         [--max N] [--start SECONDS] [--plot FILE.svg]
 """
 import argparse
 import pathlib
@@ -82,8 +82,8 @@ def plot(timeline, spike, most, path):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    for name, value in (("spike", 600), ("quiet", 60), ("low", 2), ("high", 16), ("max", 5),
-                        ("start", 0)):
+    for name, value in (("before", 300), ("spike", 600), ("after", 1500), ("low", 2),
+                        ("high", 16), ("max", 5), ("start", 0)):
         parser.add_argument("--" + name, type=float, default=value)
     parser.add_argument("--plot", type=pathlib.Path)
     return parser.parse_args()
@@ -92,19 +92,19 @@ def parse_arguments():
 def run_spike(asked, load_of):
     """The load's answers, the watched timeline and what it began and ended with."""
     flags = [*REPLICA_4090, "--gpu-memory-utilization", 0.9, "--sim-load-time", f"{asked.start}s",
-             "--replicas", f"1..{int(asked.max)}", "--scale-in-after", "30s"]
+             "--replicas", f"1..{int(asked.max)}"]
     timeline, stop, dice = [], threading.Event(), random.Random(1)
     with tempfile.TemporaryDirectory() as folder, \
             Server(*flags, model=make_shape(folder)) as server:
         load = load_of(server.port)
         watcher = threading.Thread(target=watch, args=(server, stop, timeline))
         watcher.start()
-        for rate, seconds in ((asked.low, asked.quiet), (asked.high, asked.spike),
-                              (asked.low, asked.quiet)):
+        for rate, seconds in ((asked.low, asked.before), (asked.high, asked.spike),
+                              (asked.low, asked.after)):
             send_at(rate, seconds, load, dice)
         load.join()
-        # In again, one at a time, each after half a minute of little to do.
-        deadline = time.monotonic() + 60 * asked.max
+        # In again, one at a time, each after three minutes of little to do.
+        deadline = time.monotonic() + 240 * asked.max
         while timeline[-1][1] > 1 and time.monotonic() < deadline:
             time.sleep(1)
         stop.set()
@@ -130,7 +130,7 @@ def main():
     if load.failures:
         print("first failure:", load.failures[0])
     if asked.plot:
-        plot(timeline, (asked.quiet, asked.quiet + asked.spike), int(asked.max), asked.plot)
+        plot(timeline, (asked.before, asked.before + asked.spike), int(asked.max), asked.plot)
 
 
 main()
