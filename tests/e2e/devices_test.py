@@ -4,6 +4,7 @@
 """
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -76,10 +77,20 @@ def check_memory():
     assert refused.returncode == 1 and "12282.0 MiB" in refused.stderr, refused
     unknown = plan("--sim-gpu", "rtx9999")
     assert unknown.returncode == 2 and "h200" in unknown.stderr, unknown
-    idle = plan("--quantization", "int8")
-    assert idle.returncode == 1 and "--quantization" in idle.stderr, idle
-    stored = plan("--kv-cache-dtype", "int8")
-    assert stored.returncode == 1 and "--kv-cache-dtype" in stored.stderr, stored
+    for flag, word in (("--quantization", "int4"), ("--kv-cache-dtype", "int8")):
+        refused = plan(flag, word)  # the CPU's
+        assert refused.returncode == 1 and flag in refused.stderr, refused
+    for flag, word in (("--quantization", "int8"), ("--kv-cache-dtype", "fp8")):
+        refused = plan("--device", "null", flag, word)
+        assert refused.returncode == 1 and flag in refused.stderr, refused
+
+    def numbers(flag, pattern, *words):
+        return [float(re.search(pattern, plan(flag, word).stdout)[1]) for word in words]
+    halves, pages = numbers("--kv-cache-dtype", r"(\d+) bytes each", "bf16", "fp8")
+    # A row of a head: 64 bytes and an exponent where there were 128 bytes.
+    assert pages * 128 == halves * 65, (pages, halves)
+    plain, integers = numbers("--quantization", r"([\d.]+) MiB  weights", "none", "int8")
+    assert 0.49 < integers / plain < 0.53, (integers, plain)
 
 
 def main():
