@@ -69,6 +69,7 @@ def main():
     parser.add_argument("--min-requests", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=1)
     arguments, flags = parser.parse_known_args()
+    flags.append("--no-enable-prefix-caching")  # the load sends the same prompts in every round
     planned, served = [], []
     for _ in range(arguments.rounds):
         planned.append(plan(arguments, flags))

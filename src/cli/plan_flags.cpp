@@ -71,6 +71,15 @@ void add_load_flags(CLI::App* command, plan_options& o, std::vector<std::uint32_
       ->check(CLI::Range(0U, planning::most_tokens))
       ->capture_default_str()
       ->group(group);
+  load.turnaround_seconds = 0.5e-3;
+  command
+      ->add_option_function<double>(
+          "--turnaround-ms", [&load](double ms) { load.turnaround_seconds = ms / 1e3; },
+          "From an answer to its client's next request, on average (exponential): both ways and "
+          "what the client does")
+      ->check(number_in(0, 600'000, "0 to 600000"))
+      ->default_str("0.5")
+      ->group(group);
   command->add_option("--seconds", load.seconds, "Simulated time that each row is looked at")
       ->check(number_in(1, 86'400, "1 to 86400"))
       ->capture_default_str()

@@ -14,7 +14,7 @@ namespace troupe::planning {
 namespace {
 
 // Each kind of number has draws of its own.
-enum stream : std::uint64_t { inputs = 1, outputs, pauses, tokens };
+enum stream : std::uint64_t { inputs = 1, outputs, pauses, tokens, turnarounds };
 
 std::uint64_t seed_of(const load_shape& load, stream which) {
   return random_bits(load.seed, which);
@@ -117,6 +117,10 @@ drawn_request draw_request(const load_shape& load, std::uint64_t number) {
 
 double draw_pause(const load_shape& load, double rate, std::uint64_t number) {
   return -std::log(draw(seed_of(load, pauses), number)) / rate;
+}
+
+double draw_turnaround(const load_shape& load, std::uint64_t number) {
+  return -std::log(draw(seed_of(load, turnarounds), number)) * load.turnaround_seconds;
 }
 
 }  // namespace troupe::planning

@@ -35,7 +35,10 @@ struct load_shape {
   length_range input{.first = 512, .last = 512};
   length_range output{.first = 128, .last = 128};
   std::uint32_t shared_prefix_tokens = 0;  // the same at the beginning of every prompt
-  double seconds = 60;                     // of simulated time, that are looked at
+  // From the end of an answer until its client's next request is there, on average: the way of both
+  // and what the client does between them. Without any, clients that begin together stay together.
+  double turnaround_seconds = 0;
+  double seconds = 60;  // of simulated time, that are looked at
   std::uint64_t seed = 1;
   std::uint32_t vocab_size = 0;  // prompts are of these
 };
@@ -53,5 +56,7 @@ struct drawn_request {
 drawn_request draw_request(const load_shape& load, std::uint64_t number);
 // Seconds from one arrival to the next.
 double draw_pause(const load_shape& load, double rate, std::uint64_t number);
+// Seconds before a client sends that request.
+double draw_turnaround(const load_shape& load, std::uint64_t number);
 
 }  // namespace troupe::planning

@@ -26,7 +26,7 @@ class load_actor : public load_source::base {
 
   behavior_type make_behavior() override {
     if (row_.concurrency == 0) wait_for_arrival();
-    for (std::uint32_t i = 0; i < row_.concurrency; ++i) ask();
+    for (std::uint32_t i = 0; i < row_.concurrency; ++i) ask_soon();
     return {
         [this](const tokens_ready& news) {
           const auto count = static_cast<std::uint32_t>(news.tokens.size());
@@ -34,7 +34,7 @@ class load_actor : public load_source::base {
         },
         [this](const finished& news) {
           eyes_->ended(news.request, now(), news.why);
-          if (row_.concurrency > 0) ask();
+          if (row_.concurrency > 0) ask_soon();
         },
         [this](const tick&) {
           ask();
@@ -48,6 +48,12 @@ class load_actor : public load_source::base {
 
   void wait_for_arrival() {
     const std::chrono::duration<double> pause(draw_pause(load_, row_.rate, num_sent_));
+    delayed_send(this, std::chrono::duration_cast<std::chrono::nanoseconds>(pause), tick{});
+  }
+
+  void ask_soon() {
+    if (!(load_.turnaround_seconds > 0)) return ask();
+    const std::chrono::duration<double> pause(draw_turnaround(load_, num_turnarounds_++));
     delayed_send(this, std::chrono::duration_cast<std::chrono::nanoseconds>(pause), tick{});
   }
 
@@ -74,7 +80,7 @@ class load_actor : public load_source::base {
   std::chrono::milliseconds request_timeout_;
   request_queue queue_;
   std::shared_ptr<observer> eyes_;
-  std::uint64_t num_sent_ = 0;
+  std::uint64_t num_sent_ = 0, num_turnarounds_ = 0;
 };
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace troupe::planning {
 
 using load_source = token_sink::extend<
-    // From itself: the next arrival of an open load, or a client that was refused tries again.
+    // From itself: the next arrival of an open load, or of a client that was answered or refused.
     caf::reacts_to<tick>>;
 
 load_source spawn_load_source(caf::actor_system& system, const load_shape& load,

@@ -73,8 +73,9 @@ std::string layout_text(const layout_plan& one, bool has_price, bool is_gpu) {
 std::string load_text(const plan_report& report) {
   const auto& load = report.load;
   std::string out = std::string("Load: ").append(to_text(load.input)) + " tokens in, " +
-                    to_text(load.output) + " out, " + fixed(load.seconds, 0) +
-                    " s looked at, seed " + std::to_string(load.seed);
+                    to_text(load.output) + " out, " + fixed(load.seconds, 0) + " s looked at, " +
+                    fixed(load.turnaround_seconds * 1e3, 1) +
+                    " ms from an answer to the next request, seed " + std::to_string(load.seed);
   if (load.shared_prefix_tokens > 0)
     out.append(", the first ")
         .append(std::to_string(load.shared_prefix_tokens))

@@ -85,6 +85,7 @@ json_value load_json(const plan_report& report) {
   add(out, "input_tokens", to_text(report.load.input));
   add(out, "output_tokens", to_text(report.load.output));
   add(out, "shared_prefix_tokens", std::int64_t{report.load.shared_prefix_tokens});
+  add(out, "turnaround_ms", number(report.load.turnaround_seconds * 1e3, 1));
   add(out, "seconds", number(report.load.seconds, 1));
   add(out, "seed", static_cast<std::int64_t>(report.load.seed));
   return out;

@@ -57,6 +57,20 @@ TEST_CASE("prompts of many clients wait for each other's rows") {
   CHECK(course.load.num_failed == 0);
 }
 
+TEST_CASE("clients that take their time begin apart and get their first tokens sooner") {
+  auto load = make_load();
+  load.output = {.first = 100, .last = 100};
+  auto mean = [&] {
+    const auto course = run(make_deployment(256), load, {.concurrency = 4});
+    double sum = 0;
+    for (const double seconds : course.load.first_token) sum += seconds;
+    return sum / static_cast<double>(course.load.first_token.size());
+  };
+  const double together = mean();
+  load.turnaround_seconds = 0.2;
+  CHECK(mean() < 0.8 * together);
+}
+
 TEST_CASE("too few pages mean preemption, and every answer comes to its end") {
   // They come in with 3 pages and grow to 7: eight of them cannot all stay.
   auto load = make_load();
