@@ -66,8 +66,8 @@ def check_form():
 
 def check_memory():
     """The simulated GPU's memory bounds the plan as its own would."""
-    def plan(*flags):
-        return subprocess.run([BINARY, "serve", str(DEMO), "--device", "sim", "--plan", *flags],
+    def plan(*flags, device="sim"):
+        return subprocess.run([BINARY, "serve", str(DEMO), "--device", device, "--plan", *flags],
                               env=PLAIN_ENVIRONMENT, capture_output=True, text=True, check=False)
     small = plan("--sim-gpu", "rtx4090")
     large = plan("--sim-gpu", "h200")
@@ -81,7 +81,7 @@ def check_memory():
         refused = plan(flag, word)  # the CPU's
         assert refused.returncode == 1 and flag in refused.stderr, refused
     for flag, word in (("--quantization", "int8"), ("--kv-cache-dtype", "fp8")):
-        refused = plan("--device", "null", flag, word)
+        refused = plan(flag, word, device="null")
         assert refused.returncode == 1 and flag in refused.stderr, refused
 
     def numbers(flag, pattern, *words):
