@@ -18,12 +18,13 @@ BELOW = {
     "sim": {"model", "core"},
     "actors": {"core", "model/runner.hpp"},
     "engine": {"actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "plan": {"engine", "actors", "text", "model", "cpu", "sim", "core"},
     "net": {"actors", "text", "core"},
-    "cli": {"engine", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "cli": {"engine", "plan", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
 }
 # A library's headers and the folders that may include them: the first pattern that fits decides.
 HOMES = [
-    (r"caf/", {"actors", "engine", "net", "cli"}),
+    (r"caf/", {"actors", "engine", "plan", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net"}),
     (r"openssl/", {"net"}),

@@ -15,6 +15,7 @@
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
+#include "cli/plan_flags.hpp"
 #include "cli/quantize.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
@@ -380,6 +381,7 @@ int run_command_line(int argc, char** argv) {
   add_grammar(app, status);
   add_score(app, status);
   add_quantize(app, status);
+  add_plan(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError& error) {

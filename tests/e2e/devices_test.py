@@ -4,6 +4,7 @@
 """
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -78,8 +79,8 @@ def check_form():
 
 def check_memory():
     """The simulated GPU's memory bounds the plan as its own would."""
-    def plan(*flags):
-        return subprocess.run([BINARY, "serve", str(DEMO), "--device", "sim", "--plan", *flags],
+    def plan(*flags, device="sim"):
+        return subprocess.run([BINARY, "serve", str(DEMO), "--device", device, "--plan", *flags],
                               env=PLAIN_ENVIRONMENT, capture_output=True, text=True, check=False)
     small = plan("--sim-gpu", "rtx4090")
     large = plan("--sim-gpu", "h200")
@@ -89,10 +90,20 @@ def check_memory():
     assert refused.returncode == 1 and "12282.0 MiB" in refused.stderr, refused
     unknown = plan("--sim-gpu", "rtx9999")
     assert unknown.returncode == 2 and "h200" in unknown.stderr, unknown
-    idle = plan("--quantization", "int8")
-    assert idle.returncode == 1 and "--quantization" in idle.stderr, idle
-    stored = plan("--kv-cache-dtype", "int8")
-    assert stored.returncode == 1 and "--kv-cache-dtype" in stored.stderr, stored
+    for flag, word in (("--quantization", "int4"), ("--kv-cache-dtype", "int8")):
+        refused = plan(flag, word)  # the CPU's
+        assert refused.returncode == 1 and flag in refused.stderr, refused
+    for flag, word in (("--quantization", "int8"), ("--kv-cache-dtype", "fp8")):
+        refused = plan(flag, word, device="null")
+        assert refused.returncode == 1 and flag in refused.stderr, refused
+
+    def numbers(flag, pattern, *words):
+        return [float(re.search(pattern, plan(flag, word).stdout)[1]) for word in words]
+    halves, pages = numbers("--kv-cache-dtype", r"(\d+) bytes each", "bf16", "fp8")
+    # A row of a head: 64 bytes and an exponent where there were 128 bytes.
+    assert pages * 128 == halves * 65, (pages, halves)
+    plain, integers = numbers("--quantization", r"([\d.]+) MiB  weights", "none", "int8")
+    assert 0.49 < integers / plain < 0.53, (integers, plain)
 
 
 def main():
