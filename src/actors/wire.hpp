@@ -10,6 +10,7 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstdint>
@@ -67,7 +68,10 @@ typename Inspector::result_type inspect(Inspector& f, moment_of& x) {
     return f(distance);
   } else {
     auto load = [&]() -> caf::error {
-      x.value = distance == never ? steady_time{} : now + nanoseconds(distance);
+      // Nobody waits for centuries; the sum of two moments must stay one.
+      constexpr std::int64_t most = std::int64_t{1} << 61U;
+      auto bounded = nanoseconds(std::clamp(distance, -most, most));
+      x.value = distance == never ? steady_time{} : now + bounded;
       return caf::none;
     };
     return f(distance, caf::meta::load_callback(load));
