@@ -70,8 +70,7 @@ TEST_CASE("strict where a second reader might see another message") {
       {"coding with 1.0", "POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"length and coding", post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"two lengths", post + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
-      {"the same length twice",
-       post + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 0},
+      {"the same length twice", post + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 0},
       {"the same length in a list", post + "Content-Length: 2, 2\r\n\r\n{}", 0},
       {"other lengths in a list", post + "Content-Length: 2, 3\r\n\r\n{}", 400},
       {"length in hexadecimal", post + "Content-Length: 0x2\r\n\r\n{}", 400},
@@ -166,8 +165,9 @@ TEST_CASE("however the bytes arrive, they mean the same") {
 }
 
 TEST_CASE("trailers are not believed") {
-  auto got = parse(post + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Api-Key: k\r\n"
-                          "Connection: close\r\n\r\n",
+  auto got = parse(post +
+                       "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Api-Key: k\r\n"
+                       "Connection: close\r\n\r\n",
                    1000);
   REQUIRE(got.is_done);
   CHECK(got.request.body == "{}");
