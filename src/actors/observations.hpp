@@ -52,9 +52,10 @@ typename Inspector::result_type inspect(Inspector& f, step_observed& x) {
   auto first_tokens = as_blob(x.first_tokens);
   auto token_gaps = as_blob(x.token_gaps);
   auto mask_seconds = as_blob(x.mask_seconds);
+  auto seconds = bits_of{x.seconds};
   return f(caf::meta::type_name("step_observed"), x.num_running, x.num_waiting, oldest,
            x.pending_tokens, x.prefill_tokens, x.decode_tokens, x.num_preemptions, x.drafts,
-           x.seconds, first_tokens, token_gaps, x.num_constrained, x.num_failed_constraints,
+           seconds, first_tokens, token_gaps, x.num_constrained, x.num_failed_constraints,
            x.num_late_masks, x.num_forced_tokens, mask_seconds);
 }
 struct pages_observed {
