@@ -88,7 +88,7 @@ void add_load_flags(CLI::App* app, bench_options& o) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40U))
       ->group(group);
   add_time(app, "--drain-timeout", o.drain_timeout,
-           "For the last answers of a stage; then they are aborted")
+           "For the last answers of a stage; then they have failed")
       ->group(group);
   app->add_option("--seed", o.seed, "The same seed makes the same schedule and the same requests")
       ->capture_default_str()
@@ -298,8 +298,9 @@ void add_bench(CLI::App& app, int& status) {
   auto* command = app.add_subcommand(
       "bench", "Ask a server as many users would, and tell how it kept up: docs/bench.md");
   command->footer(
-      "Exit status: 0 passed; 1 wrong flags, or nobody answers; 2 --slo is missed, or an answer\n"
-      "was wrong (--verify, --schema); 4 the generator was too slow for its own schedule.");
+      "Exit status: 0 passed; 1 wrong flags, or nobody answers; 2 --slo is missed, no request\n"
+      "succeeded, or an answer was wrong (--verify, --schema); 4 the generator was too slow for\n"
+      "its own schedule.");
   auto options = std::make_shared<bench_options>();
   auto plan = std::make_shared<std::string>();
   auto is_unstreamed = std::make_shared<bool>(false);

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from fake_server import FakeServer
+from tls_test import TlsServer, make_certificate
 from troupe_server import BINARY, PLAIN_ENVIRONMENT, Server
 
 IS_LONG = "--long" in sys.argv
@@ -115,7 +116,7 @@ def test_a_stall_is_not_hidden():
     assert run.totals["succeeded"] == math.ceil(29 * seconds)
     assert not run.report["warnings"]
     run.check_consistency()
-    # The same server with as many requests from users who wait: the stall is nearly gone, and said so.
+    # The same server, as many requests from users who wait: the stall is nearly gone, and said so.
     with FakeServer(slots=8, seconds=0.1, stall=stall) as server:
         closed = Run(server.url, "--users", 3, "--duration", f"{seconds}s", *PLAIN)
     assert closed.overall["latencies"]["e2e"]["p90_ms"] < 500
@@ -257,6 +258,41 @@ def test_the_real_server_counts_the_same():
         assert run.report["series"][-1]["server"]["kv_use"] is not None
         server.wait_until(lambda: server.metric("troupe_kv_pages_used") == 0, 10, "pages free")
     return "succeeded+rejected " + ", ".join(results)
+
+
+def test_failures_have_classes():
+    flags = ["--rate", 20, "--duration", "1s", *PLAIN]
+    with FakeServer(slots=1, seconds=60) as server:
+        slow = Run(server.url, *flags, "--timeout", "300ms", expected=2)
+        assert slow.totals["failures"] == {"timeout": slow.totals["sent"]}, slow.totals
+        ends = [r["end_s"] - r["sent_s"] for r in slow.ledger]
+        assert min(ends) >= 0.3, min(ends)
+        left = Run(server.url, *flags, "--drain-timeout", "500ms", expected=2)
+        assert left.totals["failures"] == {"unanswered": left.totals["sent"]}, left.totals
+        left.check_consistency()
+    with FakeServer(slots=8, seconds=0.01, text=lambda p, n: p if n % 2 else None) as server:
+        run = Run(server.url, *flags, "--slo", "failed<=0%", "--extra-body", '{"top_p": 0.9}')
+        assert run.totals["failed"] == 0  # an answer without text is one
+    return f"{slow.totals['failed']} timeouts, {left.totals['failed']} unanswered"
+
+
+def test_over_tls_with_a_key():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        cert, key = make_certificate(folder)
+        load = ["--rate", 20, "--duration", "1s", "--max-tokens", 4, *PATIENT]
+        with TlsServer(cert, key, "--api-key", "secret-of-the-bench") as server:
+            url = f"https://127.0.0.1:{server.port}"
+            trusted = [*load, "--ca", cert, "--api-key", "secret-of-the-bench"]
+            for more in ([], ["--websocket"], ["--workers", 2]):
+                run = Run(url, *trusted, *more)
+                assert run.totals["succeeded"] == run.totals["sent"] > 0, run.totals
+                run.check_consistency()
+                assert "secret-of-the-bench" not in json.dumps(run.report)
+            refused = Run(url, *load, "--insecure", expected=2)
+            assert refused.totals["failures"] == {"http 401": refused.totals["sent"]}
+            Run(url, *load, expected=1)  # a certificate that nobody vouches for
+    return f"{run.totals['succeeded']} answers"
 
 
 def test_conversations_and_plans():

@@ -1,4 +1,4 @@
-"""A server whose answers, times and counts a test knows exactly: POST /generate, plain or as SSE."""
+"""A server whose answers, times and counts a test knows: POST /generate, plain or as SSE."""
 import asyncio
 import json
 import threading
@@ -8,8 +8,8 @@ import time
 class FakeServer:
     """`slots` requests at a time take `seconds` each; none begins while it stalls.
 
-    stall: (begin, length) in seconds since the first request; reject(number) says which requests get
-    a 503 at once; gaps: seconds before each piece of a stream; text(prompt, number): the answer.
+    stall: (begin, length) in seconds since the first request; reject(number): whether it gets a 503
+    at once; gaps: seconds before each piece of a stream; text(prompt, number): the answer.
     """
 
     def __init__(self, slots=8, seconds=0.1, stall=None, reject=None, gaps=None, text=None):
@@ -71,8 +71,8 @@ class FakeServer:
     @staticmethod
     def _reply(writer, status, body):
         data = json.dumps(body).encode()
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                     % (status, len(data)) + data)
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: %d\r\n\r\n" % (status, len(data)) + data)
 
     async def _generate(self, ask, writer):
         number = self.num_requests

@@ -26,7 +26,7 @@ data: {"choices":[{"delta":{"content":"lo"}}]}
 
 data: {"choices":[{"delta":{},"finish_reason":"stop"}]}
 
-data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":1}}}
+data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"cached_tokens":1}}
 
 data: [DONE]
 
