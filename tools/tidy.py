@@ -20,20 +20,22 @@ BELOW = {
     "engine": {"actors", "text", "model", "cpu", "cuda", "sim", "core"},
     "plan": {"engine", "actors", "text", "model", "cpu", "sim", "core"},
     "net": {"actors", "text", "core"},
-    "cli": {"engine", "plan", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "load": {"net", "text", "core"},
+    "cli": {"engine", "plan", "load", "net", "actors", "text", "model", "cpu", "cuda", "sim",
+            "core"},
 }
 # A library's headers and the folders that may include them: the first pattern that fits decides.
 HOMES = [
     (r"caf/", {"actors", "engine", "plan", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
-    (r"boost/", {"net"}),
-    (r"openssl/", {"net"}),
+    (r"boost/", {"net", "load"}),
+    (r"openssl/", {"net", "load"}),
     (r"simdjson", {"text"}),
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),
     (r"(cuda|cublas|nccl)", {"cuda"}),
     (r"(CLI/|toml\+\+/|histedit)", {"cli"}),
-    (r"openssl/", {"net"}),
+    (r"openssl/", {"net", "load"}),
 ]
 LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
                    r"|condition_variable\w*|\w*semaphore|latch|barrier)\b"

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <map>
 
+#include "cli/api_key.hpp"
 #include "cli/chat_exchange.hpp"
 #include "cli/line_editor.hpp"
 #include "cli/nearest_name.hpp"
@@ -192,13 +192,6 @@ class chat_session {
   std::chrono::duration<double> waited_{0}, generated_{0};
 };
 
-std::string api_key_of(const chat_options& options) {
-  if (!options.api_key.empty()) return options.api_key;
-  for (const auto* name : {"TROUPE_API_KEY", "OPENAI_API_KEY"})
-    if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
-  return "";
-}
-
 }  // namespace
 
 int run_chat(const chat_options& options) {
@@ -210,12 +203,12 @@ int run_chat(const chat_options& options) {
   // The routes' own version may stand at the end of a base URL.
   if (where->path.ends_with("/v1")) where->path.resize(where->path.size() - 3);
   auto mine = options;
-  mine.client.bearer_token = api_key_of(options);
-  for (char c : mine.client.bearer_token) {
-    if (c > ' ' && c < 0x7F) continue;
-    std::cerr << "troupe: --api-key: expected visible ASCII characters\n";
+  auto key = find_api_key(options.api_key);
+  if (!key) {
+    std::cerr << "troupe: " << key.error().message << '\n';
     return 2;
   }
+  mine.client.bearer_token = *std::move(key);
   line_editor lines;
   return chat_session(*std::move(where), mine, lines).run();
 }

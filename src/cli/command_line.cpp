@@ -6,8 +6,10 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "cli/bench_flags.hpp"
 #include "cli/chat_flags.hpp"
 #include "cli/config_sources.hpp"
 #include "cli/flags.hpp"
@@ -375,8 +377,11 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(44);
   int status = 0;
+  // Of the load tester 2 means that the SLO is missed.
+  const int wrong_usage = argc > 1 && std::string_view(argv[1]) == "bench" ? 1 : 2;
   add_serve(app, status);
   add_chat(app, status);
+  add_bench(app, status);
   add_tokenize(app, status);
   add_grammar(app, status);
   add_score(app, status);
@@ -387,9 +392,9 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::ExtrasError& error) {
     app.exit(error);
     print_hints(app);
-    return 2;
+    return wrong_usage;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : wrong_usage;
   }
   return status;
 }
