@@ -24,6 +24,7 @@ MORE = {
     "a circle of rules": {"grammar": "root ::= a\na ::= b\nb ::= a"},
     "a schema that nothing fits": {"json_schema": {"type": "integer", "minimum": 2, "maximum": 1}},
     "a keyword that is not enforced": {"json_schema": {"type": "array", "uniqueItems": True}},
+    "half a surrogate pair": {"regex": "a\\ude00"},
     "a look-around": {"regex": "a(?=b)b"}, "a back reference": {"regex": r"(a)\1"},
     "a remote reference": {"json_schema": {"$ref": "http://127.0.0.1:9/x.json"}},
     "30,000 choices": {"choice": [f"c{i}" for i in range(30_000)]},
