@@ -120,8 +120,8 @@ def compare_with_locust(pairs, seconds):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=60)
     asked = parser.parse_args()
     try:
         os.nice(-15)
