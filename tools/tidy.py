@@ -18,13 +18,15 @@ BELOW = {
     "sim": {"model", "core"},
     "actors": {"core", "model/runner.hpp"},
     "engine": {"actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "plan": {"engine", "actors", "text", "model", "cpu", "sim", "core"},
     "net": {"actors", "text", "core"},
     "load": {"net", "text", "core"},
-    "cli": {"engine", "load", "net", "actors", "text", "model", "cpu", "cuda", "sim", "core"},
+    "cli": {"engine", "plan", "load", "net", "actors", "text", "model", "cpu", "cuda", "sim",
+            "core"},
 }
 # A library's headers and the folders that may include them: the first pattern that fits decides.
 HOMES = [
-    (r"caf/", {"actors", "engine", "net", "cli"}),
+    (r"caf/", {"actors", "engine", "plan", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net", "load"}),
     (r"openssl/", {"net", "load"}),

@@ -1,127 +1,136 @@
 #!/usr/bin/env python3
 """A spike against a gateway whose replicas are simulated GPUs: real processes, real requests, the
-time of an RTX 4090 with a 7B model. Prints how many first tokens came within a second, and the
-replicas second by second.
+time of an RTX 4090 with a 7B model. Prints how many first tokens came within a second and how many
+replicas there were, and plots them beside the load.
 
-spike.py [--spike SECONDS] [--quiet SECONDS] [--low RATE] [--high RATE] [--max N]
+spike.py [--before SECONDS] [--spike SECONDS] [--after SECONDS] [--low RATE] [--high RATE]
+         [--max N] [--start SECONDS] [--plot FILE.svg]
 """
 import argparse
-import http.client
-import json
 import pathlib
 import random
 import re
-import shutil
-import sys
 import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from troupe_server import DEMO, Server  # noqa: E402
+from fleet_load import REPLICA_4090, Load, percentile
+from shape_7b import make_shape
+from troupe_server import Server
 
-SHAPE_7B = dict(hidden_size=3584, intermediate_size=18944, num_hidden_layers=28,
-                num_attention_heads=28, num_key_value_heads=4, vocab_size=152064,
-                max_position_embeddings=8192, tie_word_embeddings=False)
 WORDS = pathlib.Path(__file__).read_text().split()
 LIMIT_S = 1.0
+WIDTH, HEIGHT, MARGIN = 720, 220, 40
 
 
-def make_shape(folder):
-    """The demo's tokenizer with the shape of a 7B: --device sim reads no weights."""
-    model = pathlib.Path(folder) / "7b"
-    shutil.copytree(DEMO, model, ignore=shutil.ignore_patterns("*.safetensors"))
-    config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**config, **SHAPE_7B}))
-    return model
+def draw_request(dice):
+    """Lengths of conversations: heavy-tailed prompts, some hundred tokens of answer."""
+    num_words = min(900, int(dice.lognormvariate(5, 0.8)))
+    num_tokens = min(500, 20 + int(dice.expovariate(1 / 180)))
+    return {"prompt": " ".join(dice.choice(WORDS) for _ in range(num_words)),
+            "max_tokens": num_tokens}
 
 
-class Spike:
-    def __init__(self, server, seed):
-        self.server = server
-        self.random = random.Random(seed)
-        self.first_tokens, self.failures, self.timeline = [], [], []
-        self.threads = []
+def send_at(rate, seconds, load, dice):
+    """Poisson arrivals."""
+    due = time.monotonic()
+    end = due + seconds
+    while due < end:
+        due += dice.expovariate(rate)
+        load.send(due, draw_request(dice))
 
-    def ask(self, due, num_words, num_tokens):
-        prompt = " ".join(self.random.choice(WORDS) for _ in range(num_words))
-        body = {"prompt": prompt, "max_tokens": num_tokens, "stream": True, "ignore_eos": True}
-        try:
-            line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=300)
-            line.request("POST", "/generate", json.dumps(body),
-                         {"Content-Type": "application/json"})
-            answer = line.getresponse()
-            assert answer.status == 200, answer.status
-            first, end = None, False
-            for text in answer:
-                if text.startswith(b"data: ") and first is None:
-                    first = time.monotonic() - due
-                end = end or text.strip() == b"data: [DONE]"
-            assert end, "broken off"
-            self.first_tokens.append(first)
-        except (OSError, AssertionError, http.client.HTTPException) as error:
-            self.failures.append(repr(error))
 
-    def send(self, rate, seconds):
-        """Poisson arrivals; latency counts from the moment a request was due."""
-        due = time.monotonic()
-        end = due + seconds
-        while due < end:
-            due += self.random.expovariate(rate)
-            time.sleep(max(0, due - time.monotonic()))
-            # Lengths of conversations: heavy-tailed prompts, some hundred tokens of answer.
-            num_words = min(900, int(self.random.lognormvariate(5, 0.8)))
-            num_tokens = min(500, 20 + int(self.random.expovariate(1 / 180)))
-            thread = threading.Thread(target=self.ask, args=(due, num_words, num_tokens))
-            thread.start()
-            self.threads.append(thread)
+def watch(server, stop, timeline):
+    """Appends (second, ready replicas, load) once a second."""
+    began = time.monotonic()
+    while not stop.wait(1):
+        text = server.get("/metrics")[1]
+        states = dict(re.findall(r'troupe_replicas\{[^}]*state="(\w+)"\} (\d+)', text))
+        load = re.search(r"troupe_load\{[^}]*\} (\S+)", text)[1]
+        timeline.append((round(time.monotonic() - began), int(states["ready"]), float(load)))
 
-    def watch(self, stop):
-        began = time.monotonic()
-        while not stop.wait(1):
-            text = self.server.get("/metrics")[1]
-            states = dict(re.findall(r'troupe_replicas\{[^}]*state="(\w+)"\} (\d+)', text))
-            load = re.search(r"troupe_load\{[^}]*\} (\S+)", text)[1]
-            self.timeline.append((round(time.monotonic() - began), int(states["ready"]),
-                                  float(load)))
+
+def plot(timeline, spike, most, path):
+    """The ready replicas as steps, the load of each as a thin line, the spike as a grey field."""
+    last = timeline[-1][0]
+
+    def across(second):
+        return MARGIN + (WIDTH - 2 * MARGIN) * second / last
+
+    def up(share):
+        return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * min(share, 1)
+
+    steps = " ".join(f"{across(s):.1f},{up(previous / most):.1f} {across(s):.1f},{up(n / most):.1f}"
+                     for (_, previous, _), (s, n, _) in zip(timeline, timeline[1:]))
+    loads = " ".join(f"{across(s):.1f},{up(load / 2):.1f}" for s, _, load in timeline)
+    ticks = "".join(f'<text x="4" y="{up(n / most) + 4:.1f}">{n}</text>' for n in range(most + 1))
+    begin, end = (across(s) for s in spike)
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12">\n'
+        '<title>Ready replicas (thick) and load (thin, 2.0 at the top) under a spike</title>\n'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n'
+        f'<rect x="{begin:.1f}" y="{MARGIN}" width="{end - begin:.1f}" '
+        f'height="{HEIGHT - 2 * MARGIN}" fill="#eee"/>\n{ticks}'
+        f'<text x="{MARGIN}" y="{HEIGHT - 12}">0 s</text>'
+        f'<text x="{WIDTH - MARGIN - 30}" y="{HEIGHT - 12}">{last} s</text>\n'
+        f'<text x="{MARGIN}" y="20">ready replicas (thick), load of one (thin, top: 2.0), spike '
+        '(grey); simulated GPUs</text>\n'
+        f'<polyline points="{loads}" fill="none" stroke="#b60" stroke-width="0.8"/>\n'
+        f'<polyline points="{steps}" fill="none" stroke="#046" stroke-width="2"/>\n</svg>\n')
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    for name, value in (("before", 300), ("spike", 600), ("after", 1500), ("low", 2),
+                        ("high", 16), ("max", 5), ("start", 0)):
+        parser.add_argument("--" + name, type=float, default=value)
+    parser.add_argument("--plot", type=pathlib.Path)
+    return parser.parse_args()
+
+
+def run_spike(asked, load_of):
+    """The load's answers, the watched timeline and what it began and ended with."""
+    flags = [*REPLICA_4090, "--gpu-memory-utilization", 0.9, "--sim-load-time", f"{asked.start}s",
+             "--replicas", f"1..{int(asked.max)}"]
+    timeline, stop, dice = [], threading.Event(), random.Random(1)
+    with tempfile.TemporaryDirectory() as folder, \
+            Server(*flags, model=make_shape(folder)) as server:
+        load = load_of(server.port)
+        watcher = threading.Thread(target=watch, args=(server, stop, timeline))
+        watcher.start()
+        for rate, seconds in ((asked.low, asked.before), (asked.high, asked.spike),
+                              (asked.low, asked.after)):
+            send_at(rate, seconds, load, dice)
+        load.join()
+        # In again, one at a time, each after three minutes of little to do.
+        deadline = time.monotonic() + 240 * asked.max
+        while timeline[-1][1] > 1 and time.monotonic() < deadline:
+            time.sleep(1)
+        stop.set()
+        watcher.join()
+    return load, timeline
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, value in (("spike", 600), ("quiet", 60), ("low", 2), ("high", 16), ("max", 5)):
-        parser.add_argument("--" + name, type=float, default=value)
-    asked = parser.parse_args()
-    flags = ["--device", "sim", "--sim-gpu", "rtx4090", "--gpu-memory-utilization", 0.9,
-             "--max-num-seqs", 256, "--max-num-batched-tokens", 2048, "--replicas",
-             f"1..{int(asked.max)}", "--scale-in-after", "30s"]
-    with tempfile.TemporaryDirectory() as folder, \
-            Server(*flags, model=make_shape(folder)) as server:
-        run = Spike(server, 1)
-        stop = threading.Event()
-        watcher = threading.Thread(target=run.watch, args=(stop,))
-        watcher.start()
-        for rate, seconds in ((asked.low, asked.quiet), (asked.high, asked.spike),
-                              (asked.low, asked.quiet)):
-            run.send(rate, seconds)
-        for thread in run.threads:
-            thread.join()
-        stop.set()
-        watcher.join()
+    asked = parse_arguments()
+    load, timeline = run_spike(asked, Load)
     last = None
-    for second, replicas, load in run.timeline:
+    for second, replicas, busy in timeline:
         if replicas != last:
-            print(f"{second:5d} s  {replicas} replicas, load {load:.2f}")
+            print(f"{second:5d} s  {replicas} replicas, load {busy:.2f}")
         last = replicas
-    total = len(run.first_tokens) + len(run.failures)
-    kept = sum(1 for first in run.first_tokens if first <= LIMIT_S)
-    ordered = sorted(run.first_tokens)
-    print(f"{total} requests, {len(run.failures)} failed, first token within {LIMIT_S} s: "
-          f"{100 * kept / total:.1f} %, p50 {ordered[len(ordered) // 2]:.3f} s, p99 "
-          f"{ordered[int(len(ordered) * 0.99)]:.2f} s, most replicas "
-          f"{max(r for _, r, _ in run.timeline)}")
-    if run.failures:
-        print("first failure:", run.failures[0])
+    firsts = [answer.first_token for answer in load.answers]
+    total = len(firsts) + len(load.failures)
+    kept = sum(1 for first in firsts if first <= LIMIT_S)
+    print(f"{total} requests, {len(load.failures)} failed, first token within {LIMIT_S} s: "
+          f"{100 * kept / total:.1f} %, p50 {percentile(firsts, 0.5):.3f} s, p99 "
+          f"{percentile(firsts, 0.99):.2f} s, most replicas {max(r for _, r, _ in timeline)}, "
+          f"at the end {timeline[-1][1]}")
+    if load.failures:
+        print("first failure:", load.failures[0])
+    if asked.plot:
+        plot(timeline, (asked.before, asked.before + asked.spike), int(asked.max), asked.plot)
 
 
 main()

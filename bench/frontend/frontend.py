@@ -21,7 +21,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import struct
 import subprocess
@@ -30,29 +29,18 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+sys.path += [str(ROOT / "tests" / "e2e"), str(ROOT / "bench")]
 import troupe_server  # noqa: E402
+from shape_7b import make_shape  # noqa: E402
 from troupe_server import DEMO, Server  # noqa: E402
 
 TOOLS = ROOT / "build" / "bench" / "frontend"
-SHAPE_7B = dict(hidden_size=3584, intermediate_size=18944, num_hidden_layers=28,
-                num_attention_heads=28, num_key_value_heads=4, vocab_size=152064,
-                tie_word_embeddings=False)
 COMMON = ["--max-num-seqs", 1024, "--max-num-batched-tokens", 2048, "--max-num-queued-reqs", 4096,
           "--no-enable-prefix-caching"]
 FLAGS = {"joined": ["--device", "null"],
          "single": ["--device", "sim", "--sim-gpu", "h200", "--gpu-memory-utilization", 0.9]}
 PROTOCOLS = {"SSE": ["--protocol", "sse"], "/ws": ["--protocol", "ws"],
              "/ws, 64 on each": ["--protocol", "ws", "--per-connection", "64"]}
-
-
-def make_shape(folder):
-    """The demo's tokenizer with the shape of a 7B: --device sim reads no weights."""
-    model = pathlib.Path(folder) / "7b"
-    shutil.copytree(DEMO, model, ignore=shutil.ignore_patterns("*.safetensors"))
-    config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**config, **SHAPE_7B}))
-    return model
 
 
 def load(server, protocol, concurrency, num_requests, tokens=512):

@@ -4,8 +4,8 @@
 //                 [--per-connection N] [--prompt-tokens N] [--tokens N]
 //
 // Every client asks for the next answer when it has the last one. Prompts are token ids, each
-// another one. Prints one line of JSON: answers, tokens, events (or frames), bytes, seconds, and
-// the CPU seconds of the server's process and of this one.
+// another one. Prints one line of JSON: answers, tokens, events (or frames), bytes, seconds, the
+// CPU seconds of the server's process and of this one, and the mean seconds to the first event.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket/stream.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -50,7 +51,12 @@ struct totals {
   std::uint64_t num_tokens = 0;
   std::uint64_t num_events = 0;
   std::uint64_t num_bytes = 0;
+  double first_event_seconds = 0;  // of all answers together; SSE alone
 };
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // User and system time of all threads of a process.
 double cpu_seconds_of(int pid) {
@@ -116,6 +122,8 @@ class sse_client : public std::enable_shared_from_this<sse_client> {
         "Content-Length: " +
         std::to_string(body.size()) + "\r\n\r\n" + body;
     answer_.clear();
+    asked_at_ = now_seconds();
+    has_event_ = false;
     asio::async_write(socket_, asio::buffer(request_),
                       [self = shared_from_this()](error why, std::size_t) {
                         if (why) return self->fail();
@@ -133,6 +141,10 @@ class sse_client : public std::enable_shared_from_this<sse_client> {
 
   void take(std::size_t size) {
     answer_.append(buffer_.data(), size);
+    if (!has_event_ && answer_.find("data: {") != answer_.npos) {
+      has_event_ = true;
+      sums_.first_event_seconds += now_seconds() - asked_at_;
+    }
     if (!answer_.ends_with("\r\n0\r\n\r\n")) return read();
     ++sums_.num_answers;
     sums_.num_bytes += answer_.size();
@@ -148,6 +160,8 @@ class sse_client : public std::enable_shared_from_this<sse_client> {
   tcp::socket socket_;
   std::vector<char> buffer_;
   std::string request_, answer_;
+  double asked_at_ = 0;
+  bool has_event_ = false;
 };
 
 // Several generations side by side on one connection of the server's own protocol.
@@ -247,10 +261,12 @@ int main(int argc, char** argv) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::printf(
       "{\"answers\": %u, \"failed\": %u, \"tokens\": %llu, \"events\": %llu, \"bytes\": %llu, "
-      "\"seconds\": %.6f, \"server_cpu\": %.3f, \"own_cpu\": %.3f}\n",
+      "\"seconds\": %.6f, \"server_cpu\": %.3f, \"own_cpu\": %.3f, "
+      "\"first_event_seconds\": %.6f}\n",
       sums.num_answers, sums.num_failed, static_cast<unsigned long long>(sums.num_tokens),
       static_cast<unsigned long long>(sums.num_events),
       static_cast<unsigned long long>(sums.num_bytes), seconds.count(),
-      cpu_seconds_of(options.pid) - server_before, own_cpu_seconds() - own_before);
+      cpu_seconds_of(options.pid) - server_before, own_cpu_seconds() - own_before,
+      sums.first_event_seconds / std::max(1U, sums.num_answers));
   return sums.num_answers == options.num_requests ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 #include "actors/fleet.hpp"
 
+#include "core/decode_knee.hpp"
 #include "core/fleet_plan.hpp"
 #include "core/load.hpp"
 
@@ -31,6 +32,7 @@ struct replica_seat {
   load_report last;
   step_observed last_step;
   token_pace pace;
+  decode_knee knee;
   std::uint32_t num_requests = 0;  // that the router gave it
 
   bool is_own() const { return process != nullptr; }
@@ -137,6 +139,7 @@ class fleet_actor : public fleet::base {
     for (auto& step : steps) {
       r.last_step = step;
       r.pace.note(step.prefill_tokens, step.prefill_tokens + step.decode_tokens, step.seconds);
+      if (only_decodes(step)) r.knee.note(step.decode_tokens, step.seconds);
       step.num_running = step.num_waiting = step.num_constrained = 0;
       step.pending_tokens = 0;
       for (auto& [name, each] : replicas_) {
@@ -266,33 +269,23 @@ class fleet_actor : public fleet::base {
     return count([](const replica_seat& r) { return r.is_own() && r.is_serving(); });
   }
 
-  static load_signs signs_of(const replica_seat& r) {
+  static replica_signs signs_of(const replica_seat& r) {
     auto& pages = r.last.pages;
     double num_pages = std::max(1U, pages.num_pages);
     return {.kv_pages_share = pages.num_used / num_pages,
-            .seqs_share = double{1} * r.num_requests / std::max(1U, r.joined->max_num_seqs),
-            .queued_seconds =
-                static_cast<double>(r.last_step.pending_tokens) * r.pace.seconds_per_token()};
+            .num_requests = r.num_requests,
+            .num_seats = r.knee.num_seqs(std::max(1U, r.joined->max_num_seqs)),
+            .pending_tokens = r.last_step.pending_tokens,
+            .seconds_per_token = r.pace.seconds_per_token()};
   }
 
-  // Of all that serve, together: a queue in front of them is theirs.
-  double measure_fleet_load() const {
-    load_signs sum;
-    double num_serving = 0, num_seats = 0;
-    for (auto& [name, r] : replicas_) {
-      if (!r.is_serving()) continue;
-      auto signs = signs_of(r);
-      ++num_serving;
-      num_seats += r.joined->max_num_seqs;
-      sum.kv_pages_share += signs.kv_pages_share;
-      sum.seqs_share += r.num_requests;
-      sum.queued_seconds += signs.queued_seconds;
-    }
-    if (num_serving == 0) return 0;
-    auto num_held_back = queue_beat_.num_requests + routes_.num_stranded;
-    return measure_load({.kv_pages_share = sum.kv_pages_share / num_serving,
-                         .seqs_share = (sum.seqs_share + num_held_back) / num_seats,
-                         .queued_seconds = sum.queued_seconds / num_serving});
+  double load_now() const {
+    std::vector<replica_signs> serving;
+    for (auto& [name, r] : replicas_)
+      if (r.is_serving()) serving.push_back(signs_of(r));
+    return measure_fleet_load(serving,
+                              {.num_requests = queue_beat_.num_requests + routes_.num_stranded,
+                               .num_tokens = queue_beat_.num_tokens + routes_.num_stranded_tokens});
   }
 
   void scale(steady_time now) {
@@ -304,7 +297,7 @@ class fleet_actor : public fleet::base {
          .num_ready = num_serving,
          .num_starting = num_wanted_ - num_serving,
          .num_draining = count([](auto& r) { return r.state == replica_state::draining; }),
-         .load = measure_fleet_load(),
+         .load = load_now(),
          .minute_of_week = options_.minute_of_week()});
     bounds_ = {decision.min_now, decision.max_now};
     if (decision.change == 0) return;
@@ -444,13 +437,13 @@ class fleet_actor : public fleet::base {
                        .num_stranded = routes_.num_stranded,
                        .min_replicas = bounds_.min_replicas,
                        .max_replicas = bounds_.max_replicas,
-                       .load = measure_fleet_load()};
+                       .load = load_now()};
     pages_observed pages;
     for (auto& [name, r] : replicas_) {
       now.replicas.push_back(
           {.name = name.value,
            .state = r.is_serving() && !r.last.ready ? replica_state::failed : r.state,
-           .load = r.joined ? measure_load(signs_of(r)) : 0,
+           .load = r.joined ? measure_replica_load(signs_of(r)) : 0,
            .num_requests = r.num_requests});
       pages.num_used += r.last.pages.num_used;
       pages.num_cached += r.last.pages.num_cached;

@@ -20,6 +20,7 @@ struct heartbeat {
   std::size_t num_messages = 0;  // in the mailbox, behind this question
   // In its hands: the queue, the batcher; the grammar_store: sources that wait.
   std::uint32_t num_requests = 0;
+  std::uint64_t num_tokens = 0;  // the queue: of their prompts
   // The queue and the grammar_store: since when the oldest of them waits. The batcher: when it last
   // took requests or a step ended. Zero for the others.
   steady_time since{};

@@ -43,15 +43,19 @@ struct step_observed {
   std::uint32_t num_forced_tokens = 0;  // that came next without a step of their own
   std::vector<float> mask_seconds;      // of each mask that was worked out
 };
+inline bool only_decodes(const step_observed& s) {
+  return s.prefill_tokens == 0 && s.drafts.num_draft_tokens == 0;
+}
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, step_observed& x) {
   auto oldest = optional_moment_of{x.oldest};
   auto first_tokens = as_blob(x.first_tokens);
   auto token_gaps = as_blob(x.token_gaps);
   auto mask_seconds = as_blob(x.mask_seconds);
+  auto seconds = bits_of{x.seconds};
   return f(caf::meta::type_name("step_observed"), x.num_running, x.num_waiting, oldest,
            x.pending_tokens, x.prefill_tokens, x.decode_tokens, x.num_preemptions, x.drafts,
-           x.seconds, first_tokens, token_gaps, x.num_constrained, x.num_failed_constraints,
+           seconds, first_tokens, token_gaps, x.num_constrained, x.num_failed_constraints,
            x.num_late_masks, x.num_forced_tokens, mask_seconds);
 }
 struct pages_observed {

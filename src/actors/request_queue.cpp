@@ -41,7 +41,9 @@ class request_queue_actor : public request_queue::base {
         [this](const cancel& gone) { end_or_forward(gone); },
         [this](const take& ask) { return serve(ask); },
         [this](const drain& ask) { close(ask); },
-        [this](const reopen&) { closed_.reset(); },
+        [this](const reopen&) {
+          if (!is_shutting_down()) closed_.reset();
+        },
         [this](const beat&) { return health(); },
         [this](const tick&) { end_overdue(); },
     };
@@ -57,9 +59,8 @@ class request_queue_actor : public request_queue::base {
 
   caf::result<accepted> admit(submit& ask) {
     if (closed_)
-      return refuse(*closed_, closed_->code == error_code::shutting_down
-                                  ? refusal_reason::draining
-                                  : refusal_reason::engine_failed);
+      return refuse(*closed_,
+                    is_shutting_down() ? refusal_reason::draining : refusal_reason::engine_failed);
     if (auto misfit = find_misfit(ask.request, limits_))
       return refuse(std::move(*misfit), refusal_reason::prompt_too_long);
     auto num_tokens = ask.request.prompt.size();
@@ -116,6 +117,7 @@ class request_queue_actor : public request_queue::base {
   heartbeat health() {
     return {.num_messages = mailbox().size(),
             .num_requests = static_cast<std::uint32_t>(waiting_.size()),
+            .num_tokens = num_waiting_tokens_,
             .since = oldest().value_or(steady_time{})};
   }
 
@@ -168,8 +170,10 @@ class request_queue_actor : public request_queue::base {
     waiting_.erase(it);
   }
 
+  bool is_shutting_down() const { return closed_ && closed_->code == error_code::shutting_down; }
+
   void close(const drain& ask) {
-    closed_ = ask.why;
+    if (!is_shutting_down()) closed_ = ask.why;
     if (!ask.end_waiting) return;
     while (!waiting_.empty()) end(waiting_.begin(), finish_reason::failed, ask.why);
     observe();

@@ -60,14 +60,14 @@ struct taken {
   std::uint32_t num_left = 0;
 };
 struct drain {
-  failure why;               // told to every later submit
+  failure why;               // told to every later submit; shutting_down is the last word
   bool end_waiting = false;  // fail what waits, too
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, drain& x) {
   return f(caf::meta::type_name("drain"), x.why, x.end_waiting);
 }
-struct reopen {};
+struct reopen {};  // undoes a drain, but for shutting_down
 
 using request_queue = caf::typed_actor<
     // Accepted, or at once an error: queue_full, shutting_down, or a prompt that can never fit.

@@ -311,6 +311,7 @@ class router_actor : public router::base {
   route_status status() {
     route_status now{.num_stranded = static_cast<std::uint32_t>(stranded_.size()),
                      .num_resumed = num_resumed_};
+    for (auto& j : stranded_) now.num_stranded_tokens += j.request.prompt.size();
     for (auto& [where, door] : doors_)
       now.outstanding.emplace_back(where, book_.num_outstanding(where));
     return now;

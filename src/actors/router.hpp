@@ -38,8 +38,9 @@ struct prefixes_changed {
 struct ask_routes {};
 struct route_status {
   std::vector<std::pair<replica_id, std::uint32_t>> outstanding;  // requests of each
-  std::uint32_t num_stranded = 0;  // taken, and no replica has room for them
-  std::uint64_t num_resumed = 0;   // times that a request was taken from a replica and sent again
+  std::uint32_t num_stranded = 0;         // taken, and no replica has room for them
+  std::uint64_t num_stranded_tokens = 0;  // of their prompts
+  std::uint64_t num_resumed = 0;  // times that a request was taken from a replica and sent again
 };
 
 using router = caf::typed_actor<

@@ -46,6 +46,7 @@ void tally::count(const step_observed& s) {
   auto num_rows = s.prefill_tokens + s.decode_tokens;
   step_tokens.observe(num_rows);
   pace.note(s.prefill_tokens, num_rows, s.seconds);
+  if (only_decodes(s)) knee.note(s.decode_tokens, s.seconds);
 }
 
 void tally::count(const grammar_observed& g) {
@@ -88,7 +89,7 @@ double tally::load() const {
   auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
   auto tokens = static_cast<double>(queue.waiting_tokens + step.pending_tokens);
   return measure_load({.kv_pages_share = share(pages.num_used, pages.num_pages),
-                       .seqs_share = share(step.num_running, limits.max_num_seqs),
+                       .seqs_share = share(step.num_running, knee.num_seqs(limits.max_num_seqs)),
                        .queued_seconds = tokens * pace.seconds_per_token()});
 }
 

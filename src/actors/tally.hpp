@@ -3,6 +3,7 @@
 #pragma once
 #include "actors/observations.hpp"
 #include "core/config.hpp"
+#include "core/decode_knee.hpp"
 #include "core/load.hpp"
 #include "core/memory_plan.hpp"
 #include "core/metrics.hpp"
@@ -51,6 +52,7 @@ struct tally {
   std::optional<fleet_observed> fleet;  // of a gateway
   front_observed front;                 // summed
   token_pace pace;
+  decode_knee knee;
 
   std::uint64_t num_preemptions = 0, num_steps = 0;
   std::uint64_t num_drafts = 0, num_draft_tokens = 0, num_accepted_tokens = 0;

@@ -141,8 +141,12 @@ void render_engine(writer& out, const tally& t, steady_time now) {
                     "What runs the steps; null and sim compute nothing.");
   out.text().sample(1, {{"device", t.device}});
   out.gauge("troupe_load", t.load(),
-            "The largest of: held share of the KV pages / 0.85, running / --max-num-seqs, seconds "
-            "to compute the pending prompt tokens / 1 s. Scale out well below 1.");
+            "The largest of: held share of the KV pages / 0.85, running / troupe_knee_requests, "
+            "seconds to compute the pending prompt tokens / 1 s. Scale out well below 1.");
+  if (!t.fleet)
+    out.gauge("troupe_knee_requests", t.knee.num_seqs(t.limits.max_num_seqs),
+              "Requests that give 90 % of the tokens per second that --max-num-seqs of them would, "
+              "as the steps so far tell; --max-num-seqs until they do.");
   auto oldest = std::min(t.queue.oldest.value_or(now), t.step.oldest.value_or(now));
   out.gauge("troupe_queue_oldest_seconds", age_seconds(now, oldest),
             "For how long the oldest request waits that was not admitted yet; 0: none waits.");

@@ -10,6 +10,7 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstdint>
@@ -52,6 +53,54 @@ typename Inspector::result_type inspect(Inspector& f, blob_of<T>& x) {
   }
 }
 
+// A number as its bits: CAF would take it apart in a loop, which has no end for infinity.
+template <class Float>
+struct bits_of {
+  Float& value;
+};
+template <class Float>
+bits_of(Float&) -> bits_of<Float>;
+template <class Inspector, class Float>
+typename Inspector::result_type inspect(Inspector& f, bits_of<Float>& x) {
+  using bit_type = std::conditional_t<sizeof(Float) == 4, std::uint32_t, std::uint64_t>;
+  auto bits = std::bit_cast<bit_type>(x.value);
+  if constexpr (Inspector::reads_state) {
+    return f(bits);
+  } else {
+    auto load = [&]() -> caf::error {
+      x.value = std::bit_cast<Float>(bits);
+      return caf::none;
+    };
+    return f(bits, caf::meta::load_callback(load));
+  }
+}
+
+struct bias_list {
+  std::vector<std::pair<token_id, float>>& values;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, bias_list& x) {
+  std::vector<token_id> tokens;
+  std::vector<float> biases;
+  for (auto& [token, bias] : x.values) {
+    tokens.push_back(token);
+    biases.push_back(bias);
+  }
+  auto token_blob = as_blob(tokens);
+  auto bias_blob = as_blob(biases);
+  if constexpr (Inspector::reads_state) {
+    return f(token_blob, bias_blob);
+  } else {
+    auto load = [&]() -> caf::error {
+      if (tokens.size() != biases.size()) return caf::sec::invalid_argument;
+      x.values.clear();
+      for (std::size_t i = 0; i < tokens.size(); ++i) x.values.emplace_back(tokens[i], biases[i]);
+      return caf::none;
+    };
+    return f(token_blob, bias_blob, caf::meta::load_callback(load));
+  }
+}
+
 // The moment zero means that something did not happen, here as there.
 struct moment_of {
   steady_time& value;
@@ -67,7 +116,10 @@ typename Inspector::result_type inspect(Inspector& f, moment_of& x) {
     return f(distance);
   } else {
     auto load = [&]() -> caf::error {
-      x.value = distance == never ? steady_time{} : now + nanoseconds(distance);
+      // Nobody waits for centuries; the sum of two moments must stay one.
+      constexpr std::int64_t most = std::int64_t{1} << 61U;
+      auto bounded = nanoseconds(std::clamp(distance, -most, most));
+      x.value = distance == never ? steady_time{} : now + bounded;
       return caf::none;
     };
     return f(distance, caf::meta::load_callback(load));
@@ -108,15 +160,23 @@ typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, sampled_token& x) {
+  auto logprob = bits_of{x.logprob};
   auto most_likely = as_blob(x.most_likely);
-  return f(caf::meta::type_name("sampled_token"), x.token, x.logprob, most_likely);
+  return f(caf::meta::type_name("sampled_token"), x.token, logprob, most_likely);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, sampling_params& x) {
+  auto temperature = bits_of{x.temperature};
+  auto top_p = bits_of{x.top_p};
+  auto min_p = bits_of{x.min_p};
+  auto presence_penalty = bits_of{x.presence_penalty};
+  auto frequency_penalty = bits_of{x.frequency_penalty};
+  auto repetition_penalty = bits_of{x.repetition_penalty};
   auto stop_token_ids = as_blob(x.stop_token_ids);
-  return f(caf::meta::type_name("sampling_params"), x.temperature, x.top_p, x.top_k, x.min_p,
-           x.presence_penalty, x.frequency_penalty, x.repetition_penalty, x.seed, x.max_tokens,
-           x.min_tokens, x.ignore_eos, x.num_logprobs, stop_token_ids, x.logit_bias);
+  auto logit_bias = bias_list{x.logit_bias};
+  return f(caf::meta::type_name("sampling_params"), temperature, top_p, x.top_k, min_p,
+           presence_penalty, frequency_penalty, repetition_penalty, x.seed, x.max_tokens,
+           x.min_tokens, x.ignore_eos, x.num_logprobs, stop_token_ids, logit_bias);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, generation_request& x) {

@@ -264,9 +264,10 @@ class bench_run {
     view.close();
     if (out_.overall.totals.succeeded > 0 && out_.overall.totals.output_tokens == 0)
       out_.warnings.push_back("no answer said how many tokens it has: there are no token rates");
-    if (out_.overall.totals.aborted > 0)
+    if (out_.overall.totals.failures.contains("unanswered"))
       out_.warnings.push_back(
-          "aborted requests are in no percentile: the slowest answers are missing");
+          "requests that --drain-timeout ended are in no percentile: the slowest answers are "
+          "missing");
   }
 
   void warn_of_what_is_hidden() {

@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "cli/bench.hpp"
 #include "cli/bench_reports.hpp"
@@ -39,33 +40,33 @@ CLI::Option* add_duration(CLI::App* app, const std::string& name, double& second
 
 // CLI::Range lets NaN pass.
 CLI::Validator number_from(double least, double most) {
-  return {[least, most](std::string& text) {
+  std::ostringstream bounds;
+  bounds << "in [" << least << " - " << most << "]";
+  return {[least, most, bounds = bounds.str()](std::string& text) {
             auto value = load::parse_number(text);
             bool is_fit = value && *value >= least && *value <= most;
-            return is_fit ? std::string{}
-                          : "expected a number from " + CLI::detail::to_string(least) + " to " +
-                                CLI::detail::to_string(most) + ": " + text;
+            return is_fit ? std::string{} : "expected a number " + bounds + ": " + text;
           },
-          "NUMBER"};
+          bounds.str()};
 }
 
 void add_load_flags(CLI::App* app, bench_options& o) {
   const auto* group = "Load";
   app->add_option("--rate", o.plan.rate, "Open loop: requests per second, whatever is answered")
       ->check(number_from(0.001, 1e6))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->group(group);
   add_parsed(app, "--arrival", o.arrival, load::parse_arrival,
              "Of --rate: poisson, constant, or gamma:SHAPE (below 1: burstier than poisson)")
       ->default_str("poisson")
-      ->type_name("")
+      ->type_name("ARRIVAL")
       ->group(group);
   app->add_option("--users", o.plan.users, "Closed loop: users who wait for each answer")
       ->check(CLI::Range(1U, 100'000U))
       ->group(group);
   app->add_option("--spawn", o.plan.spawn, "Users that come per second (default: all within one)")
       ->check(number_from(0.001, 1e6))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->group(group);
   add_parsed(app, "--think", o.think, load::parse_think_time,
              "How long users wait between an answer and the next request, as 2s or 1..3s")
@@ -78,7 +79,7 @@ void add_load_flags(CLI::App* app, bench_options& o) {
       ->group(group);
   app->add_option("--speed", o.speed, "How many times faster than it was recorded")
       ->check(number_from(0.001, 1e6))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->capture_default_str()
       ->group(group);
   add_duration(app, "--duration", o.plan.duration, "1m", "Of --rate, --users, ramp; of soak: 20m")
@@ -89,7 +90,7 @@ void add_load_flags(CLI::App* app, bench_options& o) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40U))
       ->group(group);
   add_time(app, "--drain-timeout", o.drain_timeout,
-           "For the last answers of a stage; then they are aborted")
+           "For the last answers of a stage; then they have failed")
       ->group(group);
   app->add_option("--seed", o.seed, "The same seed makes the same schedule and the same requests")
       ->capture_default_str()
@@ -126,22 +127,22 @@ void add_plan_flags(CLI::App* app, bench_options& o, std::string& plan) {
   add_parsed(app, "--concurrency", o.plan.concurrency, load::parse_counts,
              "Of concurrency: requests at a time in each stage")
       ->default_str("1,2,4,..,64")
-      ->type_name("")
+      ->type_name("LIST")
       ->group(group);
   app->add_option("--spike-factor", o.plan.spike_factor, "Of spike: times the load")
       ->check(number_from(0.01, 1000))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->capture_default_str()
       ->group(group);
   app->add_option("--max-rate", o.plan.max_rate, "Of sweep: the greatest rate to try")
       ->check(number_from(0.1, 1e6))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->capture_default_str()
       ->group(group);
   app->add_option("--precision", o.plan.precision,
                   "Of sweep: how near the bounds of its result are")
       ->check(number_from(0.001, 1))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->capture_default_str()
       ->group(group);
 }
@@ -169,7 +170,7 @@ void add_request_flags(CLI::App* app, bench_options& o, bool& is_unstreamed) {
              "Of prompts that are made, each word about a token: 128, 64..256, normal:200:50, "
              "lognormal:200:0.8, exponential:200")
       ->default_str("128")
-      ->type_name("")
+      ->type_name("LENGTH")
       ->group(group);
   app->add_option("--prefix-words", o.prompts.prefix_words,
                   "Begin made prompts with a shared prefix")
@@ -186,14 +187,15 @@ void add_request_flags(CLI::App* app, bench_options& o, bool& is_unstreamed) {
       ->group(group);
   add_parsed(app, "--max-tokens", o.prompts.max_tokens, load::parse_lengths,
              "Of an answer, as --prompt-words (default: of the file, else the server's)")
-      ->type_name("")
+      ->type_name("LENGTH")
       ->group(group);
   app->add_flag("--ignore-eos", o.form.ignore_eos, "Answers as long as --max-tokens says")
       ->group(group);
   auto set_temperature = [&o](double value) { o.form.temperature = value; };
-  app->add_option_function<double>("--temperature", set_temperature, "(default: the server's)")
+  app->add_option_function<double>("--temperature", set_temperature,
+                                   "0: the likeliest token (default: the server's)")
       ->check(number_from(0, 100))
-      ->type_name("")
+      ->type_name("NUMBER")
       ->group(group);
   app->add_option("--schema", o.schema_file,
                   "JSON Schema that answers must follow, and are held to")
@@ -211,11 +213,11 @@ void add_verdict_flags(CLI::App* app, bench_options& o) {
       "Exit with 2 unless all hold, as success>=99%,e2e_mean<1s,e2e_p99<2s: ttft, itl, tpot, "
       "e2e, gap with _mean, _p50 .. _p99.9, _max; success, rejected, failed; rps, tokens, "
       "goodput")
-      ->type_name("")
+      ->type_name("CLAUSES")
       ->group(group);
   add_parsed(app, "--goodput", o.goodput, load::parse_goodput,
              "Successes count as good within these, as ttft<500ms,tpot<50ms (default: all do)")
-      ->type_name("")
+      ->type_name("CLAUSES")
       ->group(group);
   app->add_option("--verify", o.verify_every,
                   "Every so many requests one is a greedy canary, whose text must be the one that "
@@ -302,8 +304,9 @@ void add_bench(CLI::App& app, int& status) {
   auto* command = app.add_subcommand(
       "bench", "Ask a server as many users would, and tell how it kept up: docs/bench.md");
   command->footer(
-      "Exit status: 0 passed; 1 wrong flags, or nobody answers; 2 --slo is missed, or an answer\n"
-      "was wrong (--verify, --schema); 4 the generator was too slow for its own schedule.");
+      "Exit status: 0 passed; 1 wrong flags, or nobody answers; 2 --slo is missed, no request\n"
+      "succeeded, or an answer was wrong (--verify, --schema); 4 the generator was too slow for\n"
+      "its own schedule.");
   auto options = std::make_shared<bench_options>();
   auto plan = std::make_shared<std::string>();
   auto is_unstreamed = std::make_shared<bool>(false);

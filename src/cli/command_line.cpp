@@ -17,6 +17,7 @@
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
+#include "cli/plan_flags.hpp"
 #include "cli/quantize.hpp"
 #include "cli/score.hpp"
 #include "cli/serve.hpp"
@@ -92,6 +93,9 @@ void add_device_flags(CLI::App* app, serve_options& o) {
                   "What joins --tensor-parallel-size of them; auto: what that GPU comes with")
       ->check(CLI::IsMember({"auto", "pcie", "pcie-p2p", "nvlink3", "nvlink4"}))
       ->capture_default_str()
+      ->group(group);
+  add_time(app, "--sim-load-time", o.sim_load_time,
+           "How long --device sim takes to load its weights")
       ->group(group);
 }
 
@@ -382,6 +386,7 @@ int run_command_line(int argc, char** argv) {
   add_grammar(app, status);
   add_score(app, status);
   add_quantize(app, status);
+  add_plan(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError& error) {

@@ -8,9 +8,9 @@ namespace {
 template <class Bytes>
 CLI::Option* add_bytes_to(CLI::App* app, const std::string& name, Bytes& value,
                           const std::string& help) {
-  auto read = [&value](const std::string& text) {
+  auto read = [&value, name](const std::string& text) {
     auto parsed = parse_bytes(text);
-    if (!parsed) throw CLI::ValidationError("expected bytes such as 64MiB or 1.5GB: " + text);
+    if (!parsed) throw CLI::ValidationError(name, "expected bytes such as 64MiB or 1.5GB: " + text);
     value = *parsed;
   };
   return app->add_option_function<std::string>(name, read, help)->type_name("BYTES");
@@ -20,9 +20,10 @@ CLI::Option* add_bytes_to(CLI::App* app, const std::string& name, Bytes& value,
 
 CLI::Option* add_time(CLI::App* app, const std::string& name, std::chrono::milliseconds& value,
                       const std::string& help) {
-  auto read = [&value](const std::string& text) {
+  auto read = [&value, name](const std::string& text) {
     auto parsed = parse_time(text);
-    if (!parsed) throw CLI::ValidationError("expected a time such as 250ms, 30s or 2m: " + text);
+    if (!parsed)
+      throw CLI::ValidationError(name, "expected a time such as 250ms, 30s or 2m: " + text);
     value = *parsed;
   };
   return app->add_option_function<std::string>(name, read, help)

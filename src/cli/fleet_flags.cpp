@@ -32,7 +32,8 @@ void add_replicas(CLI::App* app, fleet_settings& o) {
   auto read = [&o](const std::string& text) {
     o.replicas = parse_range(text);
     if (!o.replicas)
-      throw CLI::ValidationError("expected a count or a range such as 1..5, up to 64: " + text);
+      throw CLI::ValidationError("--replicas",
+                                 "expected a count or a range such as 1..5, up to 64: " + text);
   };
   app->add_option_function<std::string>(
          "--replicas", read,

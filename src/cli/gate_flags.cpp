@@ -98,6 +98,10 @@ void add_log_flags(CLI::App* app, gate_settings& gate) {
                   "One line of JSON per request to FILE, or - for stderr (default: none)")
       ->type_name("FILE")
       ->group(group);
+  app->add_flag("--core-dumps", gate.core_dumps,
+                "Let a crash write a core file, which holds what people asked (default: none is "
+                "written)")
+      ->group(group);
   app->add_flag("--log-prompts", gate.log_prompts,
                 "The access log has the first 16 KiB of bodies, too")
       ->group(group);

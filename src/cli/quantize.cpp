@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/loading_guard.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/weight_rounding.hpp"
 #include "model/convert.hpp"
@@ -233,6 +234,7 @@ outcome<std::uint64_t> quantize(const quantize_options& options) {
 }  // namespace
 
 int run_quantize(const quantize_options& options, std::ostream& out, std::ostream& err) {
+  loading_guard guard(options.model_dir);
   try {
     auto bytes = quantize(options);
     if (bytes) {

@@ -1,5 +1,6 @@
 #include "cli/score.hpp"
 
+#include "cli/loading_guard.hpp"
 #include "cpu/cpu_runner.hpp"
 #include "model/token_choice.hpp"
 #include "text/json.hpp"
@@ -181,6 +182,7 @@ outcome<std::unique_ptr<scorer>> load_scorer(const std::filesystem::path& model_
                    "At most " + std::to_string(max_greedy) + " greedy tokens can be asked for.",
                    "greedy"};
   }
+  loading_guard guard(model_dir);
   auto config = read_model_config(model_dir);
   if (!config) return config.error();
   auto format = choose_weight_format(options.weights, *config);

@@ -3,6 +3,8 @@
 #include <caf/all.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <malloc.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <iostream>
@@ -13,6 +15,7 @@
 
 #include "cli/gate_setup.hpp"
 #include "cli/gateway.hpp"
+#include "cli/loading_guard.hpp"
 #include "cli/member.hpp"
 #include "cli/phase_times.hpp"
 #include "cli/protocol.hpp"
@@ -58,6 +61,24 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
   return run_front(system, std::move(facts), options, std::move(gate), phases, stop, end);
 }
 
+// What a large body took goes back to the system at once: left alone, the allocator keeps buffers
+// of up to 32 MiB in every arena once one of them was freed.
+void return_large_buffers() { mallopt(M_MMAP_THRESHOLD, 1 << 20); }
+
+// What is in memory is what people asked; the limit holds for replicas that are started, too.
+void forbid_core_dumps() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
+  limit.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &limit);
+}
+
+outcome<runner_factory> read_weights(const planned_model& plan, const serve_options& options) {
+  loading_guard guard(options.model_dir);
+  return load_runners(plan, options, make_progress_log(),
+                      [](const std::string& what) { spdlog::warn("{}", what); });
+}
+
 }  // namespace
 
 int run_serve(const serve_options& wanted, const std::string& replica_config) {
@@ -68,6 +89,8 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
     print_protocol(std::cout);
     return 0;
   }
+  if (!wanted.gate.core_dumps) forbid_core_dumps();
+  return_large_buffers();
   phase_times phases(phase_times::clock::now());
   auto gate = set_up_gate(wanted.gate);
   if (!gate) return refuse(gate.error());
@@ -92,8 +115,7 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
   phases.end("plan and tokenizer", phase_times::clock::now());
   if (options.fleet.replicas)
     return run_gateway(*plan, options, *std::move(gate), replica_config, phases);
-  auto runners = load_runners(*plan, options, make_progress_log(),
-                              [](const std::string& what) { spdlog::warn("{}", what); });
+  auto runners = read_weights(*plan, options);
   if (!runners) return refuse(runners.error());
   phases.end("weights", phase_times::clock::now());
   if (!options.fleet.join.empty()) return run_member(*plan, options, *std::move(runners));

@@ -26,6 +26,7 @@ struct gate_settings {
   std::optional<std::uint32_t> max_connections_per_ip;
   std::string access_log;  // empty: none
   bool log_prompts = false;
+  bool core_dumps = false;
 };
 
 struct replica_range {

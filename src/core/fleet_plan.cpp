@@ -1,7 +1,6 @@
 #include "core/fleet_plan.hpp"
 
 #include <algorithm>
-#include <ranges>
 
 namespace troupe {
 namespace {
@@ -52,7 +51,8 @@ fleet_plan plan_fleet(const fleet_view& now) {
     plan.close.push_back(least_missed(now).name);
     return plan;  // the rest when it has gone
   }
-  for (auto& r : std::views::reverse(now.replicas)) {
+  for (auto at = now.replicas.rbegin(); at != now.replicas.rend(); ++at) {
+    auto& r = *at;
     if (num_there <= num_there_wanted || num_standing_by == 0) break;
     bool is_opened = std::ranges::find(plan.open, r.name) != plan.open.end();
     if (!is_own_in(r, replica_state::standby) || is_opened) continue;

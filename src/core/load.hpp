@@ -3,12 +3,13 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 namespace troupe {
 
 struct load_signs {
   double kv_pages_share = 0;  // held by requests, of all
-  double seqs_share = 0;      // running, of --max-num-seqs
+  double seqs_share = 0;      // running, of those that still make it faster: see decode_knee
   double queued_seconds = 0;  // to compute the prompt tokens that are not computed yet
 };
 
@@ -38,5 +39,21 @@ constexpr double measure_load(const load_signs& signs) {
   return std::max({signs.kv_pages_share / full_kv_share, signs.seqs_share,
                    signs.queued_seconds / full_queue_seconds});
 }
+
+// One replica of several, and what waits in front of all of them.
+struct replica_signs {
+  double kv_pages_share = 0;
+  std::uint32_t num_requests = 0;    // that it was given
+  double num_seats = 1;              // see decode_knee
+  std::uint64_t pending_tokens = 0;  // of prompts that it was given, not computed yet
+  double seconds_per_token = 0;      // 0: it has computed none
+};
+struct held_back {
+  std::uint32_t num_requests = 0;
+  std::uint64_t num_tokens = 0;  // of their prompts
+};
+double measure_replica_load(const replica_signs& one);
+// What waits in front is work for all of them together. 0 without replicas.
+double measure_fleet_load(std::span<const replica_signs> all, const held_back& waiting);
 
 }  // namespace troupe

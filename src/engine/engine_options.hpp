@@ -31,9 +31,10 @@ struct engine_options {
   yarn_mode yarn = yarn_mode::always;
 
   device_kind device = device_kind::cpu;
-  bool deterministic = false;       // on GPUs; the CPU always is
-  std::string sim_gpu = "rtx4090";  // rtx4090, rtx4090d, a100, h100, h200
-  std::string sim_link = "auto";    // auto: the GPU's own
+  bool deterministic = false;                  // on GPUs; the CPU always is
+  std::string sim_gpu = "rtx4090";             // rtx4090, rtx4090d, a100, h100, h200
+  std::string sim_link = "auto";               // auto: the GPU's own
+  std::chrono::milliseconds sim_load_time{0};  // what loading the weights would take
 
   std::uint32_t max_model_len = 0;  // tokens; 0: what the model can do
   std::uint32_t max_num_seqs = 64;

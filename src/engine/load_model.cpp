@@ -61,6 +61,10 @@ outcome<std::uint32_t> choose_context(const engine_options& options, const model
   return options.max_model_len;
 }
 
+std::uint32_t count_tokens(const planned_model& plan) {
+  return plan.words ? plan.words->vocab_size() : plan.config.vocab_size;
+}
+
 engine_limits make_limits(const engine_options& options, const planned_model& plan,
                           std::uint32_t context) {
   engine_limits limits;
@@ -74,7 +78,7 @@ engine_limits make_limits(const engine_options& options, const planned_model& pl
   limits.queue_timeout = options.queue_timeout;
   limits.request_timeout = options.request_timeout;
   limits.eos_token_ids = plan.defaults.eos_token_ids;
-  limits.vocab_size = plan.words->vocab_size();
+  limits.vocab_size = count_tokens(plan);
   limits.num_speculative_tokens = options.num_speculative_tokens.value_or(
       options.device == device_kind::cpu ? default_speculative_tokens : 0);
   limits.prompt_lookup_min = options.prompt_lookup_min;
@@ -102,7 +106,7 @@ cpu_runner_options make_runner_options(const engine_options& options, const plan
   runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
   runner.max_num_logit_rows = count_logit_rows(plan.limits);
   runner.max_model_len = plan.limits.max_model_len;
-  runner.num_tokens = plan.words->vocab_size();
+  runner.num_tokens = count_tokens(plan);
   runner.eos_token_ids = plan.defaults.eos_token_ids;
   return runner;
 }
@@ -159,27 +163,39 @@ outcome<memory_plan> make_memory_plan(const engine_options& options, const plann
   return plan_memory(ask);
 }
 
-// What means something to a device that computes, and to no other.
+failure refuse(std::string message, std::string flag) {
+  return {error_code::invalid_argument, std::move(message), std::move(flag)};
+}
+
+// What the kind of device cannot do; for CUDA engine/cuda_device.cpp knows.
 refusal check_device(const engine_options& options, weight_format weights) {
-  if (options.device == device_kind::cpu && options.kv_dtype == kv_cache_dtype::fp8)
-    return failure{error_code::invalid_argument,
-                   "asks for fp8, which is the GPUs'; the CPU has int8", "--kv-cache-dtype"};
-  if (options.device == device_kind::cpu || options.device == device_kind::cuda) return nothing{};
-  if (weights != weight_format::plain)
-    return failure{error_code::invalid_argument,
-                   "asks for quantised weights, and --device null and sim read none",
-                   "--quantization"};
-  if (options.kv_dtype != kv_cache_dtype::automatic)
-    return failure{error_code::invalid_argument,
-                   "says how keys and values are stored, and --device null and sim store none",
-                   "--kv-cache-dtype"};
+  const auto kv = options.kv_dtype;
+  switch (options.device) {
+    case device_kind::cpu:
+      if (kv != kv_cache_dtype::fp8) return nothing{};
+      return refuse("asks for fp8, which is the GPUs'; the CPU has int8", "--kv-cache-dtype");
+    case device_kind::sim:
+      if (weights == weight_format::int4)
+        return refuse("asks for int4, which is the CPU's; GPUs have int8", "--quantization");
+      if (kv != kv_cache_dtype::int8) return nothing{};
+      return refuse("asks for int8, which is the CPU's; GPUs have fp8", "--kv-cache-dtype");
+    case device_kind::null:
+      if (weights != weight_format::plain)
+        return refuse("asks for quantised weights, and --device null reads none", "--quantization");
+      if (kv == kv_cache_dtype::automatic) return nothing{};
+      return refuse("says how keys and values are stored, and --device null stores none",
+                    "--kv-cache-dtype");
+    case device_kind::cuda:
+    case device_kind::automatic: break;
+  }
   return nothing{};
 }
 
 // A GPU takes a checkpoint's integers as floats.
 quantization wanted_weights(const engine_options& options) {
   const bool is_free = options.weights == quantization::automatic;
-  return is_free && options.device == device_kind::cuda ? quantization::none : options.weights;
+  const bool is_gpu = options.device == device_kind::cuda || options.device == device_kind::sim;
+  return is_free && is_gpu ? quantization::none : options.weights;
 }
 
 std::string name_of(const std::filesystem::path& model_dir) {
@@ -211,9 +227,6 @@ outcome<planned_model> plan_model(const engine_options& options) {
   auto config = read_model_config(options.model_dir);
   if (!config) return config.error();
   plan.config = *std::move(config);
-  auto weights = choose_weight_format(wanted_weights(options), plan.config);
-  if (!weights) return weights.error();
-  if (auto checked = check_device(options, *weights); !checked) return checked.error();
   auto defaults = read_generation_defaults(options.model_dir);
   if (!defaults) return defaults.error();
   plan.defaults = *std::move(defaults);
@@ -225,6 +238,13 @@ outcome<planned_model> plan_model(const engine_options& options) {
     plan.chat = *std::move(chat);
   else if (chat.error().code != error_code::unsupported)
     return chat.error();
+  return plan_shape(options, std::move(plan));
+}
+
+outcome<planned_model> plan_shape(const engine_options& options, planned_model plan) {
+  auto weights = choose_weight_format(wanted_weights(options), plan.config);
+  if (!weights) return weights.error();
+  if (auto checked = check_device(options, *weights); !checked) return checked.error();
   auto context = choose_context(options, plan.config);
   if (!context) return context.error();
   plan.limits = make_limits(options, plan, *context);

@@ -35,6 +35,9 @@ struct planned_model {
 
 // The device has been settled (engine/cuda_device.hpp).
 outcome<planned_model> plan_model(const engine_options& options);
+// The same for a model whose name, configuration and defaults are known. Without words every id of
+// its vocabulary is a token.
+outcome<planned_model> plan_shape(const engine_options& options, planned_model known);
 
 // "bfloat16", "float32", "int8", "int4"
 std::string name_of_weights(const planned_model& plan);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t null_margin_bytes = 256U << 20;  // as the CPU device's
 constexpr std::uint64_t gpu_margin_bytes = 1U << 30;     // context, libraries, graphs, workspaces
+constexpr std::uint64_t expanded_bytes = 64U << 20;      // of weights of bytes, made bfloat16
 // All that the house keeps of a page where no device holds keys and values.
 constexpr std::uint64_t null_page_bytes = page_size_tokens * sizeof(token_id);
 
@@ -36,6 +37,11 @@ outcome<sim_parts> find_parts(const engine_options& options) {
   return sim_parts{*gpu, *link};
 }
 
+held_as held_form(const engine_options& options, const planned_model& plan) {
+  return {.byte_weights = plan.runner.weights == weight_format::int8,
+          .byte_pages = options.kv_dtype == kv_cache_dtype::fp8};
+}
+
 // Tokens of whole, well-formed characters, so that each one shows when it comes.
 std::vector<token_id> plain_tokens(const planned_model& plan) {
   std::vector<token_id> out;
@@ -47,18 +53,6 @@ std::vector<token_id> plain_tokens(const planned_model& plan) {
       out.push_back(id);
   }
   return out;
-}
-
-outcome<std::function<double(const step_batch&)>> make_step_seconds(const engine_options& options,
-                                                                    const planned_model& plan) {
-  auto parts = find_parts(options);
-  if (!parts) return parts.error();
-  auto shard = plan_shard(plan.config, options.tensor_parallel_size, 0);
-  if (!shard) return shard.error();
-  const auto cost = measure_cost(plan.config, *shard);
-  return std::function<double(const step_batch&)>([parts = *parts, cost](const step_batch& batch) {
-    return time_step(parts.gpu, parts.link, cost, measure_load(batch)).total();
-  });
 }
 
 }  // namespace
@@ -86,13 +80,25 @@ outcome<memory_request> measure_gpu(const engine_options& options, const planned
   const auto activations = forward::count_activations(
       plan.config, *shard, {plan.limits.max_num_batched_tokens, count_logit_rows(plan.limits)});
   constexpr std::uint64_t element_bytes = 2;  // bfloat16; logits are float32
-  return memory_request{.weight_bytes = element_bytes * count_shard_elements(plan.config, *shard),
-                        .activation_bytes = element_bytes * activations.num_elements +
-                                            sizeof(float) * activations.num_logits,
-                        .margin_bytes = gpu_margin_bytes,
-                        .kv_page_bytes = kv_page_bytes(plan.config, *shard, element_bytes),
-                        .kv_dtype = "bfloat16",
-                        .total_bytes = parts->gpu.memory_bytes};
+  const held_as form = held_form(options, plan);
+  return memory_request{
+      .weight_bytes = weight_bytes(count_shard_elements(plan.config, *shard), form),
+      .activation_bytes = element_bytes * activations.num_elements +
+                          sizeof(float) * activations.num_logits +
+                          (form.byte_weights ? expanded_bytes : 0),
+      .margin_bytes = gpu_margin_bytes,
+      .kv_page_bytes = page_size_tokens * position_bytes(plan.config, *shard, form),
+      .kv_dtype = form.byte_pages ? "fp8_e4m3" : "bfloat16",
+      .total_bytes = parts->gpu.memory_bytes};
+}
+
+outcome<gpu_clockwork> find_clockwork(const engine_options& options, const planned_model& plan) {
+  auto parts = find_parts(options);
+  if (!parts) return parts.error();
+  auto shard = plan_shard(plan.config, options.tensor_parallel_size, 0);
+  if (!shard) return shard.error();
+  return gpu_clockwork{parts->gpu, parts->link,
+                       measure_cost(plan.config, *shard, held_form(options, plan))};
 }
 
 outcome<runner_factory> make_simulated_runners(const planned_model& plan,
@@ -111,10 +117,13 @@ outcome<runner_factory> make_simulated_runners(const planned_model& plan,
     return failure{error_code::invalid_argument, "the tokenizer has no tokens to draw from",
                    "MODEL_DIR"};
   if (options.device == device_kind::sim) {
-    auto seconds = make_step_seconds(options, plan);
-    if (!seconds) return seconds.error();
-    out.step_seconds = *std::move(seconds);
+    auto clockwork = find_clockwork(options, plan);
+    if (!clockwork) return clockwork.error();
+    out.step_seconds = [clockwork = *clockwork](const step_batch& batch) {
+      return clockwork.time(measure_load(batch)).total();
+    };
     out.clock = make_steady_clock();
+    out.clock->sleep_until(out.clock->now() + options.sim_load_time);
   }
   return make_sim_runner_factory(std::move(out));
 }

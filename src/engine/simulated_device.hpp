@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/load_model.hpp"
+#include "sim/step_time.hpp"
 
 namespace troupe {
 
@@ -14,6 +15,15 @@ std::string describe_device(const engine_options& options);
 memory_request measure_null_device(std::uint64_t available_bytes);
 // One of the GPUs, each of which holds its rank's share.
 outcome<memory_request> measure_gpu(const engine_options& options, const planned_model& plan);
+
+// What the time of a step follows from.
+struct gpu_clockwork {
+  gpu_model gpu;
+  gpu_link link;
+  model_cost cost;  // of one rank
+  step_parts time(const step_load& load) const { return time_step(gpu, link, cost, load); }
+};
+outcome<gpu_clockwork> find_clockwork(const engine_options& options, const planned_model& plan);
 
 outcome<runner_factory> make_simulated_runners(const planned_model& plan,
                                                const engine_options& options);

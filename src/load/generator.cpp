@@ -35,8 +35,6 @@ void generator::run(load_plan& plan, run_record& out) {
     run_segment(*next);
   }
   for (auto& one : workers_) one->end_schedules();
-  if (is_interrupted_)
-    for (auto& one : workers_) one->abort_requests();
   drain();
   collect(true);
   conclude(plan, out);
@@ -134,7 +132,7 @@ void generator::drain() {
   bool is_aborted = false;
   while (!is_idle()) {
     if (!is_aborted && (is_interrupted_ || clock_.now() > until)) {
-      for (auto& one : workers_) one->abort_requests();
+      for (auto& one : workers_) one->abort_requests(is_interrupted_);
       is_aborted = true;
     }
     collect(false);
@@ -271,7 +269,8 @@ run_verdict verdict_of(const run_record& run, double max_lag) {
   auto down = totals.failures.find("connect");
   auto num_down = down == totals.failures.end() ? 0 : down->second;
   if (totals.ended() > 0 && num_down == totals.ended()) return run_verdict::target_down;
-  // A wrong answer is wrong however busy the generator was.
+  // A wrong answer is wrong however busy the generator was, and none is no success.
+  if (totals.succeeded == 0) return run_verdict::slo_missed;
   if (run.verified.num_mismatches > 0 || run.verified.num_schema_errors > 0)
     return run_verdict::slo_missed;
   if (run.overall.times.lag.quantile(0.99) > max_lag) return run_verdict::generator_overloaded;

@@ -21,7 +21,7 @@ struct generator_options {
   const std::vector<trace_row>* trace = nullptr;  // of a plan of that kind
   double speed = 1;                               // of the trace
   std::uint64_t max_requests = 0;                 // 0: as many as the plan has
-  double drain_timeout = 30;  // seconds for the last requests of a segment, then they are aborted
+  double drain_timeout = 30;  // seconds for the last requests of a segment, then they have failed
   std::vector<slo_clause> slo;
   double max_lag = 0.010;  // seconds: a greater p99 means that the generator was overloaded
   std::ostream* ledger = nullptr;

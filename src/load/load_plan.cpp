@@ -212,7 +212,7 @@ std::optional<std::uint32_t> find_knee(const std::vector<stage_result>& stages) 
 }
 
 bool holds_up(const stage_result& stage, const std::vector<slo_clause>& slo) {
-  return stage.is_stable && stage.totals.aborted == 0 && all_met(judge(slo, stage));
+  return stage.is_stable && all_met(judge(slo, stage));
 }
 
 std::unique_ptr<load_plan> make_plan(const plan_options& o) {

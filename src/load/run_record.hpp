@@ -15,13 +15,14 @@
 namespace troupe::load {
 
 // How a request ended. `rejected`: the server said 429 or 503; `failed`: everything else that is no
-// answer; `aborted`: the run was over before its answer.
+// answer; `aborted`: SIGINT ended the run before its answer.
 enum class request_end : std::uint8_t { success, rejected, failed, aborted };
 std::string_view to_string(request_end end);
 
 // The class of a failure or a rejection is a short text: "connect", "reset", "timeout", "tls",
 // "http 500", "protocol" (the answer is none of the API), "stream error" (an error event in a
-// stream), "truncated", "canary" (a wrong text), "schema" (an answer against its schema).
+// stream), "truncated", "unanswered" (not over when --drain-timeout was), "canary" (a wrong text),
+// "schema" (an answer against its schema).
 using failure_counts = std::map<std::string, std::uint64_t>;
 
 // One line of the ledger. All times are seconds since the begin of the run, by a monotonic clock.
@@ -165,7 +166,7 @@ struct environment {
   std::string started_at;  // UTC, "2026-11-22T09:30:00Z"
 };
 
-// What a run shows. Wrong answers (--verify) count as a missed SLO.
+// What a run shows. Wrong answers (--verify), and no success at all, count as a missed SLO.
 enum class run_verdict : std::uint8_t { passed, generator_overloaded, slo_missed, target_down };
 std::string_view to_string(run_verdict verdict);
 

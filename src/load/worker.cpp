@@ -39,6 +39,7 @@ struct worker::flight {
   double deadline = 0;
   bool has_timed_out = false;
   bool is_aborted = false;
+  bool by_person = false;
 };
 
 struct worker::job {
@@ -68,7 +69,7 @@ worker::worker(const load_setup& setup, const run_clock& clock, std::uint32_t nu
 
 worker::~worker() {
   end_schedules();
-  abort_requests();
+  abort_requests(true);
   run_inside([this] {
     is_leaving_ = true;
     wake_sleepers();
@@ -123,13 +124,14 @@ void worker::end_schedules() {
   });
 }
 
-void worker::abort_requests() {
-  run_inside([this] {
+void worker::abort_requests(bool by_person) {
+  run_inside([this, by_person] {
     ++epoch_;
     wake_sleepers();
     for (auto* one : waiting_) one->cancel();
     for (auto* one : flights_) {
       one->is_aborted = true;
+      one->by_person = by_person;
       if (one->line != nullptr) one->line->close();
     }
   });
@@ -365,11 +367,11 @@ void worker::end_request(request_record& record, answer_reader& answer, const st
   record.output_tokens = answer.output_tokens;
   record.failure = why.empty() ? answer.failure : why;
   if (!why.empty() && mine.has_timed_out) record.failure = "timeout";
+  if (!why.empty() && mine.is_aborted) record.failure = mine.by_person ? "aborted" : "unanswered";
   auto& tally = tally_of(record.stage);
   if (record.failure.empty()) check(record, answer, what, tally);
-  if (!why.empty() && mine.is_aborted) {
+  if (record.failure == "aborted") {
     record.outcome = request_end::aborted;
-    record.failure = "aborted";
   } else if (!record.failure.empty()) {
     record.outcome = is_rejection(record.failure) ? request_end::rejected : request_end::failed;
   }

@@ -75,8 +75,9 @@ class worker : private piece_observer {
   void keep_users(stage_span stage, user_order users);
   // For good: no more requests begin; those under way go on.
   void end_schedules();
-  // Ends what is under way: it counts as aborted.
-  void abort_requests();
+  // Ends what is under way: it counts as aborted where a person ends the run, else as failed: the
+  // server had its time.
+  void abort_requests(bool by_person);
 
   // Seconds before `up_to`, moved out.
   worker_news collect(std::uint32_t up_to);

@@ -152,10 +152,10 @@ bool http_session::put(request_parser& parser) {
   auto num_taken = parser.put(input_);
   input_.erase(0, num_taken);
   num_request_bytes_ += num_taken;
-  if (!parser.has_head()) return true;
-  num_body_bytes_ += num_taken;
-  num_stretch_bytes_ += num_taken;
-  return house_.num_body_bytes.fetch_add(num_taken) + num_taken <= house_.options.max_bodies_bytes;
+  auto num_new = parser.num_body_bytes() - num_body_bytes_;
+  num_body_bytes_ += num_new;
+  num_stretch_bytes_ += num_new;
+  return house_.num_body_bytes.fetch_add(num_new) + num_new <= house_.options.max_bodies_bytes;
 }
 
 void http_session::give_back_body_bytes() {

@@ -58,11 +58,20 @@ std::optional<http_error> check_transfer_encoding(const fields& head) {
   return std::nullopt;
 }
 
+// Of a name, an address and a port; whoever puts it into a link or a log must be safe.
+bool is_host_letter(char c) {
+  constexpr std::string_view marks = "-._~%!$&'()*+,;=:[]";
+  bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  return is_plain || marks.find(c) != std::string_view::npos;
+}
+
 std::optional<http_error> check_host(const fields& head) {
   auto num_hosts = head.count(http::field::host);
   if (num_hosts > 1) return bad_request("the request has more than one Host header");
   if (num_hosts == 0 && head.version() >= 11)
     return bad_request("an HTTP/1.1 request needs a Host header");
+  if (!std::ranges::all_of(view(head[http::field::host]), is_host_letter))
+    return bad_request("the Host header is no host");
   return std::nullopt;
 }
 
@@ -151,6 +160,7 @@ struct request_parser::state {
       fail(bad_request("the request's head is malformed"));
     else
       check_head();
+    if (!error) message = read_head(parser.get());
     parser.eager(true);
     return taken;
   }
@@ -208,8 +218,20 @@ struct request_parser::state {
     return taken;
   }
 
+  // What frames a chunk (its size with extensions, the trailers) comes to Beast whole or not at
+  // all, and costs no more than a head. The window makes that independent of how the bytes arrive.
+  std::size_t put_body(std::string_view bytes) {
+    auto window = bytes.substr(0, parser.chunked() ? limits.max_head_bytes : bytes.size());
+    auto taken = put_bytes(window);
+    if (!error && taken == 0 && window.size() == limits.max_head_bytes)
+      fail(bad_request("the framing of a chunk is longer than " +
+                       std::to_string(limits.max_head_bytes) + " bytes"));
+    return taken;
+  }
+
   parser_limits limits;
   beast_parser parser;
+  http_request message;  // what the head said: trailers come too late to be believed
   std::size_t num_searched = 0;
   std::optional<http_error> error;
   std::optional<std::uint64_t> num_refused_bytes;
@@ -227,7 +249,7 @@ std::size_t request_parser::put(std::string_view bytes) {
   // The shortest end of a chunked body; Beast asserts that it is never asked about less.
   auto least = s.parser.chunked() ? std::string_view("0\r\n\r\n").size() : 1;
   while (!s.error && !s.parser.is_done() && bytes.size() - taken >= least) {
-    auto step = s.put_bytes(bytes.substr(taken));
+    auto step = s.put_body(bytes.substr(taken));
     taken += step;
     if (step == 0) break;
   }
@@ -252,12 +274,15 @@ std::optional<std::uint64_t> request_parser::num_missing_bytes() const {
   return *left;
 }
 
-http_request request_parser::head() const { return read_head(state_->parser.get()); }
+const http_request& request_parser::head() const { return state_->message; }
+
+std::size_t request_parser::num_body_bytes() const {
+  return has_head() ? state_->parser.get().body().size() : 0;
+}
 
 http_request request_parser::take() {
-  auto message = state_->parser.release();
-  auto out = read_head(message);
-  out.body = std::move(message.body());
+  auto out = std::move(state_->message);
+  out.body = std::move(state_->parser.get().body());
   return out;
 }
 

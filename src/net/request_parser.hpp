@@ -1,6 +1,6 @@
 // Bytes become an http_request or a refusal. Beast reads the grammar; what it tolerates and we do
-// not is refused here: folded headers, a missing or second Host, transfer codings other than
-// chunked, absolute targets. No I/O, no clock.
+// not is refused here: folded headers, a missing, second or strange Host, transfer codings other
+// than chunked, absolute targets, endless framing of chunks. No I/O, no clock.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace troupe {
 
 struct parser_limits {
-  std::size_t max_head_bytes = 8 << 10;
+  std::size_t max_head_bytes = 8 << 10;  // also of a chunk's size with extensions, of the trailers
   std::size_t max_headers = 100;
   std::uint64_t max_body_bytes = 8 << 20;
 };
@@ -39,9 +39,11 @@ class request_parser {
   // How much of a body of declared length is still to come; none when its length is not known, or
   // when the client waits for "100 Continue". Once `has_head`.
   std::optional<std::uint64_t> num_missing_bytes() const;
-  // What the head says, once `has_head`.
-  http_request head() const;
-  // What was read; the body is complete once `is_done`.
+  // What the head says, once `has_head`; without the body.
+  const http_request& head() const;
+  // That are kept: what frames them is not counted.
+  std::size_t num_body_bytes() const;
+  // What was read, without trailers; the body is complete once `is_done`.
   http_request take();
 
  private:

@@ -30,7 +30,17 @@ constexpr std::array links{
     gpu_link{"nvlink4", 8e-6, 360e9},
 };
 
+template <class Entry>
+std::vector<std::string_view> names_of(const Entry& table) {
+  std::vector<std::string_view> out;
+  for (const auto& entry : table) out.push_back(entry.name);
+  return out;
+}
+
 }  // namespace
+
+std::vector<std::string_view> gpu_names() { return names_of(gpus); }
+std::vector<std::string_view> link_names() { return names_of(links); }
 
 const gpu_model* find_gpu(std::string_view name) {
   const auto* found = std::ranges::find(gpus, name, &gpu_model::name);

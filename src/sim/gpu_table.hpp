@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace troupe {
 
@@ -21,6 +22,8 @@ struct gpu_link {
   double bytes_per_second = 0;  // of one GPU, in one direction
 };
 
+std::vector<std::string_view> gpu_names();
+std::vector<std::string_view> link_names();
 // Null where there is none of that name.
 const gpu_model* find_gpu(std::string_view name);
 const gpu_link* find_link(std::string_view name);

@@ -5,7 +5,8 @@
 namespace troupe {
 namespace {
 
-constexpr double element_bytes = 2;          // bfloat16
+constexpr std::uint64_t element_bytes = 2;   // bfloat16
+constexpr std::uint32_t max_byte_rows = 64;  // more of them multiply with expanded weights
 constexpr double kernel_share = 0.93;        // of the roofline
 constexpr double boundary_seconds = 1.3e-6;  // from one kernel to the next
 constexpr std::uint32_t kernels_per_layer = 10;
@@ -15,11 +16,19 @@ constexpr double sampling_seconds = 15e-6;
 constexpr std::uint32_t sampling_rows = 16;
 constexpr double seconds_per_more_row = 85e-6 / 240;
 
-double linear_seconds(const gpu_model& gpu, std::uint64_t elements, std::uint32_t num_rows) {
+// Bytes that pass through the memory when the weights are multiplied.
+std::uint64_t moved_bytes(const model_cost& cost, std::uint64_t elements, std::uint32_t num_rows) {
+  const auto held = weight_bytes(elements, {.byte_weights = cost.has_byte_weights});
+  const bool is_expanded = cost.has_byte_weights && num_rows > max_byte_rows;
+  return is_expanded ? held + 2 * element_bytes * elements : held;
+}
+
+double linear_seconds(const gpu_model& gpu, const model_cost& cost, std::uint64_t elements,
+                      std::uint32_t num_rows) {
   if (num_rows == 0) return 0;
-  const auto weights = static_cast<double>(elements);
-  return std::max(weights * element_bytes / gpu.bytes_per_second,
-                  2 * weights * num_rows / gpu.gemm_flops);
+  const auto bytes = static_cast<double>(moved_bytes(cost, elements, num_rows));
+  return std::max(bytes / gpu.bytes_per_second,
+                  2 * static_cast<double>(elements) * num_rows / gpu.gemm_flops);
 }
 
 double attention_seconds(const gpu_model& gpu, const model_cost& cost, const step_load& load) {
@@ -46,7 +55,18 @@ double sampler_seconds(std::uint32_t num_rows) {
 
 }  // namespace
 
-model_cost measure_cost(const model_config& config, const shard_plan& plan) {
+std::uint64_t weight_bytes(std::uint64_t num_elements, const held_as& form) {
+  if (!form.byte_weights) return element_bytes * num_elements;
+  return num_elements + 2 * (num_elements / group_size);
+}
+
+std::uint64_t position_bytes(const model_config& config, const shard_plan& plan,
+                             const held_as& form) {
+  const std::uint64_t rows = std::uint64_t{config.num_hidden_layers} * 2 * plan.num_kv_heads();
+  return rows * (form.byte_pages ? plan.head_dim + 1 : element_bytes * plan.head_dim);
+}
+
+model_cost measure_cost(const model_config& config, const shard_plan& plan, const held_as& form) {
   const std::uint64_t hidden = config.hidden_size;
   const std::uint64_t qkv = plan.q_size() + 2ULL * plan.kv_size();
   const std::uint64_t per_layer =
@@ -54,11 +74,12 @@ model_cost measure_cost(const model_config& config, const shard_plan& plan) {
   const std::uint64_t layers = config.num_hidden_layers;
   return {.layer_elements = layers * per_layer,
           .head_elements = plan.vocab_per_rank * hidden,
-          .kv_bytes_per_position = layers * 2 * plan.kv_size() * 2,
+          .kv_bytes_per_position = position_bytes(config, plan, form),
           .flops_per_attended = layers * 4 * plan.q_size(),
           .row_bytes = hidden * 2,
           .num_layers = config.num_hidden_layers,
-          .tp_size = plan.tp_size};
+          .tp_size = plan.tp_size,
+          .has_byte_weights = form.byte_weights};
 }
 
 step_load measure_load(const step_batch& batch) {
@@ -80,8 +101,8 @@ double step_parts::total() const {
 step_parts time_step(const gpu_model& gpu, const gpu_link& link, const model_cost& cost,
                      const step_load& load) {
   if (load.num_rows == 0) return {};
-  return {.weights = linear_seconds(gpu, cost.layer_elements, load.num_rows),
-          .lm_head = linear_seconds(gpu, cost.head_elements, load.num_logit_rows),
+  return {.weights = linear_seconds(gpu, cost, cost.layer_elements, load.num_rows),
+          .lm_head = linear_seconds(gpu, cost, cost.head_elements, load.num_logit_rows),
           .attention = attention_seconds(gpu, cost, load),
           .boundaries = boundary_seconds * kernels_per_layer * cost.num_layers,
           .all_reduce = all_reduce_seconds(link, cost, load.num_rows),

@@ -1,6 +1,7 @@
 // How long one step takes on a GPU: a roofline, and what no roofline knows of, as pure functions.
 //
-//   weights     of all layers: read once, or multiplied with every row, whichever takes longer
+//   weights     of all layers: read once, or multiplied with every row, whichever takes longer;
+//               of bytes: read as they are for 64 rows, for more made bfloat16 and read again
 //   lm_head     the same for the rows that get logits
 //   attention   keys and values of every chunk read once, or the arithmetic of its rows
 //   boundaries  between the kernels of a layer, even within one CUDA graph
@@ -16,7 +17,19 @@
 
 namespace troupe {
 
-// What one rank holds of a model and must do for it, in bfloat16.
+// How one rank holds a model; false: in bfloat16.
+struct held_as {
+  bool byte_weights = false;  // int8 with one float16 for each group of 128
+  bool byte_pages = false;    // fp8 with an exponent for each row of a head
+};
+
+// Bytes of that many weights.
+std::uint64_t weight_bytes(std::uint64_t num_elements, const held_as& form);
+// Bytes of keys and values of one position, all layers of one rank.
+std::uint64_t position_bytes(const model_config& config, const shard_plan& plan,
+                             const held_as& form);
+
+// What one rank holds of a model and must do for it.
 struct model_cost {
   std::uint64_t layer_elements = 0;         // of all layers' weights
   std::uint64_t head_elements = 0;          // of the LM head
@@ -25,8 +38,10 @@ struct model_cost {
   std::uint64_t row_bytes = 0;              // of one row of the residual stream
   std::uint32_t num_layers = 0;
   std::uint32_t tp_size = 1;
+  bool has_byte_weights = false;
 };
-model_cost measure_cost(const model_config& config, const shard_plan& plan);
+model_cost measure_cost(const model_config& config, const shard_plan& plan,
+                        const held_as& form = {});
 
 // What one step asks for.
 struct step_load {

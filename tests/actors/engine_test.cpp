@@ -171,6 +171,22 @@ TEST_CASE("drain refuses what is new and finishes what was accepted") {
   CHECK(ears->endings[0].why != finish_reason::failed);
 }
 
+TEST_CASE("a drain is undone, but not the last one") {
+  stage s(limits_of(64));
+  s.self->send(s.queue, drain{{error_code::unavailable, "no replica"}});
+  s.send(make(1, 20, 5));
+  s.self->send(s.queue, reopen{});
+  s.send(make(2, 20, 5));
+  REQUIRE(s.refusals.size() == 1);
+  CHECK(s.refusals[0].code == error_code::unavailable);
+  s.self->send(s.queue, drain{{error_code::shutting_down, "the server is shutting down"}});
+  s.self->send(s.queue, drain{{error_code::unavailable, "no replica"}});
+  s.self->send(s.queue, reopen{});
+  s.send(make(3, 20, 5));
+  REQUIRE(s.refusals.size() == 2);
+  CHECK(s.refusals[1].code == error_code::shutting_down);
+}
+
 TEST_CASE("a device failure ends every request with its reason") {
   stage s(limits_of(64));
   s.device().num_until_failure = 5;

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 using namespace troupe;
 using namespace troupe::test;
 using namespace std::chrono_literals;
@@ -258,6 +260,13 @@ TEST_CASE("wire messages arrive as they were sent") {
   REQUIRE(heard_tokens.tokens.size() == 1);
   CHECK(heard_tokens.tokens[0].most_likely[1].token == 8);
   CHECK(heard_tokens.tokens[0].logprob == -0.5F);
+
+  // What CAF itself would not come to the end of, and what no clock can hold.
+  constexpr auto endless = std::numeric_limits<float>::infinity();
+  auto impossible = travel(system, tokens_ready{{9}, {{.token = 3, .logprob = -endless}}});
+  CHECK(impossible.tokens[0].logprob == -endless);
+  sent.request.deadline = steady_time::max();
+  CHECK(travel(system, sent).request.deadline > now + 24h);
 
   finished end{{9},
                finish_reason::failed,

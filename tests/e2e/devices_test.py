@@ -4,9 +4,11 @@
 """
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 import same_answer_test
 from troupe_server import BINARY, DEMO, PLAIN_ENVIRONMENT, Server
@@ -52,6 +54,18 @@ def check_without_weights():
         assert len(texts) == 1, texts
 
 
+def check_load_time():
+    """What loading would take delays the start, and nothing after it."""
+    began = time.monotonic()
+    with Server(*FOUR_CARDS, "--sim-load-time", "1500ms") as server:
+        assert time.monotonic() - began >= 1.5
+        assert server.post(BODY)[0] == 200
+    refused = subprocess.run([BINARY, "serve", str(DEMO), "--device", "sim", "--sim-load-time",
+                              "-3s"], env=PLAIN_ENVIRONMENT, capture_output=True, text=True,
+                             check=False)
+    assert refused.returncode == 2 and "--sim-load-time" in refused.stderr, refused
+
+
 def check_form():
     """A constrained answer keeps to its form and comes to an end."""
     with Server("--device", "null") as server:
@@ -65,8 +79,8 @@ def check_form():
 
 def check_memory():
     """The simulated GPU's memory bounds the plan as its own would."""
-    def plan(*flags):
-        return subprocess.run([BINARY, "serve", str(DEMO), "--device", "sim", "--plan", *flags],
+    def plan(*flags, device="sim"):
+        return subprocess.run([BINARY, "serve", str(DEMO), "--device", device, "--plan", *flags],
                               env=PLAIN_ENVIRONMENT, capture_output=True, text=True, check=False)
     small = plan("--sim-gpu", "rtx4090")
     large = plan("--sim-gpu", "h200")
@@ -76,16 +90,27 @@ def check_memory():
     assert refused.returncode == 1 and "12282.0 MiB" in refused.stderr, refused
     unknown = plan("--sim-gpu", "rtx9999")
     assert unknown.returncode == 2 and "h200" in unknown.stderr, unknown
-    idle = plan("--quantization", "int8")
-    assert idle.returncode == 1 and "--quantization" in idle.stderr, idle
-    stored = plan("--kv-cache-dtype", "int8")
-    assert stored.returncode == 1 and "--kv-cache-dtype" in stored.stderr, stored
+    for flag, word in (("--quantization", "int4"), ("--kv-cache-dtype", "int8")):
+        refused = plan(flag, word)  # the CPU's
+        assert refused.returncode == 1 and flag in refused.stderr, refused
+    for flag, word in (("--quantization", "int8"), ("--kv-cache-dtype", "fp8")):
+        refused = plan(flag, word, device="null")
+        assert refused.returncode == 1 and flag in refused.stderr, refused
+
+    def numbers(flag, pattern, *words):
+        return [float(re.search(pattern, plan(flag, word).stdout)[1]) for word in words]
+    halves, pages = numbers("--kv-cache-dtype", r"(\d+) bytes each", "bf16", "fp8")
+    # A row of a head: 64 bytes and an exponent where there were 128 bytes.
+    assert pages * 128 == halves * 65, (pages, halves)
+    plain, integers = numbers("--quantization", r"([\d.]+) MiB  weights", "none", "int8")
+    assert 0.49 < integers / plain < 0.53, (integers, plain)
 
 
 def main():
     check_labels()
     check_without_weights()
     check_form()
+    check_load_time()
     check_memory()
     same_answer_test.check(["--device", "null"], same_answer_test.SCHEDULES[:2])
     # With several io threads every connection has a strand of its own.

@@ -1,5 +1,5 @@
 #include "model/model_config.hpp"
-#include "published_shapes.hpp"
+#include "model/published_shapes.hpp"
 #include "temp_dir.hpp"
 
 #include <doctest/doctest.h>
@@ -13,7 +13,7 @@ namespace {
 
 using json_members = std::map<std::string, std::string>;  // key -> JSON text
 
-json_members members_of(const test::published_shape& shape) {
+json_members members_of(const published_shape& shape) {
   return {{"architectures", R"(["Qwen2ForCausalLM"])"},
           {"model_type", R"("qwen2")"},
           {"hidden_act", R"("silu")"},
@@ -50,7 +50,7 @@ outcome<model_config> read(const std::string& text) {
 
 outcome<model_config> read(const json_members& members) { return read(to_text(members)); }
 
-json_members seven_b() { return members_of(test::published_shapes[3]); }
+json_members seven_b() { return members_of(published_shapes[3]); }
 
 std::string message_of(const json_members& members) {
   auto config = read(members);
@@ -68,7 +68,7 @@ outcome<generation_defaults> read_defaults(const std::string& generation, const 
 }  // namespace
 
 TEST_CASE("every published shape is read as published") {
-  for (const auto& shape : test::published_shapes) {
+  for (const auto& shape : published_shapes) {
     CAPTURE(shape.name);
     auto config = read(members_of(shape));
     REQUIRE_MESSAGE(config, config.error().message);

@@ -1,6 +1,6 @@
 #include "model/sharding.hpp"
 
-#include "published_shapes.hpp"
+#include "model/published_shapes.hpp"
 
 #include <doctest/doctest.h>
 
@@ -121,7 +121,7 @@ std::vector<float> rows_of(const linear_slice& slice) {
 
 TEST_CASE("heads per rank follow the table of tensor parallel sizes") {
   std::map<std::string, model_config> model;
-  for (const auto& shape : test::published_shapes) model[shape.name] = test::config_of(shape);
+  for (const auto& shape : published_shapes) model[shape.name] = config_of(shape);
   using heads = std::pair<std::size_t, std::size_t>;
   CHECK(local_heads(model["7B"], 1) == heads{28, 4});
   CHECK(local_heads(model["7B"], 2) == heads{14, 2});
@@ -140,17 +140,17 @@ TEST_CASE("heads per rank follow the table of tensor parallel sizes") {
 }
 
 TEST_CASE("the ranks together compute every head, feature and token once, in equal shapes") {
-  for (const auto& shape : test::published_shapes) {
+  for (const auto& shape : published_shapes) {
     for (std::uint32_t tp_size : {1U, 2U, 4U, 8U}) {
       CAPTURE(shape.name);
       CAPTURE(tp_size);
-      check_covers_once(test::config_of(shape), tp_size);
+      check_covers_once(config_of(shape), tp_size);
     }
   }
 }
 
 TEST_CASE("a tensor parallel size that cannot work is refused with its reason") {
-  const model_config config = test::config_of(test::published_shapes[3]);
+  const model_config config = config_of(published_shapes[3]);
   const auto message = [&](std::uint32_t tp_size, std::uint32_t rank) {
     auto plan = plan_shard(config, tp_size, rank);
     REQUIRE_FALSE(plan);
@@ -235,11 +235,11 @@ TEST_CASE("rows leave in bfloat16 as they leave in float32, rounded to even") {
 }
 
 TEST_CASE("a shard's elements and its KV page have the published sizes") {
-  const model_config large = test::config_of(test::published_shapes[3]);
+  const model_config large = config_of(published_shapes[3]);
   const shard_plan whole = plan_of(large, 1, 0);
   CHECK(count_shard_elements(large, whole) == 7'615'616'512ULL);
   CHECK(kv_page_bytes(large, whole, 2) == 917'504ULL);
-  const model_config small = test::config_of(test::published_shapes[0]);
+  const model_config small = config_of(published_shapes[0]);
   CHECK(count_shard_elements(small, plan_of(small, 1, 0)) == 494'032'768ULL);
   CHECK(kv_page_bytes(small, plan_of(small, 1, 0), 2) == 16 * 12'288ULL);
 }

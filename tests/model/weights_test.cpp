@@ -2,8 +2,8 @@
 
 #include "model/convert.hpp"
 #include "model/dummy_weights.hpp"
+#include "model/published_shapes.hpp"
 #include "model/weight_table.hpp"
-#include "published_shapes.hpp"
 #include "safetensors_bytes.hpp"
 #include "temp_dir.hpp"
 

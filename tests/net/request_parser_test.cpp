@@ -56,6 +56,10 @@ TEST_CASE("strict where a second reader might see another message") {
       {"chunked, other case", post + "transfer-encoding: Chunked\r\n\r\n0\r\n\r\n", 0},
       {"no Host", "GET /a HTTP/1.1\r\n\r\n", 400},
       {"two Hosts", get + "Host: h\r\n\r\n", 400},
+      {"a strange Host", "GET /a HTTP/1.1\r\nHost: h/<b>\r\n\r\n", 400},
+      {"a Host with a blank", "GET /a HTTP/1.1\r\nHost: h g\r\n\r\n", 400},
+      {"a Host of IPv6", "GET /a HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 0},
+      {"an empty Host", "GET /a HTTP/1.1\r\nHost:\r\n\r\n", 0},
       {"folded header", get + "X: a\r\n b\r\n\r\n", 400},
       {"folded by a tab", get + "X: a\r\n\tb\r\n\r\n", 400},
       {"xchunked", post + "Transfer-Encoding: xchunked\r\n\r\n", 501},
@@ -66,10 +70,22 @@ TEST_CASE("strict where a second reader might see another message") {
       {"coding with 1.0", "POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"length and coding", post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"two lengths", post + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
+      {"the same length twice", post + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 0},
+      {"the same length in a list", post + "Content-Length: 2, 2\r\n\r\n{}", 0},
+      {"other lengths in a list", post + "Content-Length: 2, 3\r\n\r\n{}", 400},
+      {"length in hexadecimal", post + "Content-Length: 0x2\r\n\r\n{}", 400},
+      {"empty length", post + "Content-Length: \r\n\r\n", 400},
+      {"empty coding", post + "Transfer-Encoding: \r\n\r\n", 501},
+      {"coding and a comma", post + "Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n", 501},
+      {"length in a trailer",
+       post + "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 5\r\n\r\n", 400},
       {"negative length", post + "Content-Length: -1\r\n\r\n", 400},
       {"length with a sign", post + "Content-Length: +1\r\n\r\na", 400},
       {"huge length", post + "Content-Length: 99999999999999999999\r\n\r\n", 400},
       {"bare LF", "GET /a HTTP/1.1\nHost: h\n\n\r\n\r\n", 400},
+      {"bare CR", "GET /a HTTP/1.1\rHost: h\r\r\n\r\n", 400},
+      {"bare CR in a header", get + "X: a\rb\r\n\r\n", 400},
+      {"NUL in the target", std::string("GET /a\0b HTTP/1.1\r\nHost: h\r\n\r\n", 33), 400},
       {"NUL in a header", get + std::string("X: a\0b\r\n\r\n", 10), 400},
       {"space before the colon", get + "X : a\r\n\r\n", 400},
       {"empty name", get + ": a\r\n\r\n", 400},
@@ -146,6 +162,39 @@ TEST_CASE("however the bytes arrive, they mean the same") {
       CHECK((pieces.status == 0) == (whole.status == 0));
     }
   }
+}
+
+TEST_CASE("trailers are not believed") {
+  auto got = parse(post +
+                       "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Api-Key: k\r\n"
+                       "Connection: close\r\n\r\n",
+                   1000);
+  REQUIRE(got.is_done);
+  CHECK(got.request.body == "{}");
+  CHECK(got.request.header("X-Api-Key").empty());
+  CHECK(got.request.keep_alive);
+}
+
+TEST_CASE("the framing of chunks costs no more than a head") {
+  const auto chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
+  const auto size_of = [](const std::string& before, std::size_t num, const std::string& after) {
+    return before + std::string(num, 'a') + after;
+  };
+  const std::vector<row> rows{
+      {"a long extension", size_of("1;", 8000, "\r\nx\r\n0\r\n\r\n"), 0},
+      {"an extension beyond the bound", size_of("1;", 8200, "\r\nx\r\n0\r\n\r\n"), 400},
+      {"an extension without an end", size_of("1;", 100'000, ""), 400},
+      {"a size without an end", std::string(100'000, '0'), 400},
+      {"a long trailer", size_of("0\r\nA: ", 8000, "\r\n\r\n"), 0},
+      {"a trailer beyond the bound", size_of("0\r\nA: ", 8200, "\r\n\r\n"), 400},
+      {"a trailer without an end", size_of("0\r\nA: ", 100'000, ""), 400},
+  };
+  for (auto& r : rows)
+    for (std::size_t step : {std::size_t{1000}, std::size_t{16 << 10}, std::size_t{1 << 20}}) {
+      CAPTURE(r.what);
+      CAPTURE(step);
+      CHECK(parse(chunked + r.bytes, step).status == r.status);
+    }
 }
 
 TEST_CASE("limits of size") {

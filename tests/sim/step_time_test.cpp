@@ -10,7 +10,7 @@ using namespace troupe;
 namespace {
 
 model_cost cost_of_7b(std::uint32_t tp_size) {
-  const auto config = test::config_of(test::published_shapes[3]);
+  const auto config = config_of(published_shapes[3]);
   const auto plan = plan_shard(config, tp_size, 0);
   REQUIRE(plan);
   return measure_cost(config, *plan);
@@ -99,12 +99,29 @@ TEST_CASE("four cards without peer access pay for every all-reduce") {
   CHECK(step(64, "pcie-p2p") == near(7.513));
 }
 
+TEST_CASE("bytes take half the time of bfloat16, up to 64 rows") {
+  const auto config = config_of(published_shapes[3]);
+  const auto shard = plan_shard(config, 1, 0);
+  REQUIRE(shard);
+  const auto cost = measure_cost(config, *shard, {.byte_weights = true, .byte_pages = true});
+  // 28 layers, keys and values, 4 heads of 128 bytes and an exponent.
+  CHECK(cost.kv_bytes_per_position == 28 * 2 * 4 * 129);
+  const auto time = [&](std::uint32_t num_seqs) {
+    return time_step(*find_gpu("h200"), *find_link("nvlink4"), cost, decode(num_seqs, 512));
+  };
+  CHECK(ms(time(1).weights) == near(1.541));  // 6.525e9 * (1 + 2 / 128) B at 4.3 TB/s
+  CHECK(ms(time(64).weights) == near(1.541));
+  CHECK(ms(time(65).weights) == near(7.612));      // and as bfloat16 written and read
+  CHECK(ms(time(1).attention) == near(0.003440));  // 512 * 28,896 B
+}
+
 TEST_CASE("a step without rows takes no time") {
   CHECK(time_step(*find_gpu("a100"), *find_link("nvlink3"), cost_of_7b(1), {}).total() == 0);
 }
 
 TEST_CASE("every GPU of the table names a link of the table") {
-  for (const char* name : {"rtx4090", "rtx4090d", "a100", "h100", "h200"}) {
+  CHECK(gpu_names().size() == 5);
+  for (const auto name : gpu_names()) {
     const auto* gpu = find_gpu(name);
     REQUIRE(gpu);
     CHECK(find_link(gpu->link));

@@ -201,7 +201,24 @@ class regex_parser {
 
   parsed set_of(const std::optional<symbol_set>& ranges) {
     if (!ranges) return std::nullopt;
-    return free_words(pool_.set(*ranges));
+    return free_words(pool_.set(without_halves(*ranges)));
+  }
+
+  // No text holds half a surrogate pair, so that a set of nothing else would be a dead end. What
+  // goes over all of them stays as it is: it has neighbours on both sides.
+  static symbol_set without_halves(const symbol_set& ranges) {
+    constexpr symbol first = 0xD800, last = 0xDFFF;
+    symbol_set out;
+    for (const symbol_range& range : ranges) {
+      const bool goes_over = range.low < first && range.high > last;
+      if (goes_over || range.high < first || range.low > last) {
+        out.push_back(range);
+        continue;
+      }
+      if (range.low < first) out.push_back({range.low, first - 1});
+      if (range.high > last) out.push_back({last + 1, range.high});
+    }
+    return out;
   }
 
   parsed group() {

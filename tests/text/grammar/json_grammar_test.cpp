@@ -91,6 +91,22 @@ TEST_CASE("regular expressions bind the whole answer") {
   }
 }
 
+TEST_CASE("half a surrogate pair is no text, and leads nowhere") {
+  for (const char* bad : {"\\ude00", "a\\ud83d", "\\dud83d\\ude00", "[\\ud800-\\udfff]",
+                          "x[\\ud83d]y", "[\\udc00\\udc01]+"}) {
+    CAPTURE(bad);
+    const auto made = small_compiler().regex(bad);
+    REQUIRE_FALSE(made);
+    CHECK(made.error().why.reason == "matches no text at all");
+  }
+  CHECK(accepts(compiled(small_compiler().regex("\\ud83d\\ude00")), "\xF0\x9F\x98\x80"));
+  const auto rest =
+      compiled(small_compiler().regex("[a\\ud800]|\\udfff|[\\ud7ff-\\ud900][^\\ud800-\\udfff]"));
+  CHECK(accepts(rest, "a"));
+  CHECK(accepts(rest, "\xED\x9F\xBF\xEE\x80\x80"));
+  CHECK_FALSE(accepts(rest, "\xEE\x80\x80\xEE\x80\x80"));
+}
+
 TEST_CASE("a list of texts") {
   const auto list = compiled(small_compiler().choice({"red", "green", "greenish", "\xC3\xBC"}));
   for (const char* good : {"red", "green", "greenish", "\xC3\xBC"}) CHECK(accepts(list, good));

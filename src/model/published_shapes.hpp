@@ -2,7 +2,9 @@
 #pragma once
 #include "model/model_config.hpp"
 
-namespace troupe::test {
+#include <array>
+
+namespace troupe {
 
 struct published_shape {
   const char* name;
@@ -10,13 +12,17 @@ struct published_shape {
   bool tied;
 };
 
-inline constexpr published_shape published_shapes[] = {
-    {"0.5B", 896, 4864, 24, 14, 2, 151936, true},   {"1.5B", 1536, 8960, 28, 12, 2, 151936, true},
-    {"3B", 2048, 11008, 36, 16, 2, 151936, true},   {"7B", 3584, 18944, 28, 28, 4, 152064, false},
-    {"14B", 5120, 13824, 48, 40, 8, 152064, false}, {"32B", 5120, 27648, 64, 40, 8, 152064, false},
+inline constexpr std::array<published_shape, 7> published_shapes{{
+    {"0.5B", 896, 4864, 24, 14, 2, 151936, true},
+    {"1.5B", 1536, 8960, 28, 12, 2, 151936, true},
+    {"3B", 2048, 11008, 36, 16, 2, 151936, true},
+    {"7B", 3584, 18944, 28, 28, 4, 152064, false},
+    {"14B", 5120, 13824, 48, 40, 8, 152064, false},
+    {"32B", 5120, 27648, 64, 40, 8, 152064, false},
     {"72B", 8192, 29568, 80, 64, 8, 152064, false},
-};
+}};
 
+// As the instruction-tuned models' config.json has it, without YaRN.
 inline model_config config_of(const published_shape& shape) {
   model_config config;
   config.hidden_size = shape.hidden;
@@ -31,4 +37,4 @@ inline model_config config_of(const published_shape& shape) {
   return config;
 }
 
-}  // namespace troupe::test
+}  // namespace troupe
