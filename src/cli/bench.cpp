@@ -16,6 +16,7 @@
 #include "cli/bench_view.hpp"
 #include "load/console_table.hpp"
 #include "load/generator.hpp"
+#include "load/html_report.hpp"
 #include "load/reference.hpp"
 #include "load/report_csv.hpp"
 #include "load/report_json.hpp"
@@ -306,6 +307,9 @@ class bench_run {
       file << json << std::flush;
       if (!file.good()) status = refuse("cannot write " + options_.json_file);
     }
+    if (!options_.html_file.empty())
+      if (auto written = load::write_html_report(options_.html_file, out_); !written)
+        status = refuse(written.error().message);
     if (!options_.csv_prefix.empty())
       if (auto written = load::write_csv(options_.csv_prefix, out_); !written)
         status = refuse(written.error().message);

@@ -32,7 +32,7 @@ struct bench_options {
   std::chrono::milliseconds max_send_lag{10};
   // Output.
   bool is_quiet = false, json_lines = false;
-  std::string json_file, csv_prefix, ledger_file;
+  std::string json_file, html_file, csv_prefix, ledger_file;
   // Connection.
   std::string api_key, ca_file;
   bool verify_certificate = true;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cli/bench.hpp"
+#include "cli/bench_reports.hpp"
 #include "cli/flags.hpp"
 
 namespace troupe {
@@ -235,6 +236,9 @@ void add_output_flags(CLI::App* app, bench_options& o) {
                 "A line of JSON for each second, at last the whole report, instead of a table")
       ->group(group);
   app->add_option("--json", o.json_file, "The whole report")->type_name("FILE")->group(group);
+  app->add_option("--html", o.html_file, "A page with charts, whole in one file")
+      ->type_name("FILE")
+      ->group(group);
   app->add_option("--csv", o.csv_prefix,
                   "PREFIX_stats.csv, PREFIX_stats_history.csv, PREFIX_failures.csv, as Locust's")
       ->type_name("PREFIX")
@@ -315,7 +319,10 @@ void add_bench(CLI::App& app, int& status) {
   add_verdict_flags(command, *options);
   add_output_flags(command, *options);
   add_connection_flags(command, *options);
+  add_bench_reports(*command, status);
   command->callback([command, options, plan, is_unstreamed, &status] {
+    // A subcommand of its own was meant.
+    if (!command->get_subcommands().empty()) return;
     choose_plan(*options, *plan, command->count("--duration") > 0);
     options->form.is_stream = !*is_unstreamed || options->form.is_websocket;
     status = run_bench(*options);

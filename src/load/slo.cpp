@@ -106,6 +106,13 @@ bool holds(const slo_clause& clause, double found) {
   return clause.wants_less ? found < clause.wanted : found > clause.wanted;
 }
 
+double share_of(std::uint64_t part, const request_totals& all) {
+  auto answered = all.succeeded + all.rejected + all.failed;
+  return answered == 0 ? 0 : static_cast<double>(part) / static_cast<double>(answered);
+}
+
+}  // namespace
+
 const latency_histogram& times_of(subject what, const latencies& all) {
   switch (what) {
     case subject::ttft: return all.ttft;
@@ -116,11 +123,6 @@ const latency_histogram& times_of(subject what, const latencies& all) {
   }
 }
 
-double share_of(std::uint64_t part, const request_totals& all) {
-  auto answered = all.succeeded + all.rejected + all.failed;
-  return answered == 0 ? 0 : static_cast<double>(part) / static_cast<double>(answered);
-}
-
 double time_of(subject what, const request_record& record) {
   switch (what) {
     case subject::ttft: return record.ttft;
@@ -129,8 +131,6 @@ double time_of(subject what, const request_record& record) {
     default: return record.e2e();
   }
 }
-
-}  // namespace
 
 outcome<std::vector<slo_clause>> parse_slo(std::string_view text) {
   std::vector<slo_clause> out;

@@ -37,6 +37,10 @@ struct slo_clause {
 // _p99.9 or _max; shares: success, rejected, failed; rates: rps, tokens, goodput.
 outcome<std::vector<slo_clause>> parse_slo(std::string_view text);
 
+// The times that a clause is about; of one request negative where it has none.
+const latency_histogram& times_of(slo_subject what, const latencies& all);
+double time_of(slo_subject what, const request_record& record);
+
 // A clause about times of which there is none (the first token of what is no stream) is not met.
 slo_verdict judge(const slo_clause& clause, const stage_result& stage);
 std::vector<slo_verdict> judge(const std::vector<slo_clause>& clauses, const stage_result& stage);
