@@ -4,12 +4,13 @@
 of eight bits allow. What is not served is refused in a sentence that names it.
 """
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from troupe_server import BINARY, PLAIN_ENVIRONMENT
+from troupe_server import BINARY, DEMO, PLAIN_ENVIRONMENT
 
 try:
     import numpy as np
@@ -74,6 +75,8 @@ def check_ranks(directory):
     score(directory, "--tensor-parallel-size", 2, "--quantization", "none")
     twice = run_score(directory, "--quantization", "int8")
     assert twice.returncode == 1 and "quantised already (awq, 4 bits)" in twice.stderr, twice
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(DEMO / name, directory)
     plan = subprocess.run([BINARY, "serve", str(directory), "--plan", "--device", "null"],
                           env=PLAIN_ENVIRONMENT, capture_output=True, text=True, check=False)
     assert plan.returncode == 1 and "quantised weights" in plan.stderr, plan
