@@ -1,6 +1,8 @@
 """What each fuzzing target begins with: one good body of every form."""
 import json
 
+import file_seeds
+
 SAMPLING = {"max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "top_k": 5, "min_p": 0.1,
             "frequency_penalty": 0.5, "presence_penalty": -0.5, "repetition_penalty": 1.1,
             "seed": 7, "stop": ["x", "yz"],
@@ -94,6 +96,7 @@ TARGETS = {
              b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
              b"3\r\nabc\r\n0\r\n\r\n",
              b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n"],
+    **file_seeds.SEEDS,
 }
 
 

@@ -21,15 +21,14 @@
 #include "text/json.hpp"
 
 namespace troupe::test {
-namespace {
 
-[[noreturn]] void fail(std::string_view why, std::string_view what) {
+void fail(std::string_view why, std::string_view what) {
   std::fprintf(stderr, "%.*s: %.*s\n", static_cast<int>(why.size()), why.data(),
                static_cast<int>(what.size()), what.data());
   std::abort();
 }
 
-const service& facts() {
+const service& demo_facts() {
   static const service known = [] {
     service s;
     auto words = tokenizer::load(TROUPE_DEMO_MODEL);
@@ -44,6 +43,8 @@ const service& facts() {
   }();
   return known;
 }
+
+namespace {
 
 void must_be_json(std::string_view text) {
   if (!parse_json(text)) fail("an answer is no JSON", text);
@@ -80,7 +81,8 @@ void check_orders(const answer_plan& plan) {
     auto& request = order.request;
     if (request.prompt.empty() || request.sampling.max_tokens == 0) fail("an order is empty", "");
     for (auto id : request.prompt)
-      if (id < 0 || id >= static_cast<token_id>(facts().vocab_size)) fail("a token is unknown", "");
+      if (id < 0 || id >= static_cast<token_id>(demo_facts().vocab_size))
+        fail("a token is unknown", "");
   }
 }
 
@@ -109,10 +111,9 @@ void write_stream(answer_plan& plan, bool fails) {
 
 template <body_reader Read>
 void run_reader(std::string_view input) {
-  body_context context{.facts = facts(), .id = "req-1", .seed = 3, .created = 5};
+  body_context context{.facts = demo_facts(), .id = "req-1", .seed = 3, .created = 5};
   auto plan = Read(input, context);
-  if (!plan) {
-    if (plan.error().message.empty()) fail("a refusal says nothing", input);
+  if (!is_taken(plan, input)) {
     auto error = to_http_error(plan.error());
     must_be_json(error_body(error, context.style));
     return;
@@ -126,11 +127,8 @@ void run_reader(std::string_view input) {
 
 template <outcome<std::string> (*Work)(std::string_view, const service&)>
 void run_token_body(std::string_view input) {
-  auto text = Work(input, facts());
-  if (text)
-    must_be_json(*text);
-  else if (text.error().message.empty())
-    fail("a refusal says nothing", input);
+  auto text = Work(input, demo_facts());
+  if (is_taken(text, input)) must_be_json(*text);
 }
 
 // The request, or nothing: whoever waits for more and whoever refuses both have none.
@@ -159,34 +157,36 @@ void run_http(std::string_view input) {
 
 void run_frame(std::string_view input) {
   auto reading = read_client_frame(input);
-  if (!reading.frame && reading.frame.error().message.empty())
-    fail("a refusal says nothing", input);
-  if (!reading.frame) return;
+  if (!is_taken(reading.frame, input)) return;
   if (auto* wanted = std::get_if<generate_frame>(&*reading.frame)) must_be_json(wanted->body);
 }
 
 // A schema from anybody: compiled or refused, and what is compiled lets an answer begin.
 void run_schema(std::string_view input) {
-  static const grammar_compiler compiler(facts().words, {0}, facts().words->vocab_size());
+  static const grammar_compiler compiler(demo_facts().words, {0}, demo_facts().words->vocab_size());
   auto json = parse_json(input);
   if (!json) return;
   auto bound = compiler.json_schema(*json);
   if (!bound && bound.error().why.reason.empty()) fail("a refusal says nothing", input);
   if (!bound) return;
-  std::vector<std::uint32_t> mask((facts().words->vocab_size() + 31) / 32);
+  std::vector<std::uint32_t> mask((demo_facts().words->vocab_size() + 31) / 32);
   bound->constraint->start()->fill_mask(mask);
   bool is_empty = std::ranges::all_of(mask, [](auto word) { return word == 0; });
   if (is_empty) fail("nothing may begin", input);
 }
 
-// A grammar in EBNF from anybody; an answer that begins can go on or end.
-void run_ebnf(std::string_view input) {
-  auto eos = static_cast<token_id>(facts().words->vocab_size() - 1);  // not text
-  static const grammar_compiler compiler(facts().words, {eos}, facts().words->vocab_size());
-  auto bound = compiler.grammar(input);
+using grammar_maker = grammar_outcome<bound_grammar> (*)(const grammar_compiler&, std::string_view);
+
+// A grammar or an expression from anybody; an answer that begins can go on or end.
+template <grammar_maker Make>
+void run_grammar(std::string_view input) {
+  auto eos = static_cast<token_id>(demo_facts().words->vocab_size() - 1);  // not text
+  static const grammar_compiler compiler(demo_facts().words, {eos},
+                                         demo_facts().words->vocab_size());
+  auto bound = Make(compiler, input);
   if (!bound && bound.error().why.reason.empty()) fail("a refusal says nothing", input);
   if (!bound) return;
-  std::vector<std::uint32_t> mask((facts().words->vocab_size() + 31) / 32);
+  std::vector<std::uint32_t> mask((demo_facts().words->vocab_size() + 31) / 32);
   auto state = bound->constraint->start();
   for (std::size_t step = 0; step < 8; ++step) {
     state->fill_mask(mask);
@@ -198,9 +198,17 @@ void run_ebnf(std::string_view input) {
   }
 }
 
+grammar_outcome<bound_grammar> make_ebnf(const grammar_compiler& how, std::string_view source) {
+  return how.grammar(source);
+}
+
+grammar_outcome<bound_grammar> make_regex(const grammar_compiler& how, std::string_view pattern) {
+  return how.regex(pattern);
+}
+
 }  // namespace
 
-std::span<const fuzz_target> all_fuzz_targets() {
+std::span<const fuzz_target> body_targets() {
   static constexpr std::array table{
       fuzz_target{"generate", &run_reader<&read_generate_body>},
       fuzz_target{"generate_stream", &run_reader<&read_tgi_stream_body>},
@@ -214,8 +222,19 @@ std::span<const fuzz_target> all_fuzz_targets() {
       fuzz_target{"http", &run_http},
       fuzz_target{"frame", &run_frame},
       fuzz_target{"schema", &run_schema},
-      fuzz_target{"ebnf", &run_ebnf},
+      fuzz_target{"ebnf", &run_grammar<&make_ebnf>},
+      fuzz_target{"regex", &run_grammar<&make_regex>},
   };
+  return table;
+}
+
+std::span<const fuzz_target> all_fuzz_targets() {
+  static const std::vector<fuzz_target> table = [] {
+    std::vector<fuzz_target> all;
+    for (auto some : {body_targets(), file_targets(), text_targets(), wire_targets()})
+      all.insert(all.end(), some.begin(), some.end());
+    return all;
+  }();
   return table;
 }
 
