@@ -65,11 +65,12 @@ words_of_verdict words_of(const run_record& run) {
 // The run in one sentence.
 std::string lead(const run_record& run) {
   auto& all = run.overall;
-  std::string out = rate(all.request_throughput()) + " requests per second were answered for " +
+  std::string out = rate(all.request_throughput()) + " requests per second were answered over " +
                     unit_text(unit::seconds, all.seconds());
-  out += all.kind == load_kind::closed && all.users > 0 ? " by " + count(all.users) + " users"
-         : all.offered_rate > 0 ? " of " + rate(all.offered_rate) + " that were offered"
-                                : "";
+  if (all.kind == load_kind::closed && all.users > 0)
+    out += ", asked by " + count(all.users) + " users";
+  else if (all.offered_rate > 0)
+    out += " where " + rate(all.offered_rate) + " per second were offered";
   out += ": " + unit_text(unit::share, all.totals.success_share()) + " succeeded";
   if (all.times.ttft.count() > 0)
     out += ", the first token came within " + time_of(all.times.ttft, 0.5) +

@@ -252,10 +252,15 @@ std::vector<chart> load_charts(std::span<const charted_run> runs) {
   std::vector<column> in_flight = {{"in flight", greatest, number(&point::in_flight), {}}};
   if (has_users) in_flight.push_back({"users", greatest, number(&point::users), {}});
   all.add("inflight", "Requests in flight", unit::count, "", in_flight);
-  all.add("bad", "Without an answer, per second", unit::count, "/s",
-          {{"failed", mean, number(&point::failed), {}},
-           {"rejected", mean, number(&point::rejected), {}},
-           {"aborted", mean, number(&point::aborted), {}, false}});
+  auto is_bad = [](const point& p) { return p.failed + p.rejected + p.aborted > 0; };
+  auto has_bad = [&](const charted_run& one) {
+    return std::ranges::any_of(one.run->series, is_bad);
+  };
+  if (std::ranges::any_of(runs, has_bad))
+    all.add("bad", "Without an answer, per second", unit::count, "/s",
+            {{"failed", mean, number(&point::failed), {}},
+             {"rejected", mean, number(&point::rejected), {}},
+             {"aborted", mean, number(&point::aborted), {}, false}});
   all.add("lag", "Send lag of the generator", unit::seconds, "",
           {{"p50", mean, [](const point& p) { return p.lag.p50; }, {}},
            {"p99", greatest, [](const point& p) { return p.lag.p99; }, {}}});
