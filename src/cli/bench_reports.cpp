@@ -36,6 +36,7 @@ int run_report(report_options options) {
 
 void add_report(CLI::App& bench, int& status) {
   auto* command = bench.add_subcommand("report", "Make a page with charts of a run's --json file");
+  command->footer("Exit status: 0; 1 wrong flags, or a file that cannot be read or written.");
   auto options = std::make_shared<report_options>();
   command->add_option("run", options->json_file, "Of --json")->type_name("RUN.json")->required();
   command

@@ -12,7 +12,7 @@ from troupe_server import BINARY, PATIENCE, PLAIN_ENVIRONMENT, Server
 
 # What a busy machine does to the generator is not tested here.
 RUN = ["--max-send-lag", "10s", "--prompt-words", "8", "--max-tokens", "12", "--ignore-eos",
-       "--duration", "4s"]
+       "--duration", "3s"]
 
 
 def bench(*words, expected=0):
