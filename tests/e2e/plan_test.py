@@ -187,8 +187,8 @@ def agrees(row, runs):
     # A sleeper wakes up late where more processes want to run than there are cores.
     is_busy = os.getloadavg()[0] > os.cpu_count()
     # How clients stand to each other decides when their prompts meet, and eight rounds are few.
-    return (abs(row["output_tokens_per_second"] / rate - 1) < (0.25 if is_busy else 0.1)
-            and abs(row["ttft_mean_ms"] / 1e3 / first - 1) < (0.6 if is_busy else 0.3))
+    return (abs(row["output_tokens_per_second"] / rate - 1) < (0.25 if is_busy else 0.15)
+            and abs(row["ttft_mean_ms"] / 1e3 / first - 1) < (0.6 if is_busy else 0.4))
 
 
 def check_claims():
