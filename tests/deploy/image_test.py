@@ -57,11 +57,9 @@ def check_context():
     for name in ("dev", "meson.build", "src/main.cpp", "web/meson.build", "tools/embed.py",
                  "models/demo/model.safetensors", "subprojects/caf.wrap"):
         assert name in inside, name
-    tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True)
-    if tracked.returncode == 0:
-        extra = inside - set(tracked.stdout.splitlines())
-        new = {name for name in extra if pathlib.PurePath(name).suffix in (".pyc", ".o", ".a")}
-        assert not new, new
+    # A system that runs the tests need not have git, nor the sources be a checkout.
+    made = {name for name in inside if pathlib.PurePath(name).suffix in (".pyc", ".o", ".a")}
+    assert not made, made
     for path in ROOT.glob("src/**/meson.build"):
         assert str(path.relative_to(ROOT)) in inside, path
     print(f"{len(inside)} files are sent to whoever builds an image")
