@@ -14,7 +14,7 @@ T value_of(outcome<T> result) {
   return *std::move(result);
 }
 
-// So many sequences, each with a chunk of rows behind a context that nobody computed.
+// So many sequences, each with a chunk of rows behind its context.
 struct step_case {
   std::uint32_t sequences = 1;
   std::uint32_t context = 512;  // tokens before the chunk

@@ -19,6 +19,11 @@ double seconds_since(clock::time_point start) {
   return std::chrono::duration<double>(clock::now() - start).count();
 }
 
+// Room for the tokens of all measured steps.
+std::uint32_t pages_of_each(const step_case& one) {
+  return (one.context + one.chunk + 64) / page_size_tokens + 1;
+}
+
 cuda_runner_options options_for(const engine_options& wanted, const model_config& config) {
   cuda_runner_options out;
   out.tp_size = wanted.tp_size;
@@ -34,8 +39,7 @@ cuda_runner_options options_for(const engine_options& wanted, const model_config
   out.max_num_logit_rows = is_tiny ? 32 : 256;
   out.max_model_len = is_tiny ? 128 : 32768;
   for (const step_case& one : cases_for(wanted.shape)) {
-    const std::uint32_t pages = (one.context + one.chunk + 64) / page_size_tokens + 1;
-    out.num_pages = std::max(out.num_pages, one.sequences * pages);
+    out.num_pages = std::max(out.num_pages, one.sequences * pages_of_each(one));
   }
   out.num_tokens = config.vocab_size;
   return out;
@@ -45,10 +49,43 @@ token_id some_token(std::uint32_t i, const model_config& config) {
   return static_cast<token_id>((i * 7919U + 13U) % config.vocab_size);
 }
 
+slot_start start_of(slot_idx slot, const model_config& config) {
+  sampling_params sampling;
+  sampling.seed = slot;
+  return {slot, sampling, {some_token(slot, config)}, 1, rope_kind::plain};
+}
+
+// A part of one sequence's context.
+step_batch context_of(const step_case& one, slot_idx slot, std::uint32_t first, std::uint32_t count,
+                      const model_config& config) {
+  step_batch batch;
+  const std::uint32_t pages = (first + count + page_size_tokens - 1) / page_size_tokens;
+  if (first == 0) batch.starts.push_back(start_of(slot, config));
+  batch.chunks.push_back({slot, 0, count, first, 0, pages, false});
+  for (std::uint32_t i = 0; i < count; ++i) {
+    batch.tokens.push_back(some_token(slot + first + i, config));
+  }
+  for (std::uint32_t p = 0; p < pages; ++p) {
+    batch.page_table.push_back(slot * pages_of_each(one) + p);
+  }
+  return batch;
+}
+
+// What stands in the pages before may be no numbers, and zeros would be faster than any model.
+void compute_contexts(loaded_engine& target, const step_case& one) {
+  const std::uint32_t room = target.limits().max_num_batched_tokens;
+  for (slot_idx slot = 0; slot < one.sequences; ++slot) {
+    for (std::uint32_t first = 0; first < one.context; first += room) {
+      target.run(
+          context_of(one, slot, first, std::min(room, one.context - first), target.config()));
+    }
+  }
+}
+
 // Every sequence's next chunk, `done` tokens after its context.
 step_batch make_batch(const step_case& one, std::uint32_t done, const model_config& config) {
   step_batch batch;
-  const std::uint32_t pages_each = (one.context + one.chunk + 64) / page_size_tokens + 1;
+  const std::uint32_t pages_each = pages_of_each(one);
   for (slot_idx slot = 0; slot < one.sequences; ++slot) {
     const std::uint32_t first = one.context + done;
     const std::uint32_t pages = (first + one.chunk + page_size_tokens - 1) / page_size_tokens;
@@ -58,15 +95,13 @@ step_batch make_batch(const step_case& one, std::uint32_t done, const model_conf
       batch.tokens.push_back(done > 0 ? last_sampled : some_token(slot + i, config));
     }
     for (std::uint32_t p = 0; p < pages; ++p) batch.page_table.push_back(slot * pages_each + p);
-    if (done > 0) continue;
-    sampling_params sampling;
-    sampling.seed = slot;
-    batch.starts.push_back({slot, sampling, {some_token(slot, config)}, 1, rope_kind::plain});
+    if (done == 0) batch.starts.push_back(start_of(slot, config));
   }
   return batch;
 }
 
 void measure_step(loaded_engine& target, const step_case& one) {
+  compute_contexts(target, one);
   const bool is_decode = one.chunk == 1;
   const std::uint32_t num_steps = is_decode ? 48 : 5;
   std::vector<double> spent;
