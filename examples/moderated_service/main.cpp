@@ -68,6 +68,7 @@ class moderator : public troupe::request_queue::base {
     return {[this](troupe::submit& ask) { return look_at(ask); },
             [this](const troupe::cancel& gone) { return delegate(next_, gone); },
             [this](const troupe::take& ask) { return delegate(next_, ask); },
+            [this](troupe::take_back& ask) { return delegate(next_, std::move(ask)); },
             [this](const troupe::drain& ask) { return delegate(next_, ask); },
             [this](const troupe::reopen& ask) { return delegate(next_, ask); },
             [this](const troupe::beat& ask) { return delegate(next_, ask); },

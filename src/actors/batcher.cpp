@@ -1,5 +1,6 @@
 #include "actors/batcher.hpp"
 
+#include "actors/hand_back.hpp"
 #include "core/running_batch.hpp"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ class batcher_actor : public batcher::base {
   const char* name() const override { return "batcher"; }
 
   void on_exit() override {
-    readers_.clear();  // every reader that is left hears that its request failed
+    hand_back({.code = error_code::engine_failed, .message = "the replica was restarted"});
     parts_ = {};
   }
 
@@ -116,6 +117,7 @@ class batcher_actor : public batcher::base {
       auto& entered = waiting_.emplace_back(sequence{.request = std::move(entering.request)});
       entered.generated = std::exchange(entered.request.generated, {});
       entered.last_token = entered.request.last_token;
+      entered.failures = entering.failures;
     }
     if (!answer.requests.empty()) {
       last_progress_ = clock().now();
@@ -129,11 +131,13 @@ class batcher_actor : public batcher::base {
 
   std::vector<page_pool::admission_ask> admission_asks() const {
     std::vector<page_pool::admission_ask> asks;
-    auto num_entering =
-        std::min<std::size_t>(waiting_.size(), batch_.limits().max_num_seqs - num_running());
+    auto num_entering = batch_.limits().max_num_seqs - num_running();
     auto num_reserved = admission_reserve(batch_.sequences());
-    for (std::size_t i = 0; i < num_entering; ++i) {
-      auto& s = waiting_[i];
+    bool has_suspect = std::ranges::any_of(batch_.sequences(),
+                                           [](const sequence& s) { return s.failures.is_suspect; });
+    for (auto& s : waiting_) {
+      if (asks.size() == num_entering) break;
+      if (s.failures.is_suspect && std::exchange(has_suspect, true)) continue;
       asks.push_back({.owner = s.request.id,
                       .tokens = s.request.prompt,
                       .cache_salt = s.request.cache_salt,
@@ -268,6 +272,7 @@ class batcher_actor : public batcher::base {
   }
 
   void on_masks(masks_ready& news) {
+    if (has_failed_) return;
     for (auto& mask : news.masks) {
       news_.mask_seconds.push_back(mask.seconds);
       auto* s = batch_.find(mask.request);
@@ -310,7 +315,8 @@ class batcher_actor : public batcher::base {
   void on_step_done(const step_done& step) {
     if (has_failed_) return;
     if (!step.result) {
-      fail_all(step.result.error());
+      has_failed_ = true;
+      hand_back(step.result.error());
       return;
     }
     last_progress_ = clock().now();
@@ -345,6 +351,7 @@ class batcher_actor : public batcher::base {
 
   void take_sample(sequence_progress& progress) {
     auto* s = batch_.find(progress.request, progress.slot);
+    s->failures.is_suspect = false;
     deliver(*s, std::move(*progress.token), last_progress_);
   }
 
@@ -367,6 +374,7 @@ class batcher_actor : public batcher::base {
 
   // Ends a sequence wherever it is; unknown ids are ignored.
   void end(request_id request, finish_reason why, failure error) {
+    if (!readers_.contains(request)) return;
     auto ended = batch_.remove(request);
     if (ended)
       release(request);
@@ -412,11 +420,11 @@ class batcher_actor : public batcher::base {
             [this](const caf::error& error) { quit(error); });
   }
 
-  void fail_all(const failure& why) {
-    has_failed_ = true;
-    std::vector<request_id> all;
-    for (auto& [request, reader] : readers_) all.push_back(request);
-    for (auto request : all) end(request, finish_reason::failed, why);
+  // Whoever is tried again goes on with the batcher after this one.
+  void hand_back(const failure& why) {
+    auto judged = judge_requests(batch_, waiting_, readers_);
+    for (auto request : judged.guilty) end(request, finish_reason::failed, why);
+    if (!judged.again.empty()) caf::anon_send(parts_.queue, take_back{std::move(judged.again)});
   }
 
   void keep_time() {

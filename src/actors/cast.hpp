@@ -19,6 +19,7 @@ struct accepted;
 struct cancel;
 struct take;
 struct taken;
+struct take_back;
 struct drain;
 struct reopen;
 struct work_waiting;
@@ -39,6 +40,8 @@ struct forget_constraint;
 // grammar_store
 struct compile_grammar;
 struct grammar_compiled;
+struct ask_cached_bytes;
+struct cached_bytes;
 // grammar_maker
 struct make_grammar;
 struct grammar_made;
@@ -81,6 +84,8 @@ struct front_observed;
 struct replica_observed;
 struct grammar_observed;
 struct fleet_observed;
+struct overload_observed;
+struct log_observed;
 struct render;
 // every actor that others depend on
 struct beat;
@@ -174,4 +179,9 @@ TROUPE_HOUSE_MESSAGE(render)
 TROUPE_HOUSE_MESSAGE(beat)
 TROUPE_HOUSE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(tick)
+TROUPE_HOUSE_MESSAGE(overload_observed)
+TROUPE_HOUSE_MESSAGE(ask_cached_bytes)
+TROUPE_HOUSE_MESSAGE(cached_bytes)
+TROUPE_HOUSE_MESSAGE(take_back)
+TROUPE_HOUSE_MESSAGE(log_observed)
 CAF_END_TYPE_ID_BLOCK(troupe)

@@ -330,7 +330,9 @@ class fleet_actor : public fleet::base {
     tell_open(name, r);
     tell(note_level::info, word_for(name) + " takes work");
     last_serving_ = clock().now();
-    if (std::exchange(is_closed_, false)) send(queue_, reopen{});
+    if (!std::exchange(is_closed_, false)) return;
+    send(queue_, reopen{});
+    send(router_, reopen{});
   }
 
   void tell_open(replica_id name, const replica_seat& r) {
@@ -390,10 +392,12 @@ class fleet_actor : public fleet::base {
     }
     bool is_hopeless = backoff_.is_degraded() || now - last_serving_ > options_.patience;
     if (!is_hopeless || std::exchange(is_closed_, true)) return;
-    send(queue_, drain{.why = {.code = error_code::unavailable,
-                               .message = "no replica serves: " + describe_absence(),
-                               .retry_after = 10s},
-                       .end_waiting = true});
+    drain ask{.why = {.code = error_code::unavailable,
+                      .message = "no replica serves: " + describe_absence(),
+                      .retry_after = 10s},
+              .end_waiting = true};
+    send(queue_, ask);
+    send(router_, std::move(ask));
   }
 
   std::string describe_absence() const {

@@ -36,6 +36,8 @@ class fleet_member_actor : public fleet_member::base {
         [this](const replica_observed& news) { gathered_.num_restarts = news.num_restarts; },
         [](const grammar_observed&) {},
         [](const fleet_observed&) {},
+        [](const overload_observed&) {},
+        [](const log_observed&) {},
         [](const render&) { return std::string{}; },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
         [this](const joined_fleet& news) { begin(news); },

@@ -52,6 +52,7 @@ class grammar_store_actor : public grammar_store::base {
     for (std::size_t i = 0; i < options_.num_makers; ++i) idle_.push_back(hire_(this));
     return {
         [this](const compile_grammar& ask) { return serve(ask.source); },
+        [this](const ask_cached_bytes&) { return cached_bytes{cache_.num_bytes()}; },
         [this](const beat&) { return health(); },
         [this](const tick&) { look_at_time(); },
     };

@@ -22,10 +22,17 @@ struct grammar_compiled {
   std::shared_ptr<const grammar_outcome<bound_grammar>> made;  // shared by all who asked
 };
 
+struct ask_cached_bytes {};
+struct cached_bytes {
+  std::uint64_t num_bytes = 0;
+};
+
 using grammar_store = caf::typed_actor<
     // The grammar or its refusal, from the cache or as soon as it is made; who asks for what is
     // under way shares it. Errors: queue_full, at once or after `max_wait`; the compiler failed.
     caf::replies_to<compile_grammar>::with<grammar_compiled>,
+    // At once: what the grammars and refusals in the cache take.
+    caf::replies_to<ask_cached_bytes>::with<cached_bytes>,
     // At once, with the number and the age of the sources that wait for a maker.
     caf::replies_to<beat>::with<heartbeat>,
     // Gives up what takes too long.

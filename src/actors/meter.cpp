@@ -26,6 +26,8 @@ class meter_actor : public meter::base {
         [this](const replica_observed& news) { seen_.count(news); },
         [this](const grammar_observed& news) { seen_.count(news); },
         [this](const fleet_observed& news) { seen_.count(news); },
+        [this](const overload_observed& news) { seen_.count(news); },
+        [this](const log_observed& news) { seen_.count(news); },
         [this](const render&) { return to_text(seen_, clock().now(), mailbox().size()); },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };

@@ -6,8 +6,10 @@
 #include "core/draft_plan.hpp"
 #include "core/fleet_plan.hpp"
 #include "core/outcome.hpp"
+#include "core/overload.hpp"
 #include "core/prefix_journal.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -90,6 +92,7 @@ enum class refusal_reason : std::uint8_t {
   origin,       // a page from elsewhere
   connections,  // too many from one address
   body_memory,  // the bodies of all requests together
+  memory,       // the process is short of it: see core/overload.hpp
   engine_failed,
   other
 };
@@ -130,6 +133,19 @@ struct fleet_observed {
   std::uint32_t num_stranded = 0;                    // requests that no replica has room for
   std::uint32_t min_replicas = 0, max_replicas = 0;  // now
   double load = 0;                                   // of those that serve, and of the queue
+};
+// Of the memory of this process, and what is not done for the lack of it.
+struct overload_observed {
+  memory_held held;
+  std::uint64_t limit_bytes = 0;
+  overload_level level = overload_level::none;
+  std::array<std::uint64_t, num_overload_levels> num_entered{};  // by level
+  std::uint64_t num_closed = 0;  // connections that ended with an answer
+};
+// Since the start.
+struct log_observed {
+  std::uint64_t num_lost = 0;         // lines of the server's log
+  std::uint64_t num_lost_access = 0;  // of the access log
 };
 struct replica_observed {
   bool ready = false;

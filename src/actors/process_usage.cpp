@@ -54,4 +54,17 @@ process_usage read_process_usage() {
   return usage;
 }
 
+std::uint64_t read_kept_bytes() {
+  std::ifstream file("/proc/self/status");
+  std::uint64_t kilobytes = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string key;
+    std::uint64_t value = 0;
+    words >> key >> value;
+    if (key == "RssAnon:" || key == "RssShmem:") kilobytes += value;
+  }
+  return kilobytes * 1024;
+}
+
 }  // namespace troupe

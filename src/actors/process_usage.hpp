@@ -16,4 +16,7 @@ struct process_usage {
 // Zero where the system does not tell.
 process_usage read_process_usage();
 
+// What of the resident bytes nobody else can take back: not the pages of files. Zero as above.
+std::uint64_t read_kept_bytes();
+
 }  // namespace troupe

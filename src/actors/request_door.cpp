@@ -33,6 +33,7 @@ class request_door_actor : public request_door::base {
         [this](submit& ask) { return let_in(ask); },
         [this](const cancel& gone) { send(parts_.queue, gone); },
         [this](const take& ask) { return delegate(parts_.queue, ask); },
+        [this](take_back& ask) { delegate(parts_.queue, std::move(ask)); },
         [this](const drain& ask) { send(parts_.queue, ask); },
         [this](const reopen& ask) { send(parts_.queue, ask); },
         [this](const beat& ask) { return delegate(parts_.queue, ask); },

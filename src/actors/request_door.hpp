@@ -15,8 +15,8 @@ using request_door = caf::typed_actor<
     // As request_queue; ids are the callers' and must differ, so a used one is refused. The
     // requests of a reader whose process is lost are cancelled.
     caf::replies_to<submit>::with<accepted>, caf::reacts_to<cancel>,
-    caf::replies_to<take>::with<taken>, caf::reacts_to<drain>, caf::reacts_to<reopen>,
-    caf::replies_to<beat>::with<heartbeat>, caf::reacts_to<tick>,
+    caf::replies_to<take>::with<taken>, caf::reacts_to<take_back>, caf::reacts_to<drain>,
+    caf::reacts_to<reopen>, caf::replies_to<beat>::with<heartbeat>, caf::reacts_to<tick>,
     // token_sink of what it handed over
     caf::reacts_to<tokens_ready>, caf::reacts_to<finished>>;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <limits>
 #include <map>
 #include <string>
@@ -15,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto deadline_period = 50ms;
+constexpr std::size_t max_forwarded = 256;
 
 class request_queue_actor : public request_queue::base {
  public:
@@ -40,9 +42,12 @@ class request_queue_actor : public request_queue::base {
         [this](submit& ask) { return admit(ask); },
         [this](const cancel& gone) { end_or_forward(gone); },
         [this](const take& ask) { return serve(ask); },
+        [this](take_back& ask) { put_first(ask.requests); },
         [this](const drain& ask) { close(ask); },
         [this](const reopen&) {
-          if (!is_shutting_down()) closed_.reset();
+          if (is_shutting_down()) return;
+          closed_.reset();
+          ends_waiting_ = false;
         },
         [this](const beat&) { return health(); },
         [this](const tick&) { end_overdue(); },
@@ -77,10 +82,29 @@ class request_queue_actor : public request_queue::base {
                   .first;
     num_waiting_tokens_ += num_tokens;
     auto num_ahead = static_cast<std::uint32_t>(std::distance(waiting_.begin(), it));
+    tell_of_work();
+    return accepted{num_ahead};
+  }
+
+  void tell_of_work() {
     for (auto& taker : std::exchange(idle_, {})) send(taker, work_waiting{});
     keep_time();
     observe();
-    return accepted{num_ahead};
+  }
+
+  // They had their turn already: only their own deadlines end them.
+  void put_first(std::vector<admitted_request>& requests) {
+    for (auto one = requests.rbegin(); one != requests.rend(); ++one) {
+      order place{one->request.priority, --first_serial_};
+      num_waiting_tokens_ += one->request.prompt.size();
+      auto it = waiting_.emplace(place, waiting_request{std::move(*one), steady_time::max()}).first;
+      auto gone = std::ranges::find(forwarded_, it->second.entry.request.id, &cancel::request);
+      if (gone != forwarded_.end())
+        end(it, gone->why, {});
+      else if (ends_waiting_)
+        end(it, finish_reason::failed, *closed_);
+    }
+    tell_of_work();
   }
 
   caf::error refuse(failure why, refusal_reason word) {
@@ -126,6 +150,9 @@ class request_queue_actor : public request_queue::base {
         waiting_, [&](const auto& w) { return w.second.entry.request.id == gone.request; });
     if (it == waiting_.end()) {
       for (auto& taker : takers_) send(taker, gone);
+      // Or the request is on its way back to us.
+      forwarded_.push_back(gone);
+      if (forwarded_.size() > max_forwarded) forwarded_.pop_front();
       return;
     }
     end(it, gone.why, {});
@@ -143,8 +170,8 @@ class request_queue_actor : public request_queue::base {
       pages_left -= num_pages;
       auto request = std::move(waiting_.begin()->second.entry.request);
       num_waiting_tokens_ -= request.prompt.size();
-      answer.requests.push_back(
-          {std::move(request), std::move(waiting_.begin()->second.entry.reader)});
+      auto& entry = waiting_.begin()->second.entry;
+      answer.requests.push_back({std::move(request), std::move(entry.reader), entry.failures});
       waiting_.erase(waiting_.begin());
     }
     answer.num_left = static_cast<std::uint32_t>(waiting_.size());
@@ -161,7 +188,8 @@ class request_queue_actor : public request_queue::base {
 
   void end(std::map<order, waiting_request>::iterator it, finish_reason why, failure error) {
     auto& request = it->second.entry.request;
-    token_usage usage{.prompt_tokens = static_cast<std::uint32_t>(request.prompt.size())};
+    token_usage usage{.prompt_tokens = static_cast<std::uint32_t>(request.prompt.size()),
+                      .completion_tokens = static_cast<std::uint32_t>(request.generated.size())};
     it->second.entry.reader->finish(why, usage, std::move(error));
     send(meter_,
          request_observed{
@@ -174,7 +202,8 @@ class request_queue_actor : public request_queue::base {
 
   void close(const drain& ask) {
     if (!is_shutting_down()) closed_ = ask.why;
-    if (!ask.end_waiting) return;
+    ends_waiting_ = ask.end_waiting;
+    if (!ends_waiting_) return;
     while (!waiting_.empty()) end(waiting_.begin(), finish_reason::failed, ask.why);
     observe();
   }
@@ -209,10 +238,13 @@ class request_queue_actor : public request_queue::base {
   meter meter_;
   std::map<order, waiting_request> waiting_;
   std::uint64_t num_waiting_tokens_ = 0;
-  std::uint64_t next_serial_ = 0;
+  std::uint64_t next_serial_ = 1ULL << 62U;
+  std::uint64_t first_serial_ = next_serial_;  // of what came back
+  std::deque<cancel> forwarded_;               // the latest
   std::vector<request_taker> takers_;
   std::vector<request_taker> idle_;  // told of the next submit
   std::optional<failure> closed_;
+  bool ends_waiting_ = false;
   bool is_ticking_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include "actors/meter.hpp"
 #include "actors/token_sink.hpp"
 #include "core/config.hpp"
+#include "core/retry.hpp"
 
 #include <caf/all.hpp>
 
@@ -54,10 +55,15 @@ struct take {
 struct admitted_request {
   generation_request request;
   ending_ptr reader;
+  failure_record failures = {};
 };
 struct taken {
   std::vector<admitted_request> requests;
   std::uint32_t num_left = 0;
+};
+// Requests that a taker could not finish, with what it answered of them; oldest first.
+struct take_back {
+  std::vector<admitted_request> requests;
 };
 struct drain {
   failure why;               // told to every later submit; shutting_down is the last word
@@ -76,6 +82,8 @@ using request_queue = caf::typed_actor<
     caf::reacts_to<cancel>,
     // May be empty; with none left the taker hears work_waiting later.
     caf::replies_to<take>::with<taken>,
+    // They go first, whatever else waits. Of a queue that was told to end what waits they end.
+    caf::reacts_to<take_back>,
     // From now on every submit is refused; what runs goes on.
     caf::reacts_to<drain>,
     // Takes back a drain.

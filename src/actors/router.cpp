@@ -66,6 +66,11 @@ class router_actor : public router::base {
           cached_.add(news.replica, news.changes.added);
           cached_.remove(news.replica, news.changes.removed);
         },
+        [this](const drain& ask) {
+          closed_ = ask.why;
+          advance();
+        },
+        [this](const reopen&) { closed_.reset(); },
         [this](const ask_routes&) { return status(); },
         [this](const beat&) {
           return heartbeat{.num_messages = mailbox().size(),
@@ -89,6 +94,7 @@ class router_actor : public router::base {
 
   void advance() {
     place_stranded();
+    if (closed_) end_stranded([](const job&) { return true; }, finish_reason::failed, *closed_);
     take_requests();
   }
 
@@ -324,6 +330,7 @@ class router_actor : public router::base {
   prefix_index cached_;    // as the replicas say
   prefix_index expected_;  // of prompts that they were sent and have not ended
   std::map<replica_id, request_queue> doors_;
+  std::optional<failure> closed_;
   // A request has a new name on the wire whenever it is sent, so that what comes late from a
   // replica that was given up means nobody.
   std::unordered_map<request_id, job> sent_;          // by that name

@@ -54,6 +54,8 @@ using router = caf::typed_actor<
     caf::reacts_to<replica_left>,
     // What it has cached.
     caf::reacts_to<prefixes_changed>,
+    // Until reopen, what no replica has ends with the reason, though it was taken from the queue.
+    caf::reacts_to<drain>, caf::reacts_to<reopen>,
     // At once.
     caf::replies_to<ask_routes>::with<route_status>, caf::replies_to<beat>::with<heartbeat>,
     // Ends what is past its deadline.

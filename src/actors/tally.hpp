@@ -19,7 +19,7 @@
 namespace troupe {
 
 inline constexpr std::size_t num_finish_reasons = 5;
-inline constexpr std::size_t num_refusal_reasons = 11;
+inline constexpr std::size_t num_refusal_reasons = 12;
 
 struct tally {
   tally(std::string name, const engine_limits& bounds, const memory_plan& plan);
@@ -34,6 +34,9 @@ struct tally {
   void count(const replica_observed& news) { replica = news; }
   void count(const grammar_observed& news);
   void count(const fleet_observed& news) { fleet = news; }
+  void count(const overload_observed& news) { overload = news; }
+
+  void count(const log_observed& news) { logs = news; }
 
   // Of the replica, or of all of them: see core/load.hpp.
   double load() const;
@@ -50,7 +53,9 @@ struct tally {
   replica_observed replica;
   grammar_observed grammars;
   std::optional<fleet_observed> fleet;  // of a gateway
-  front_observed front;                 // summed
+  overload_observed overload;
+  log_observed logs;
+  front_observed front;  // summed
   token_pace pace;
   decode_knee knee;
 

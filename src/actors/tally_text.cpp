@@ -14,8 +14,8 @@ namespace {
 using kind = metrics_text::kind;
 
 constexpr std::array<std::string_view, num_refusal_reasons> refusal_names{
-    "queue_full", "draining",    "prompt_too_long", "rate_limit",    "token_budget", "api_key",
-    "origin",     "connections", "body_memory",     "engine_failed", "other"};
+    "queue_full", "draining",    "prompt_too_long", "rate_limit", "token_budget",  "api_key",
+    "origin",     "connections", "body_memory",     "memory",     "engine_failed", "other"};
 
 double as_double(std::uint64_t value) { return static_cast<double>(value); }
 
@@ -263,6 +263,10 @@ void render_front(writer& out, const tally& t) {
   out.text().family("http_request_duration_seconds", kind::histogram,
                     "First byte of a request to the end of its answer.");
   for (auto& [route, times] : t.http_time) out.text().sample(times, {{"handler", route}});
+  out.text().family("troupe_log_lines_lost_total", kind::counter,
+                    "Lines that a log could not take; the first one that it can says so, too.");
+  out.text().sample(as_double(t.logs.num_lost), {{"log", "server"}});
+  out.text().sample(as_double(t.logs.num_lost_access), {{"log", "access"}});
   auto usage = read_process_usage();
   out.counter("process_cpu_seconds_total", usage.cpu_seconds, "User and system CPU time.");
   out.gauge("process_resident_memory_bytes", as_double(usage.resident_bytes),
@@ -271,6 +275,32 @@ void render_front(writer& out, const tally& t) {
   out.gauge("process_open_fds", as_double(usage.num_open_files), "Open file descriptors.");
   out.gauge("process_max_fds", as_double(usage.max_open_files), "Most file descriptors allowed.");
   out.gauge("process_start_time_seconds", usage.start_time, "Start of the process since 1970.");
+}
+
+void render_memory(writer& out, const overload_observed& o) {
+  if (o.limit_bytes == 0) return;  // nobody watches
+  auto& text = out.text();
+  text.family(
+      "troupe_memory_held_bytes", kind::gauge,
+      "Memory that this process holds; weights, activations and kv_pages as planned, other: "
+      "what is measured beyond all that has an account.");
+  const std::pair<std::string_view, std::uint64_t> parts[]{
+      {"weights", o.held.weights},   {"activations", o.held.activations},
+      {"kv_pages", o.held.kv_pages}, {"bodies", o.held.bodies},
+      {"streams", o.held.streams},   {"responses", o.held.responses},
+      {"grammars", o.held.grammars}, {"other", o.held.other()}};
+  for (auto& [part, bytes] : parts) text.sample(as_double(bytes), {{"part", std::string(part)}});
+  out.gauge("troupe_memory_limit_bytes", as_double(o.limit_bytes),
+            "What it may hold: --memory-limit.");
+  out.gauge("troupe_overload_level", static_cast<double>(o.level),
+            "0: none, 1: answers end their connections, 2: new work is refused, 3: accepting "
+            "pauses.");
+  text.family("troupe_overload_entered_total", kind::counter, "Times that a level was reached.");
+  for (std::size_t i = 1; i < num_overload_levels; ++i)
+    text.sample(as_double(o.num_entered[i]),
+                {{"level", std::string(to_string(static_cast<overload_level>(i)))}});
+  out.counter("troupe_overload_closed_connections_total", as_double(o.num_closed),
+              "Connections that would have gone on after an answer.");
 }
 
 constexpr std::array<std::string_view, num_replica_states> state_names{
@@ -315,6 +345,7 @@ std::string to_text(const tally& t, steady_time now, std::size_t num_messages) {
   if (t.fleet) render_fleet(engine, *t.fleet);
   writer house({});
   render_front(house, t);
+  render_memory(house, t.overload);
   return engine.text().take() + house.text().take();
 }
 

@@ -17,6 +17,7 @@
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
+#include "cli/overload_flags.hpp"
 #include "cli/plan_flags.hpp"
 #include "cli/quantize.hpp"
 #include "cli/score.hpp"
@@ -160,7 +161,7 @@ void add_memory_flags(CLI::App* app, serve_options& o) {
   const auto* group = "Memory";
   app->add_option("--gpu-memory-utilization", o.memory_utilization,
                   "Share of the device's free memory (CPU: of the available RAM) to plan with "
-                  "(default: 0.9 with --device cuda, 0.5 elsewhere)")
+                  "(default: 0.9 with --device cuda and sim, 0.5 elsewhere)")
       ->check(CLI::Validator(
           [](const std::string& text) {
             double share = 0;
@@ -265,6 +266,7 @@ void add_serve(CLI::App& app, int& status) {
   add_memory_flags(command, *options);
   add_limit_flags(command, *options);
   add_http_flags(command, *options);
+  add_overload_flags(command, *options);
   add_gate_flags(command, options->gate);
   add_wire_flags(command, *options);
   add_fleet_flags(command, *options);

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <ctime>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "actors/fleet.hpp"
@@ -19,6 +18,7 @@
 #include "cli/model_mark.hpp"
 #include "cli/serving.hpp"
 #include "engine/house.hpp"
+#include "engine/machine.hpp"
 
 namespace troupe {
 namespace {
@@ -175,13 +175,12 @@ serve_options share_machine(const serve_options& options) {
   auto num_shares = options.fleet.replicas->max + options.fleet.num_standby;
   if (options.device != device_kind::cpu || num_shares == 0) return out;
   out.memory_utilization = options.memory_utilization.value_or(0.5) / num_shares;
-  auto num_cores = std::max(1U, std::thread::hardware_concurrency());
   if (options.threads == 0)
-    out.threads = std::max(1U, num_cores / (num_shares * options.tensor_parallel_size));
+    out.threads = std::max(1U, count_cores() / (num_shares * options.tensor_parallel_size));
   return out;
 }
 
-int run_gateway(const planned_model& plan, const serve_options& options, gate_options gate,
+int run_gateway(const planned_model& plan, const serve_options& options, front_settings settings,
                 const std::string& replica_config, phase_times& phases) {
   auto scaling = make_scaling(options.fleet);
   if (!scaling) return refuse(scaling.error());
@@ -219,8 +218,8 @@ int run_gateway(const planned_model& plan, const serve_options& options, gate_op
   facts.observer = parts.observer;
   facts.copy = parts.replicas;
   facts.store = parts.store;
-  if (has_limits(gate)) facts.keeper = parts.keeper = spawn_gatekeeper(system);
-  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, end,
+  if (has_limits(settings.gate)) facts.keeper = parts.keeper = spawn_gatekeeper(system);
+  return run_front(system, std::move(facts), options, std::move(settings), phases, stop, end,
                    [&] { caf::anon_send(parts.replicas, renew_replicas{}); });
 }
 

@@ -4,8 +4,8 @@
 
 #include "cli/phase_times.hpp"
 #include "cli/serve_options.hpp"
+#include "cli/serving.hpp"
 #include "engine/load_model.hpp"
-#include "net/gate_options.hpp"
 
 namespace troupe {
 
@@ -14,7 +14,7 @@ namespace troupe {
 serve_options share_machine(const serve_options& options);
 
 // Answers the exit status. `replica_config` is what the replicas are started with.
-int run_gateway(const planned_model& plan, const serve_options& options, gate_options gate,
+int run_gateway(const planned_model& plan, const serve_options& options, front_settings settings,
                 const std::string& replica_config, phase_times& phases);
 
 }  // namespace troupe

@@ -8,13 +8,13 @@
 #include <ostream>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "cli/loading_guard.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/weight_rounding.hpp"
+#include "engine/machine.hpp"
 #include "model/convert.hpp"
 #include "model/integer_packing.hpp"
 #include "model/safetensors_writer.hpp"
@@ -201,7 +201,7 @@ refusal copy_companions(const quantize_options& options) {
 outcome<std::uint64_t> fill_directory(const quantize_options& options,
                                       const checkpoint_source& source,
                                       const published_format& format) {
-  const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::uint32_t cores = count_cores();
   auto bytes = write_weights(source, options.out_dir / "model.safetensors", format,
                              options.num_threads > 0 ? options.num_threads : cores);
   if (!bytes) return bytes.error();

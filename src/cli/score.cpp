@@ -2,6 +2,7 @@
 
 #include "cli/loading_guard.hpp"
 #include "cpu/cpu_runner.hpp"
+#include "engine/machine.hpp"
 #include "model/token_choice.hpp"
 #include "text/json.hpp"
 
@@ -11,7 +12,6 @@
 #include <numeric>
 #include <ostream>
 #include <string>
-#include <thread>
 #include <utility>
 
 namespace troupe {
@@ -28,7 +28,7 @@ failure refuse(std::string message) {
 
 std::uint32_t choose_threads(const score_options& options) {
   if (options.num_threads > 0) return options.num_threads;
-  const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::uint32_t cores = count_cores();
   return std::max(1U, cores / std::max(1U, options.tensor_parallel_size));
 }
 

@@ -1,12 +1,14 @@
 #include "cli/serve.hpp"
 
 #include <caf/all.hpp>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -17,12 +19,15 @@
 #include "cli/gateway.hpp"
 #include "cli/loading_guard.hpp"
 #include "cli/member.hpp"
+#include "cli/memory_reserve.hpp"
+#include "cli/overload_flags.hpp"
 #include "cli/phase_times.hpp"
 #include "cli/protocol.hpp"
 #include "cli/serving.hpp"
 #include "engine/cuda_device.hpp"
 #include "engine/house.hpp"
 #include "engine/load_model.hpp"
+#include "net/line_sink.hpp"
 
 namespace troupe {
 namespace {
@@ -42,7 +47,7 @@ void log_lines(const std::string& text) {
   for (std::string line; std::getline(lines, line);) spdlog::info("{}", line);
 }
 
-int serve_model(const planned_model& plan, const serve_options& options, gate_options gate,
+int serve_model(const planned_model& plan, const serve_options& options, front_settings settings,
                 runner_factory runners, phase_times& phases) {
   signals stop;
   auto config = make_system_config();
@@ -53,12 +58,12 @@ int serve_model(const planned_model& plan, const serve_options& options, gate_op
   facts.observer = actors.observer;
   facts.copy = actors.copy;
   facts.store = actors.store;
-  if (has_limits(gate)) facts.keeper = spawn_gatekeeper(system);
+  if (has_limits(settings.gate)) facts.keeper = spawn_gatekeeper(system);
   auto end = [actors, keeper = facts.keeper] {
     close_house(actors);
     if (keeper) caf::anon_send_exit(keeper, caf::exit_reason::user_shutdown);
   };
-  return run_front(system, std::move(facts), options, std::move(gate), phases, stop, end);
+  return run_front(system, std::move(facts), options, std::move(settings), phases, stop, end);
 }
 
 // What a large body took goes back to the system at once: left alone, the allocator keeps buffers
@@ -82,8 +87,13 @@ outcome<runner_factory> read_weights(const planned_model& plan, const serve_opti
 }  // namespace
 
 int run_serve(const serve_options& wanted, const std::string& replica_config) {
-  // Lines for people go to stdout; the log goes to stderr.
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  // Lines for people go to stdout; the log goes to stderr. Whoever reads either may leave, and a
+  // file may be as large as it may get: writing fails, and that is all.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  keep_memory_reserve();
+  auto lost = std::make_shared<std::atomic<std::uint64_t>>(0);
+  auto sink = *line_sink::open("-", lost);
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("troupe", std::move(sink)));
   if (wanted.only_protocol) {
     print_protocol(std::cout);
@@ -113,13 +123,20 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
     spdlog::info("--max-num-seqs is {}: every sequence needs a row of --max-num-batched-tokens",
                  plan->limits.max_num_seqs);
   phases.end("plan and tokenizer", phase_times::clock::now());
+  front_settings front{.gate = *std::move(gate), .memory = {}, .lost_log_lines = lost};
+  const bool is_member = !options.fleet.join.empty();
+  if (!is_member) {
+    auto memory = bound_memory(*plan, options);
+    if (!memory) return refuse(memory.error());
+    front.memory = *memory;
+  }
   if (options.fleet.replicas)
-    return run_gateway(*plan, options, *std::move(gate), replica_config, phases);
+    return run_gateway(*plan, options, std::move(front), replica_config, phases);
   auto runners = read_weights(*plan, options);
   if (!runners) return refuse(runners.error());
   phases.end("weights", phase_times::clock::now());
-  if (!options.fleet.join.empty()) return run_member(*plan, options, *std::move(runners));
-  return serve_model(*plan, options, *std::move(gate), *std::move(runners), phases);
+  if (is_member) return run_member(*plan, options, *std::move(runners));
+  return serve_model(*plan, options, std::move(front), *std::move(runners), phases);
 }
 
 }  // namespace troupe

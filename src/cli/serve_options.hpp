@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/overload.hpp"
 #include "engine/engine_options.hpp"
 
 namespace troupe {
@@ -66,6 +67,7 @@ struct serve_options : engine_options {
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
 
+  overload_marks overload;
   fleet_settings fleet;
   gate_settings gate;
   std::string tls_cert;  // file; empty: plain HTTP

@@ -10,14 +10,12 @@
 #include <thread>
 #include <utility>
 
-#include "net/server.hpp"
-
 namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
 
-server_options make_server_options(const serve_options& options, gate_options gate) {
+server_options make_server_options(const serve_options& options, front_settings settings) {
   return {.host = options.host,
           .port = options.port,
           .num_io_threads = options.io_threads,
@@ -31,7 +29,9 @@ server_options make_server_options(const serve_options& options, gate_options ga
           .body_timeout = options.body_timeout,
           .idle_timeout = options.idle_timeout,
           .write_timeout = options.write_timeout,
-          .gate = std::move(gate),
+          .memory = settings.memory,
+          .lost_log_lines = settings.lost_log_lines,
+          .gate = std::move(settings.gate),
           .tls_cert_file = options.tls_cert,
           .tls_key_file = options.tls_key,
           .websocket_compression = options.websocket_compression,
@@ -131,11 +131,11 @@ void wait_for_actors(caf::actor_system& system) {
 }
 
 int run_front(caf::actor_system& system, service facts, const serve_options& options,
-              gate_options gate, phase_times& phases, signals& stop,
+              front_settings settings, phase_times& phases, signals& stop,
               const std::function<void()>& end, const std::function<void()>& on_hangup) {
   int status = 0;
   auto queue = facts.queue;
-  server front(system, std::move(facts), make_server_options(options, std::move(gate)));
+  server front(system, std::move(facts), make_server_options(options, std::move(settings)));
   if (auto started = front.start(); !started) {
     status = refuse(started.error());
   } else {

@@ -11,6 +11,7 @@
 #include "cli/serve_options.hpp"
 #include "engine/load_model.hpp"
 #include "net/gate_options.hpp"
+#include "net/server.hpp"
 #include "net/service.hpp"
 
 namespace troupe {
@@ -34,10 +35,17 @@ class signals {
 // What the routes know of the house; its actors are still to be filled in.
 service make_service(const planned_model& plan, const serve_options& options);
 
+// What the front needs beyond its flags, settled before anything is loaded.
+struct front_settings {
+  gate_options gate;
+  memory_bounds memory;
+  shared_sum lost_log_lines;
+};
+
 // Answers clients until SIGTERM, then drains; `on_hangup` is for SIGHUP. `end` tells the actors to
 // end while the front's threads still run: a last word to a reader touches its strand.
 int run_front(caf::actor_system& system, service facts, const serve_options& options,
-              gate_options gate, phase_times& phases, signals& stop,
+              front_settings settings, phase_times& phases, signals& stop,
               const std::function<void()>& end, const std::function<void()>& on_hangup = {});
 
 // Until all actors of the system have ended; leaves the process without those that do not.

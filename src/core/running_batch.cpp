@@ -322,6 +322,13 @@ std::optional<sequence> running_batch::preempt() {
   return removed;
 }
 
+bool running_batch::is_in_flight(request_id request) const {
+  return std::ranges::any_of(in_flight_, [&](const flying_step& step) {
+    return std::ranges::any_of(step.chunks,
+                               [&](const flying_chunk& c) { return c.request == request; });
+  });
+}
+
 sequence* running_batch::find(request_id request, slot_idx slot) {
   auto seat = seats_[slot];
   if (seat >= sequences_.size() || sequences_[seat].request.id != request) return nullptr;

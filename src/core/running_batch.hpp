@@ -86,6 +86,8 @@ class running_batch {
   // Removes the one that must give way (see choose_victim), ready to be admitted again.
   std::optional<sequence> preempt();
 
+  // A step that has not come back has rows of it.
+  bool is_in_flight(request_id request) const;
   sequence* find(request_id request);
   // The same at once, for who knows its slot.
   sequence* find(request_id request, slot_idx slot);

@@ -4,6 +4,7 @@
 #include "core/batch.hpp"
 #include "core/prompt_lookup.hpp"
 #include "core/request.hpp"
+#include "core/retry.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -25,6 +26,7 @@ struct sequence {
   std::uint32_t num_reported_pages = 0;
   std::uint32_t num_cached_tokens = 0;  // of the prompt at its first admission
   std::uint32_t num_preemptions = 0;
+  failure_record failures;  // a suspect is one until its next token
   std::uint64_t epoch = 0;  // of the admission: older results are not ours
   prompt_lookup lookup;
   token_mask_ptr mask;    // what the next sampled token may be; null: not known, or anything

@@ -57,7 +57,7 @@ void cuda_device::make_room(const cuda_device_options& options) {
   large_lists_.resize(options.max_num_seqs);
   num_logprobs_.resize(options.max_num_seqs, -1);
   next_tokens_ = zeroed(options.max_num_seqs * sizeof(std::int32_t));
-  fault_ = zeroed(sizeof(std::uint32_t));
+  fault_ = zeroed(sizeof(device_fault));
   words_ = make_device_buffer(sizes_.word_bytes);
   words_read_ = make_pinned_buffer(sizes_.word_bytes);
   words_are_here_ = make_event();
@@ -271,7 +271,7 @@ void cuda_device::read_samples(const step_in_flight& step, step_memory& memory) 
   const std::size_t chosen_bytes = step.num_rows * sizeof(chosen_token);
   const std::size_t read_bytes = wants_likely ? sizes_.result_bytes : chosen_bytes;
   copy_to_host(memory.read.data(), memory.results.data(), read_bytes, side_stream_.get());
-  copy_to_host(memory.read.data() + sizes_.result_bytes, fault_.data(), sizeof(std::uint32_t),
+  copy_to_host(memory.read.data() + sizes_.result_bytes, fault_.data(), sizeof(device_fault),
                side_stream_.get());
   record(memory.done, side_stream_.get());
 }
@@ -297,10 +297,12 @@ bool cuda_device::is_step_done() {
 
 std::vector<slot_sample> cuda_device::take_samples(const step_in_flight& step,
                                                    const step_memory& memory) {
-  std::uint32_t fault = 0;
+  auto fault = device_fault::none;
   std::copy_n(memory.read.data() + sizes_.result_bytes, sizeof fault,
               reinterpret_cast<std::byte*>(&fault));
-  if (fault != 0) throw device_error("A token outside the vocabulary came to the device.");
+  if (fault == device_fault::unknown_token)
+    throw device_error("A token outside the vocabulary came to the device.");
+  if (fault == device_fault::no_numbers) throw device_error("The model's logits are no numbers.");
   const auto* chosen = memory.read.as<chosen_token>();
   const auto* likely = reinterpret_cast<const likely_token*>(
       memory.read.data() + options_.max_num_logit_rows * sizeof(chosen_token));

@@ -22,7 +22,7 @@ void cuda_device::embed(const device_matrix& table, activation x) {
                         .slots = in_step(layout_.slots),
                         .next_tokens = next_tokens_.as<std::int32_t>(),
                         .out = data_of(x),
-                        .fault = fault_.as<std::uint32_t>(),
+                        .fault = fault_.as<device_fault>(),
                         .num_rows = layout_.tokens.count,
                         .width = x.width,
                         .vocab_size = table.out_features()};
@@ -181,6 +181,7 @@ void cuda_device::sample(const gathered_logits& logits, std::span<const sampled_
       .mask_indices = choice.mask_indices.at(block),
       .masks = choice.masks.at(block),
       .first_eos = options_.eos_token_ids.empty() ? -1 : options_.eos_token_ids.front(),
+      .fault = fault_.as<device_fault>(),
       .slots = sampling_slots_.as<sampling_slot>(),
       .next_tokens = next_tokens_.as<std::int32_t>(),
       .chosen = chosen,

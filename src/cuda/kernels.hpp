@@ -35,6 +35,9 @@ inline constexpr std::uint32_t max_ranks = 8;
 
 // --- Rows ---------------------------------------------------------------------------------------
 
+// What a kernel writes of a step that must not be believed; the last one stays.
+enum class device_fault : std::uint32_t { none, unknown_token, no_numbers };
+
 struct embed_args {
   const bf16* table = nullptr;                // [vocab_size, width], or null and
   const std::int8_t* bytes = nullptr;         // [vocab_size, width] with
@@ -43,8 +46,8 @@ struct embed_args {
   const std::uint32_t* slots = nullptr;       // [num_rows]
   const std::int32_t* next_tokens = nullptr;  // [num_slots], written by sample or store_samples
   bf16* out = nullptr;                        // [num_rows, width]
-  // [1]: becomes 1 where a token is outside the vocabulary; its row becomes zeros.
-  std::uint32_t* fault = nullptr;
+  // [1]: becomes unknown_token where a token is outside the vocabulary; its row becomes zeros.
+  device_fault* fault = nullptr;
   std::uint32_t num_rows = 0;
   std::uint32_t width = 0;  // a multiple of 8; of 16 with bytes
   std::uint32_t vocab_size = 0;
@@ -237,6 +240,8 @@ struct sample_args {
   const std::uint32_t* mask_indices = nullptr;
   const std::uint32_t* masks = nullptr;
   std::int32_t first_eos = -1;  // what a row gets in which nothing is possible; -1: there is none
+  // [1]: becomes no_numbers where that is so because logits are NaN; null: not written.
+  device_fault* fault = nullptr;
   sampling_slot* slots = nullptr;       // [num_slots], read and advanced
   std::int32_t* next_tokens = nullptr;  // [num_slots]: the slot's last choice; null: not written
   chosen_token* chosen = nullptr;       // [num_rows]

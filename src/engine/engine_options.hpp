@@ -48,6 +48,8 @@ struct engine_options {
   std::uint32_t threads = 0;  // of each rank; 0: the cores divided by the ranks
   // Of the memory that is available at the start; none: what suits the device.
   std::optional<double> memory_utilization;
+  // What the process may hold; none: what its control group or the machine allows.
+  std::optional<std::uint64_t> memory_limit;
   kv_cache_dtype kv_dtype = kv_cache_dtype::automatic;
   // The KV cache itself, in bytes or in pages of 16 tokens; at most one of the two.
   std::optional<std::uint64_t> kv_cache_bytes;

@@ -1,12 +1,11 @@
 #include "engine/load_model.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <thread>
 #include <utility>
 
 #include "core/draft_plan.hpp"
 #include "engine/cuda_device.hpp"
+#include "engine/machine.hpp"
 #include "engine/simulated_device.hpp"
 #include "engine/weight_choice.hpp"
 #include "model/weights.hpp"
@@ -21,15 +20,10 @@ constexpr std::uint64_t margin_bytes = 256U << 20;
 // (null, sim) repeats nothing.
 constexpr std::uint32_t default_speculative_tokens = 7;
 
-outcome<std::uint64_t> read_available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  std::uint64_t kilobytes = 0;
-  while (file >> key >> kilobytes) {
-    std::getline(file, unit);
-    if (key == "MemAvailable:") return kilobytes * 1024;
-  }
-  return failure{error_code::io_error, "/proc/meminfo does not tell the available memory", "", {}};
+outcome<std::uint64_t> read_available_memory(const engine_options& options) {
+  auto here = read_machine();
+  if (!here) return here.error();
+  return std::min(here->available_bytes, options.memory_limit.value_or(here->available_bytes));
 }
 
 dtype choose_dtype(const engine_options& options, const model_config& config) {
@@ -99,9 +93,9 @@ cpu_runner_options make_runner_options(const engine_options& options, const plan
   runner.weights = weights;
   runner.kv = choose_kv_type(options);
   runner.tp_size = options.tensor_parallel_size;
-  auto cores = std::max(1U, std::thread::hardware_concurrency());
-  runner.threads.num_threads =
-      options.threads ? options.threads : std::max(1U, cores / options.tensor_parallel_size);
+  runner.threads.num_threads = options.threads
+                                   ? options.threads
+                                   : std::max(1U, count_cores() / options.tensor_parallel_size);
   runner.max_num_seqs = plan.limits.max_num_seqs;
   runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
   runner.max_num_logit_rows = count_logit_rows(plan.limits);
@@ -120,7 +114,7 @@ std::uint64_t useful_pages(const engine_limits& limits) {
 
 // What the machine's memory must hold.
 outcome<memory_request> measure_machine(const engine_options& options, const planned_model& plan) {
-  auto available = read_available_memory();
+  auto available = read_available_memory(options);
   if (!available) return available.error();
   if (options.device == device_kind::null) return measure_null_device(*available);
   auto cost = measure_cpu_memory(plan.config, plan.runner);
@@ -141,7 +135,8 @@ outcome<memory_request> measure_device(const engine_options& options, const plan
 
 // A GPU is ours alone, as a rule; a machine's memory is not.
 double share_of_memory(const engine_options& options) {
-  return options.memory_utilization.value_or(options.device == device_kind::cuda ? 0.9 : 0.5);
+  const bool is_gpu = options.device == device_kind::cuda || options.device == device_kind::sim;
+  return options.memory_utilization.value_or(is_gpu ? 0.9 : 0.5);
 }
 
 outcome<memory_plan> make_memory_plan(const engine_options& options, const planned_model& plan) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <utility>
 
 #include "model/philox.hpp"
+#include "model/runner.hpp"
 
 namespace troupe {
 namespace {
@@ -118,7 +120,7 @@ void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
   }
 }
 
-// What a row gets whose logits are NaN, or whose mask allows only what min_tokens forbids.
+// What a row gets whose mask allows only what min_tokens forbids.
 token_id sampler::last_resort(std::span<const std::uint32_t> mask, token_id chosen) const {
   for (std::size_t word = 0; word < mask.size(); ++word) {
     if (mask[word] == 0) continue;
@@ -139,7 +141,12 @@ sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits
       choose_token(scratch.logits, {params.temperature, params.top_p, params.top_k, params.min_p},
                    random_bits(params.seed, slot.position), scratch);
   const float chosen = scratch.logits[static_cast<std::size_t>(out.token)];
-  if (!(chosen > impossible)) out.token = last_resort(mask, out.token);
+  if (!(chosen > impossible)) {
+    // Any token would be made up.
+    if (std::ranges::any_of(logits, [](float x) { return std::isnan(x); }))
+      throw device_error("The model's logits are no numbers.");
+    out.token = last_resort(mask, out.token);
+  }
   if (params.num_logprobs >= 0) {
     add_logprobs(logits, static_cast<std::uint32_t>(params.num_logprobs), out);
   }

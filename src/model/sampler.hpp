@@ -36,7 +36,8 @@ class sampler {
   // Chooses the slot's next token from logits[vocab_size >= num_tokens] and counts it. Rows of
   // different slots may be sampled by different threads, each with its own scratch. `mask` is empty
   // (any token) or [mask_words(num_tokens)] with a bit for each token that may come. A row in which
-  // nothing is possible yields the lowest id of its mask, or without one the first eos id.
+  // nothing is possible yields the lowest id of its mask, or without one the first eos id; one of
+  // NaN throws device_error.
   sampled_token sample(slot_idx slot, std::span<const float> logits,
                        std::span<const std::uint32_t> mask, choice_scratch& scratch);
 

@@ -1,13 +1,12 @@
 #include "net/access_log.hpp"
 
 #include <spdlog/async.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
 #include <cstdio>
 #include <ctime>
 #include <utility>
 
+#include "net/line_sink.hpp"
 #include "text/utf8.hpp"
 
 namespace troupe {
@@ -107,13 +106,15 @@ std::string to_json_line(const access_record& record) {
 }
 
 struct access_log::state {
-  explicit state(spdlog::sink_ptr sink)
-      : threads(std::make_shared<spdlog::details::thread_pool>(max_waiting_lines, 1)),
+  state(spdlog::sink_ptr sink, shared_sum num_lost)
+      : lost(std::move(num_lost)),
+        threads(std::make_shared<spdlog::details::thread_pool>(max_waiting_lines, 1)),
         lines(std::make_shared<spdlog::async_logger>(
             "access", std::move(sink), threads, spdlog::async_overflow_policy::overrun_oldest)) {
     lines->set_pattern("%v");
     lines->flush_on(spdlog::level::info);
   }
+  shared_sum lost;
   std::shared_ptr<spdlog::details::thread_pool> threads;
   std::shared_ptr<spdlog::async_logger> lines;
 };
@@ -122,20 +123,23 @@ access_log::access_log(std::unique_ptr<state> lines) : state_(std::move(lines)) 
 access_log::~access_log() = default;
 
 outcome<std::shared_ptr<access_log>> access_log::open(const std::string& path) {
-  try {
-    spdlog::sink_ptr sink;
-    if (path == "-")
-      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    else
-      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-    return std::shared_ptr<access_log>(new access_log(std::make_unique<state>(std::move(sink))));
-  } catch (const spdlog::spdlog_ex& error) {
-    return failure{.code = error_code::io_error, .message = error.what(), .field = "access-log"};
+  auto lost = std::make_shared<std::atomic<std::uint64_t>>(0);
+  auto sink = line_sink::open(path, lost);
+  if (!sink) {
+    auto why = sink.error();
+    why.field = "access-log";
+    return why;
   }
+  return std::shared_ptr<access_log>(
+      new access_log(std::make_unique<state>(*std::move(sink), std::move(lost))));
 }
 
 void access_log::write(const access_record& record) {
   state_->lines->info("{}", to_json_line(record));
+}
+
+std::uint64_t access_log::num_lost() const {
+  return *state_->lost + state_->threads->overrun_counter();
 }
 
 }  // namespace troupe

@@ -39,6 +39,8 @@ class access_log {
   static outcome<std::shared_ptr<access_log>> open(const std::string& path);
   ~access_log();
   void write(const access_record& record);
+  // Lines that could not be written, or had no room to wait.
+  std::uint64_t num_lost() const;
 
  private:
   struct state;

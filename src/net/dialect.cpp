@@ -146,7 +146,8 @@ std::vector<feed_order> make_orders(const call& who, answer_plan& plan) {
                    .queue = facts.queue,
                    .wants_tokens = order.wants_tokens,
                    .account = who.account,
-                   .max_pending_bytes = who.house.options.max_pending_bytes});
+                   .max_pending_bytes = who.house.options.max_pending_bytes,
+                   .pending_bytes = who.house.num_pending_bytes});
   }
   plan.orders.clear();
   return out;

@@ -37,7 +37,8 @@ exchange::exchange(server_context& house, connection& line, http_request request
       number_(house.next_id()),
       client_(identify(house.options.gate, line.peer(), request_)),
       pause_(line.strand()),
-      keep_alive_(request_.keep_alive) {
+      keep_alive_(request_.keep_alive),
+      held_(house.num_pending_bytes) {
   client_.is_encrypted = client_.is_encrypted || line_.is_secure();
   auto theirs = request_.header("X-Request-Id");
   id_ = is_sane_id(theirs) ? std::string(theirs) : make_id(number_);
@@ -60,12 +61,14 @@ std::vector<http_header> exchange::common_headers() const {
 
 asio::awaitable<void> exchange::reply(http_response response) {
   status_ = response.status;
-  if (house_.is_draining) keep_alive_ = false;
+  consider_closing();
   for (auto& header : common_headers()) response.headers.push_back(std::move(header));
   auto bytes = serialise_head(response, head());
   if (request_.method != "HEAD") bytes += response.body;
   num_bytes_out_ += bytes.size();
+  held_.set(bytes.size());
   auto result = co_await line_.write(bytes, house_.options.write_timeout);
+  held_.set(0);
   is_complete_ = result == io_result::done;
 }
 
@@ -77,12 +80,21 @@ asio::awaitable<void> exchange::refuse(const failure& why) {
   co_await reply(to_response(to_http_error(why), style_));
 }
 
+// A server that ends, or is short of memory, keeps no connection for another request.
+void exchange::consider_closing() {
+  if (house_.is_draining) keep_alive_ = false;
+  if (!keep_alive_ || !house_.is_overloaded(overload_level::closing)) return;
+  keep_alive_ = false;
+  house_.num_closed.fetch_add(1, std::memory_order_relaxed);
+}
+
 void exchange::begin_events() {
   status_ = 200;
   is_streaming_ = true;
   observe_streams(1);
   // Only a close ends an answer of unknown length to an HTTP/1.0 client.
-  if (request_.is_http_1_0 || house_.is_draining) keep_alive_ = false;
+  if (request_.is_http_1_0) keep_alive_ = false;
+  consider_closing();
   unsent_ = serialise_stream_head(common_headers(), head());
 }
 
@@ -96,6 +108,7 @@ bool exchange::send_events(std::string_view events, bool is_last) {
   was_last_sent_ = is_last;
   num_bytes_out_ += unsent_.size();
   unsent_.erase(0, line_.send_at_once(unsent_));
+  held_.set(unsent_.size());
   is_complete_ = is_last && unsent_.empty();
   return unsent_.empty();
 }
@@ -103,6 +116,7 @@ bool exchange::send_events(std::string_view events, bool is_last) {
 asio::awaitable<bool> exchange::send_rest() {
   auto result = co_await line_.write(unsent_, house_.options.write_timeout);
   unsent_.clear();
+  held_.set(0);
   is_complete_ = was_last_sent_ && result == io_result::done;
   co_return result == io_result::done;
 }
@@ -125,7 +139,8 @@ asio::awaitable<bool> exchange::wait(std::chrono::milliseconds time) {
     line_.abort();
     pause_.cancel();
   });
-  if (!was_ended_) co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
+  // Who left before the watch began is found at once, when there is no pause to end yet.
+  if (!was_ended_ && !client_left_) co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
   line_.unwatch();
   co_return !was_ended_ && !client_left_;
 }

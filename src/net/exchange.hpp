@@ -16,6 +16,7 @@
 #include "net/connection.hpp"
 #include "net/error_style.hpp"
 #include "net/feed_group.hpp"
+#include "net/held_bytes.hpp"
 #include "net/http_message.hpp"
 #include "net/server_context.hpp"
 #include "net/token_account.hpp"
@@ -87,6 +88,7 @@ class exchange {
  private:
   std::vector<http_header> common_headers() const;
   void begin_events();
+  void consider_closing();
   void observe_streams(std::int32_t change);
   head_options head() const { return {keep_alive_, request_.is_http_1_0}; }
 
@@ -109,6 +111,7 @@ class exchange {
   bool is_streaming_ = false;
   bool was_last_sent_ = false;  // the end of the events is among `unsent_`, or was
   std::string unsent_;          // of the events
+  held_bytes held_;             // of what its client has not taken
   int status_ = 0;
   std::uint64_t num_bytes_out_ = 0;
 };

@@ -12,7 +12,8 @@ namespace troupe {
 using namespace std::chrono_literals;
 
 struct feed_state {
-  explicit feed_state(std::shared_ptr<strand_event> news) : changed(std::move(news)) {}
+  feed_state(std::shared_ptr<strand_event> news, shared_sum sum)
+      : held(std::move(sum)), changed(std::move(news)) {}
 
   void end_with(answer_end end) {
     if (piece.end) return;
@@ -21,6 +22,7 @@ struct feed_state {
   }
 
   answer_piece piece;  // what the reader has not taken yet
+  held_bytes held;     // of it
   token_usage usage;   // as far as it is known here
   bool is_accepted = false;
   std::shared_ptr<strand_event> changed;
@@ -126,7 +128,9 @@ class feed_actor : public strand_hosted<token_sink::base> {
   void take_text() {
     auto& piece = state_->piece;
     piece.text += words_.take();
-    if (piece.text.size() + piece.tokens.size() * token_bytes() > order_.max_pending_bytes) {
+    auto num_pending = piece.text.size() + piece.tokens.size() * token_bytes();
+    state_->held.set(num_pending);
+    if (num_pending > order_.max_pending_bytes) {
       withdraw();
       account_for(state_->usage);
       end({.why = finish_reason::cancelled,
@@ -189,7 +193,7 @@ class feed_actor : public strand_hosted<token_sink::base> {
 
 feed::feed(caf::actor_system& system, const strand_home& home, std::shared_ptr<strand_event> news,
            feed_order order)
-    : state_(std::make_shared<feed_state>(std::move(news))),
+    : state_(std::make_shared<feed_state>(std::move(news), order.pending_bytes)),
       actor_(spawn_hosted<feed_actor>(system, home, std::move(order), state_)) {}
 
 feed::~feed() { leave({.code = error_code::shutting_down, .message = "the reader left"}); }
@@ -212,6 +216,7 @@ answer_piece feed::take() {
   // What remains says that the answer is over, so that late tokens and a late leave do nothing.
   piece = {};
   piece.end = out.end;
+  state_->held.set(0);
   was_ended_ = out.end.has_value();
   return out;
 }

@@ -11,6 +11,7 @@
 #include "core/request.hpp"
 #include "net/answer_piece.hpp"
 #include "net/bridge.hpp"
+#include "net/held_bytes.hpp"
 #include "net/strand_event.hpp"
 #include "net/token_account.hpp"
 #include "text/detokenizer.hpp"
@@ -26,6 +27,7 @@ struct feed_order {
   bool wants_tokens = false;                  // the pieces carry the tokens, too
   std::shared_ptr<token_account> account;     // may be null
   std::size_t max_pending_bytes = 256 << 10;  // what a slow reader may leave unread
+  shared_sum pending_bytes;                   // of all readers together; may be null
 };
 
 struct feed_state;  // what the actor and the reader share; both live on one strand

@@ -48,15 +48,26 @@ http_error foreign_page() {
           .code = "origin_not_allowed"};
 }
 
+http_error short_of_memory() {
+  return {.status = 503,
+          .message = "the server is short of memory and takes no new work at present",
+          .code = "overloaded",
+          .retry_after = 5s};
+}
+
 using objection = std::pair<http_error, refusal_reason>;
 
 // What can be said without asking anybody.
-std::optional<objection> find_objection(const gate_options& gate, const client_facts& who,
+std::optional<objection> find_objection(const server_context& house, const client_facts& who,
                                         const http_request& request, const route_match& match) {
+  auto& gate = house.options.gate;
   if (wants_websocket(request) && !may_open_websocket(gate.allowed_origins, request))
     return objection{foreign_page(), refusal_reason::origin};
   if (!who.has_access && !is_free(gate, match))
     return objection{wrong_key(request), refusal_reason::api_key};
+  // What is limited is what computes; whoever asks how we are gets an answer.
+  if (is_limited(request) && house.is_overloaded(overload_level::refusing))
+    return objection{short_of_memory(), refusal_reason::memory};
   return std::nullopt;
 }
 
@@ -94,7 +105,7 @@ bool is_limited(const http_request& request) {
 
 std::optional<http_error> object_to_head(const server_context& house, const client_facts& who,
                                          const http_request& head, const route_match& match) {
-  auto wrong = find_objection(house.options.gate, who, head, match);
+  auto wrong = find_objection(house, who, head, match);
   if (!wrong) return std::nullopt;
   observe(house.facts, wrong->second);
   return std::move(wrong->first);
@@ -109,7 +120,7 @@ asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match) {
     co_await turn.reply(*std::move(answer));
     co_return false;
   }
-  if (auto objection = find_objection(turn.gate(), turn.client(), request, match)) {
+  if (auto objection = find_objection(turn.house(), turn.client(), request, match)) {
     observe(turn.facts(), objection->second);
     co_await turn.refuse(objection->first);
     co_return false;
@@ -122,6 +133,10 @@ asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match) {
 
 asio::awaitable<std::optional<http_error>> count_call(server_context& house, strand_home home,
                                                       const client_facts& who) {
+  if (house.is_overloaded(overload_level::refusing)) {
+    observe(house.facts, refusal_reason::memory);
+    co_return short_of_memory();
+  }
   if (who.rate.milli_per_second == 0) co_return std::nullopt;
   ask_passage question{who.limit_key, who.rate};
   auto way =

@@ -1,6 +1,9 @@
 #include "net/http_session.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -21,6 +24,7 @@ constexpr std::size_t read_bytes = 16 << 10;
 constexpr std::size_t idle_read_bytes = 2 << 10;  // all that an idle connection holds
 // A declared body that is too long but not absurd is thrown away; a longer one ends the connection.
 constexpr std::uint64_t max_skipped_bytes = 64U << 20;
+constexpr std::chrono::milliseconds hurried_patience{2000};
 constexpr std::string_view no_route = "other";
 constexpr std::string_view no_method = "other";
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -33,6 +37,13 @@ http_error too_many_bodies() {
   return {.status = 503,
           .message = "the bodies of all requests together are over the server's limit",
           .code = "overloaded"};
+}
+
+http_error out_of_memory() {
+  return {.status = 503,
+          .message = "there was not enough memory for this request",
+          .code = "overloaded",
+          .retry_after = std::chrono::seconds{5}};
 }
 
 http_error unknown_path() {
@@ -74,8 +85,10 @@ double milliseconds_since(connection::steady_time begin) {
 
 }  // namespace
 
-http_session::http_session(server_context& house, asio::ip::tcp::socket socket)
-    : house_(house), line_(std::make_shared<connection>(std::move(socket), house.tls.get())) {}
+http_session::http_session(server_context& house, asio::ip::tcp::socket socket, bool is_hurried)
+    : house_(house),
+      line_(std::make_shared<connection>(std::move(socket), house.tls.get())),
+      is_hurried_(is_hurried) {}
 
 http_session::~http_session() {
   house_.sessions.remove(this);
@@ -84,7 +97,8 @@ http_session::~http_session() {
 
 asio::awaitable<void> http_session::run() {
   is_idle_ = true;
-  auto greeted = co_await line_->shake_hands(clock::now() + house_.options.header_timeout);
+  auto greeted =
+      co_await line_->shake_hands(clock::now() + patience(house_.options.header_timeout));
   is_idle_ = false;
   // Not `while (co_await serve_one())`: g++ 12 resumes that at no valid point.
   for (bool goes_on = greeted == io_result::done; goes_on;) goes_on = co_await serve_one();
@@ -115,7 +129,14 @@ asio::awaitable<http_session::read_result> http_session::read_request(request_pa
   bool was_continued = false;
   for (;;) {
     bool had_head = parser.has_head();
-    bool has_room = put(parser);
+    bool has_room = false;
+    bool has_memory = true;
+    try {
+      has_room = put(parser);
+    } catch (const std::bad_alloc&) {
+      has_memory = false;
+    }
+    if (!has_memory) co_return co_await refuse_and_close(in_openai_style(out_of_memory()));
     if (parser.error())
       co_return co_await refuse_body(in_openai_style(*parser.error()), parser.num_refused_bytes());
     if (!has_room) {
@@ -140,7 +161,7 @@ asio::awaitable<bool> http_session::read_first_byte() {
   if (!input_.empty()) co_return true;
   if (house_.is_draining) co_return false;
   is_idle_ = true;
-  auto deadline = clock::now() + house_.options.idle_timeout;
+  auto deadline = clock::now() + patience(house_.options.idle_timeout);
   std::string().swap(input_);
   auto result = co_await line_->read_some(input_, idle_read_bytes, deadline);
   is_idle_ = false;
@@ -162,10 +183,14 @@ void http_session::give_back_body_bytes() {
   house_.num_body_bytes.fetch_sub(std::exchange(num_body_bytes_, 0));
 }
 
+std::chrono::milliseconds http_session::patience(std::chrono::milliseconds usual) const {
+  return is_hurried_ ? std::min(usual, hurried_patience) : usual;
+}
+
 // A body must bring `min_body_bytes` in each stretch of `body_timeout`.
 connection::steady_time http_session::read_deadline(const request_parser& parser) {
   auto& options = house_.options;
-  if (!parser.has_head()) return begin_ + options.header_timeout;
+  if (!parser.has_head()) return begin_ + patience(options.header_timeout);
   if (num_stretch_bytes_ >= options.min_body_bytes) {
     num_stretch_bytes_ = 0;
     body_begin_ = clock::now();
@@ -211,7 +236,8 @@ asio::awaitable<http_session::read_result> http_session::refuse_body(
 asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_response why,
                                                                          std::uint64_t num_bytes) {
   give_back_body_bytes();
-  auto bytes = serialise_head(why, {.keep_alive = true}) + why.body;
+  const bool goes_on = !house_.is_overloaded(overload_level::closing);
+  auto bytes = serialise_head(why, {.keep_alive = goes_on}) + why.body;
   auto told = co_await line_->write(bytes, house_.options.write_timeout);
   observe(std::string(no_route), std::string(no_method), why.status, begin_);
   note_broken(why.status, bytes.size());
@@ -223,7 +249,7 @@ asio::awaitable<http_session::read_result> http_session::refuse_and_skip(http_re
   }
   if (told != io_result::done) co_return read_result::closed;
   input_.erase(0, num_bytes);
-  co_return read_result::refused;
+  co_return goes_on ? read_result::refused : read_result::closed;
 }
 
 // After a broken request nobody knows where the next one begins.
@@ -254,6 +280,8 @@ asio::awaitable<void> http_session::dispatch(exchange& turn) {
   if (!wrong) {
     try {
       co_await match.found->handler(turn);
+    } catch (const std::bad_alloc&) {
+      if (!turn.has_begun()) wrong = out_of_memory();
     } catch (const std::exception& error) {
       log_exception(turn.id(), error.what());
       if (!turn.has_begun()) wrong = our_mistake();

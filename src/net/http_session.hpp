@@ -3,6 +3,7 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,7 +18,8 @@ namespace troupe {
 
 class http_session : public std::enable_shared_from_this<http_session> {
  public:
-  http_session(server_context& house, asio::ip::tcp::socket socket);
+  // `is_hurried`: it has a place that others wait for, and little time to say what it wants.
+  http_session(server_context& house, asio::ip::tcp::socket socket, bool is_hurried = false);
   ~http_session();
 
   asio::any_io_executor strand() { return line_->strand(); }
@@ -53,11 +55,13 @@ class http_session : public std::enable_shared_from_this<http_session> {
   void note(const exchange& turn);
   void note_broken(int status, std::uint64_t num_bytes_out);
   void observe(std::string route, std::string method, int status, connection::steady_time since);
+  std::chrono::milliseconds patience(std::chrono::milliseconds usual) const;
   connection::steady_time read_deadline(const request_parser& parser);
   void give_back_body_bytes();
 
   server_context& house_;
   std::shared_ptr<connection> line_;
+  const bool is_hurried_;
   std::string input_;                   // read, not yet parsed
   std::optional<exchange> turn_;        // the request that is answered at present
   bool is_idle_ = false;                // has no request, not even a part of one

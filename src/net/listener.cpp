@@ -23,6 +23,8 @@ using error = boost::system::error_code;
 constexpr auto await_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr auto pause_after_error = 100ms;
 constexpr int backlog = 4096;
+// While accepting pauses: enough for whoever asks for health and metrics.
+constexpr std::size_t max_hurried = 8;
 
 // What concerns one connection only, as accept(2) lists it; the next one may be fine.
 bool is_passing(const error& why) {
@@ -84,6 +86,15 @@ void listener::stop() {
   });
 }
 
+void listener::look_again() {
+  asio::post(strand_, [self = shared_from_this()] { self->permit_returned_.notify(); });
+}
+
+bool listener::has_room() const {
+  if (num_connections_ >= house_.options.max_connections) return false;
+  return !house_.is_overloaded(overload_level::pausing) || num_hurried_ < max_hurried;
+}
+
 // What one thread runs needs no strand.
 asio::any_io_executor listener::make_home() {
   if (house_.options.num_io_threads <= 1) return io_.get_executor();
@@ -92,7 +103,7 @@ asio::any_io_executor listener::make_home() {
 
 asio::awaitable<void> listener::accept_all() {
   while (acceptor_.is_open()) {
-    if (num_connections_ >= house_.options.max_connections) {
+    if (!has_room()) {
       co_await permit_returned_.wait();
       continue;
     }
@@ -150,17 +161,20 @@ void listener::begin_session(tcp::socket socket) {
   // The kernel's own growing buffer would hide a client that does not read for megabytes.
   socket.set_option(
       tcp::socket::send_buffer_size(static_cast<int>(house_.options.send_buffer_bytes)), ignored);
-  auto session = std::make_shared<http_session>(house_, std::move(socket));
+  bool is_hurried = house_.is_overloaded(overload_level::pausing);
+  auto session = std::make_shared<http_session>(house_, std::move(socket), is_hurried);
   house_.sessions.add(session);
   ++num_connections_;
+  if (is_hurried) ++num_hurried_;
   caf::anon_send(house_.facts.observer, front_observed{.connections = 1});
-  auto finish = [self = shared_from_this(), session, address,
+  auto finish = [self = shared_from_this(), session, address, is_hurried,
                  guest = head_count::guest(house_.house)](std::exception_ptr thrown) mutable {
     if (thrown) log_thrown("a session", thrown);
     session->close();
-    asio::post(self->strand_, [self, address] {
+    asio::post(self->strand_, [self, address, is_hurried] {
       self->addresses_.leave(address);
       --self->num_connections_;
+      if (is_hurried) --self->num_hurried_;
       caf::anon_send(self->house_.facts.observer, front_observed{.connections = -1});
       self->permit_returned_.notify();
     });

@@ -25,11 +25,14 @@ class listener : public std::enable_shared_from_this<listener> {
   std::uint16_t port() const { return port_; }
   // From any thread. The port is free again soon after.
   void stop();
+  // As well: the level of overload has changed.
+  void look_again();
 
  private:
   asio::any_io_executor make_home();
   asio::awaitable<void> accept_all();
   asio::awaitable<void> rest_after(const boost::system::error_code& why);
+  bool has_room() const;
   void begin_session(asio::ip::tcp::socket socket);
   // What the limit per address counts it by; empty where there is none.
   std::string limited_address(const asio::ip::tcp::socket& socket) const;
@@ -42,6 +45,7 @@ class listener : public std::enable_shared_from_this<listener> {
   asio::steady_timer pause_;
   strand_event permit_returned_;
   std::size_t num_connections_ = 0;
+  std::size_t num_hurried_ = 0;  // of these, accepted while accepting paused
   address_count addresses_;
   std::uint16_t port_ = 0;
   bool is_failing_ = false;

@@ -51,6 +51,11 @@ std::size_t response_store::size() const {
   return entries_.size();
 }
 
+std::size_t response_store::num_bytes() const {
+  std::lock_guard lock(mutex_);
+  return num_bytes_;
+}
+
 response_store::place response_store::look_up(std::string_view id, std::uint64_t owner) {
   auto found = by_id_.find(std::string(id));
   bool is_theirs = found != by_id_.end() && found->second->owner == owner;

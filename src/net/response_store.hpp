@@ -36,6 +36,7 @@ class response_store {
   std::shared_ptr<const stored_response> find(std::string_view id, std::uint64_t owner);
   bool erase(std::string_view id, std::uint64_t owner);
   std::size_t size() const;
+  std::size_t num_bytes() const;
 
  private:
   struct entry {

@@ -10,6 +10,7 @@
 #include "net/bridge.hpp"
 #include "net/http_session.hpp"
 #include "net/listener.hpp"
+#include "net/overload_watch.hpp"
 #include "net/server_context.hpp"
 #include "net/server_log.hpp"
 #include "net/tls.hpp"
@@ -29,7 +30,8 @@ struct server::state {
   state(caf::actor_system& system, service facts, server_options options)
       : house(system, std::move(facts), std::move(options)),
         io(static_cast<int>(house.options.num_io_threads)),
-        door(std::make_shared<listener>(io, house)) {
+        door(std::make_shared<listener>(io, house)),
+        watch(std::make_shared<overload_watch>(io, house, [this] { door->look_again(); })) {
     if (house.options.num_io_threads <= 1)
       house.inbox = std::make_shared<job_inbox>(io.get_executor());
   }
@@ -47,6 +49,7 @@ struct server::state {
     if (threads.empty()) return;
     house.is_draining = true;
     door->stop();
+    watch->stop();
     house.sessions.post_to_all([](http_session& s) { s.wind_up(); });
     failure why{.code = error_code::shutting_down, .message = "the server is shutting down"};
     house.sessions.post_to_all([why](http_session& s) { s.end_request(why); });
@@ -63,6 +66,7 @@ struct server::state {
   asio::io_context io;
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   std::shared_ptr<listener> door;
+  std::shared_ptr<overload_watch> watch;
   std::vector<std::jthread> threads;
 };
 
@@ -79,6 +83,7 @@ refusal server::start() {
     state_->house.tls = *std::move(loaded);
   }
   if (auto bound = state_->door->start(); !bound) return bound;
+  state_->watch->start();
   state_->run_threads();
   return nothing{};
 }

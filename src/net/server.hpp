@@ -9,10 +9,22 @@
 #include <string>
 
 #include "core/outcome.hpp"
+#include "core/overload.hpp"
 #include "net/gate_options.hpp"
+#include "net/held_bytes.hpp"
 #include "net/service.hpp"
 
 namespace troupe {
+
+// What the process may hold, and what it holds from the start.
+struct memory_bounds {
+  std::uint64_t limit_bytes = 0;  // 0: nobody watches
+  overload_marks marks;
+  memory_held planned;  // weights, activations, kv_pages
+  // Whether the system still gives memory; asked four times a second. Null: nobody knows.
+  bool (*has_reserve)() noexcept = nullptr;
+  bool is_plan_elsewhere = false;  // in processes of this machine that share the limit
+};
 
 struct server_options {
   std::string host = "127.0.0.1";  // an address, not a name
@@ -32,6 +44,8 @@ struct server_options {
   std::size_t min_body_bytes = 5120;
   std::chrono::milliseconds idle_timeout{75'000};  // between requests
   std::chrono::milliseconds write_timeout{30'000};
+  memory_bounds memory;
+  shared_sum lost_log_lines;  // of the process's log; may be null
   gate_options gate;
   std::string tls_cert_file;  // PEM, with its chain; neither this nor the key: plain HTTP
   std::string tls_key_file;

@@ -9,7 +9,9 @@
 #include <memory>
 #include <utility>
 
+#include "core/overload.hpp"
 #include "net/head_count.hpp"
+#include "net/held_bytes.hpp"
 #include "net/job_inbox.hpp"
 #include "net/response_store.hpp"
 #include "net/server.hpp"
@@ -34,6 +36,8 @@ struct server_context {
   // A number for a request: unique within this server, and a seed for it that no other request has.
   request_id next_id() { return {num_ids.fetch_add(1, std::memory_order_relaxed) + 1}; }
 
+  bool is_overloaded(overload_level level) const { return overload >= level; }
+
   caf::actor_system& system;
   const service facts;
   const server_options options;
@@ -46,7 +50,11 @@ struct server_context {
   std::atomic<std::uint64_t> num_ids{0};
   std::atomic<std::size_t> num_requests{0};      // under way
   std::atomic<std::uint64_t> num_body_bytes{0};  // of the requests under way
+  // Of answers, not taken by their clients.
+  const shared_sum num_pending_bytes = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::atomic<bool> is_draining{false};
+  std::atomic<overload_level> overload{overload_level::none};  // as the overload_watch says
+  std::atomic<std::uint64_t> num_closed{0};  // connections, by an answer under overload
 };
 
 }  // namespace troupe

@@ -35,6 +35,22 @@ void log_accept_failing(std::string_view why) {
 
 void log_accept_recovered() { spdlog::info("connections are accepted again"); }
 
+void log_overload(overload_level before, overload_level now, std::uint64_t held_bytes,
+                  std::uint64_t limit_bytes) {
+  constexpr std::uint64_t mib = 1U << 20U;
+  auto what = [now] {
+    switch (now) {
+      case overload_level::none: return "all is served as ever";
+      case overload_level::closing: return "answers end their connections";
+      case overload_level::refusing: return "new work is refused";
+      case overload_level::pausing: return "accepting pauses";
+    }
+    return "";
+  };
+  spdlog::log(now > before ? spdlog::level::warn : spdlog::level::info,
+              "memory: {} of {} MiB held: {}", held_bytes / mib, limit_bytes / mib, what());
+}
+
 void log_left_behind(std::size_t num_guests) {
   spdlog::error("{} connections or readers did not end in time", num_guests);
 }

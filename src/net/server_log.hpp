@@ -2,9 +2,12 @@
 #pragma once
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <string_view>
+
+#include "core/overload.hpp"
 
 namespace troupe {
 
@@ -16,6 +19,8 @@ void log_listening(std::string_view host, unsigned port);
 // Once when it begins and once when it is over, not for each refused connection.
 void log_accept_failing(std::string_view why);
 void log_accept_recovered();
+void log_overload(overload_level before, overload_level now, std::uint64_t held_bytes,
+                  std::uint64_t limit_bytes);
 void log_left_behind(std::size_t num_guests);
 
 }  // namespace troupe

@@ -48,6 +48,8 @@ class listening_meter : public meter::base {
         [](const replica_observed&) {},
         [](const grammar_observed&) {},
         [](const fleet_observed&) {},
+        [](const overload_observed&) {},
+        [](const log_observed&) {},
         [](const render&) { return std::string(); },
         [](const beat&) { return heartbeat{}; },
     };

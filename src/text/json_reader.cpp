@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <new>
 
 namespace troupe {
 namespace {
@@ -82,6 +83,8 @@ class json_reader {
     }
     const char first = token[0];
     if (first != '{' && first != '[' && first != '"') return read_token(token, out);
+    // Its copy is made without a word when there is no memory.
+    if (padded_.data() == nullptr && !text_.empty()) throw std::bad_alloc();
     if (const auto error = parser_.iterate(padded_).get(document_)) return refuse_at(error);
     if (first == '"') {
       std::string_view content;
@@ -206,7 +209,7 @@ class json_reader {
       case simdjson::STRING_ERROR:
         return refuse("a string of the JSON text holds an invalid escape near" + place().substr(3));
       case simdjson::CAPACITY: return refuse("the JSON text is larger than 4 GiB");
-      case simdjson::MEMALLOC: return refuse("the JSON text does not fit into memory");
+      case simdjson::MEMALLOC: throw std::bad_alloc();
       default: return refuse("the JSON text is malformed near" + place().substr(3));
     }
   }

@@ -171,6 +171,67 @@ TEST_CASE("drain refuses what is new and finishes what was accepted") {
   CHECK(ears->endings[0].why != finish_reason::failed);
 }
 
+// The device fails whenever it computes one request's tokens.
+TEST_CASE("a poisoned request ends with the reason, all others with their own text") {
+  constexpr token_id poison = 4242;
+  for (std::uint64_t poisoned : {1, 4, 8}) {
+    CAPTURE(poisoned);
+    stage s(limits_of(64));
+    s.device().poison = poison;
+    std::vector<generation_request> requests;
+    std::vector<std::shared_ptr<heard>> answers;
+    for (std::uint64_t i = 1; i <= 8; ++i) {
+      requests.push_back(make(i, 20, 30));
+      if (i == poisoned) requests.back().prompt[11] = poison;
+      if (i % 3 == 0) requests.back().constraint = follow_the_sum(13);
+      answers.push_back(std::make_shared<heard>());
+      s.post(requests.back(), answers.back());
+    }
+    s.play();
+    int num_restarts = 0;
+    for (; s.device().has_failed && num_restarts < 10; ++num_restarts) {
+      s.restart();
+      s.device().poison = poison;
+      s.play();
+    }
+    CHECK(num_restarts == 2);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      REQUIRE(answers[i]->endings.size() == 1);
+      bool is_guilty = i + 1 == poisoned;
+      CHECK((answers[i]->endings[0].why == finish_reason::failed) == is_guilty);
+      if (is_guilty)
+        CHECK(answers[i]->endings[0].error.message == "injected failure");
+      else
+        CHECK(answers[i]->tokens == expected_answer(requests[i], 13));
+    }
+    check_quiet(s);
+  }
+}
+
+TEST_CASE("who leaves while his request goes back to the queue is not forgotten") {
+  stage s(limits_of(64));
+  auto ears = std::make_shared<heard>();
+  s.device().num_until_failure = 5;
+  s.post(make(1, 20, 30), ears);
+  while (!s.device().has_failed) REQUIRE(s.director().try_run_once());
+  // The queue hears of it before the batcher hears of the failure.
+  s.self->send(s.queue, cancel{{1}});
+  s.play();
+  REQUIRE(ears->endings.size() == 1);
+  CHECK(ears->endings[0].why == finish_reason::cancelled);
+}
+
+TEST_CASE("a queue that ends what waits ends what comes back, too") {
+  stage s(limits_of(64));
+  auto ears = std::make_shared<heard>();
+  s.device().num_until_failure = 5;
+  s.post(make(1, 20, 30), ears);
+  s.self->send(s.queue, drain{{error_code::engine_failed, "gave up", "", 5s}, true});
+  s.play();
+  REQUIRE(ears->endings.size() == 1);
+  CHECK(ears->endings[0].error.message == "gave up");
+}
+
 TEST_CASE("a drain is undone, but not the last one") {
   stage s(limits_of(64));
   s.self->send(s.queue, drain{{error_code::unavailable, "no replica"}});
@@ -187,7 +248,7 @@ TEST_CASE("a drain is undone, but not the last one") {
   CHECK(s.refusals[1].code == error_code::shutting_down);
 }
 
-TEST_CASE("a device failure ends every request with its reason") {
+TEST_CASE("a device failure gives every request back to the queue") {
   stage s(limits_of(64));
   s.device().num_until_failure = 5;
   std::vector<std::shared_ptr<heard>> answers;
@@ -195,11 +256,17 @@ TEST_CASE("a device failure ends every request with its reason") {
     answers.push_back(std::make_shared<heard>());
     s.post(make(i, 20, 30), answers.back());
   }
+  for (int i = 0; i < 400; ++i) s.director().try_run_once();
+  for (auto& a : answers) CHECK(a->endings.empty());
+  heartbeat queue;
+  s.self->request(s.queue, caf::infinite, beat{});
+  s.self->receive([&](const heartbeat& h) { queue = h; }, caf::after(1s) >> [] {});
+  // Nobody takes them here.
+  s.self->send_exit(s.queue, caf::exit_reason::kill);
   s.play();
   for (auto& a : answers) {
     REQUIRE(a->endings.size() == 1);
     CHECK(a->endings[0].why == finish_reason::failed);
-    CHECK(a->endings[0].error.message == "injected failure");
   }
 }
 

@@ -5,11 +5,13 @@
 #include "core/running_constraints.hpp"
 #include "model/runner.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace troupe::test {
@@ -65,7 +67,11 @@ class fake_runner : public runner {
   explicit fake_runner(std::uint32_t num_pages) : memory_(num_pages) {}
 
   void compute(const step_batch& batch) override {
-    if (num_until_failure > 0 && --num_until_failure == 0) throw device_error("injected failure");
+    bool is_poisoned = poison && std::ranges::count(batch.tokens, *poison) > 0;
+    if (is_poisoned || (num_until_failure > 0 && --num_until_failure == 0)) {
+      has_failed = true;
+      throw device_error("injected failure");
+    }
     ++num_steps;
     batch_ = &batch;
     for (auto& start : batch.starts)
@@ -97,6 +103,8 @@ class fake_runner : public runner {
   std::atomic<std::uint64_t> num_steps{0};
   std::atomic<int> num_until_failure{0};  // 0: never
   std::atomic<bool> was_aborted{false};
+  std::atomic<bool> has_failed{false};
+  std::optional<token_id> poison;  // whoever computes this token fails
 
  private:
   struct slot_state {

@@ -33,6 +33,7 @@ class instant_store : public grammar_store::base {
               return grammar_compiled{
                   std::make_shared<const grammar_outcome<bound_grammar>>(ask.source->compile())};
             },
+            [](const ask_cached_bytes&) { return cached_bytes{}; },
             [](const beat&) { return heartbeat{}; }, [](const tick&) {}};
   }
 };

@@ -195,6 +195,43 @@ TEST_CASE("a request that no replica is there for ends with its time") {
   CHECK(ears->endings[0].usage.completion_tokens == ears->tokens.size());
 }
 
+TEST_CASE("without hope what a replica had ends, too, and what comes back later") {
+  fleet_stage stage(make_limits(), make_limits());
+  const drain hopeless{.why = {.code = error_code::unavailable, .message = "no replica"},
+                       .end_waiting = true};
+  auto one = stage.join();
+  auto ears = std::make_shared<heard>();
+  stage.post(make_request(1, count_from(100, 40), 50), ears);
+  play_until(stage, [&] { return ears->tokens.size() == 3; });
+  SUBCASE("the replica is lost before") {
+    stage.lose(one);
+    stage.play();
+    CHECK(ears->endings.empty());
+    stage.self->send(stage.routes, hopeless);
+  }
+  SUBCASE("the replica is lost after") {
+    stage.self->send(stage.routes, hopeless);
+    stage.lose(one);
+  }
+  stage.play();
+  REQUIRE(ears->endings.size() == 1);
+  CHECK(ears->endings[0].why == finish_reason::failed);
+  CHECK(ears->endings[0].error.message == "no replica");
+
+  stage.self->send(stage.routes, reopen{});
+  auto next = std::make_shared<heard>();
+  one = stage.join();
+  stage.post(make_request(2, count_from(100, 40), 50), next);
+  play_until(stage, [&] { return next->tokens.size() == 3; });
+  stage.lose(one);
+  stage.play();
+  CHECK(next->endings.empty());
+  stage.join();
+  stage.play();
+  REQUIRE(next->endings.size() == 1);
+  CHECK(next->endings[0].why == finish_reason::length);
+}
+
 TEST_CASE("a reader that leaves while its request waits for a replica") {
   fleet_stage stage(make_limits(), make_limits());
   auto one = stage.join();

@@ -31,6 +31,9 @@ class schedule {
 
   void play() {
     if (below(5) == 0) stage_.device().num_until_failure = int(20 + below(200));
+    // A token of one prompt, perhaps, that no device can compute.
+    if (below(3) == 0) poison_ = token_id((1 + below(num_requests)) * 1000 + below(20));
+    stage_.device().poison = poison_;
     for (std::uint64_t i = 1; i <= num_requests; ++i) {
       post(i);
       shuffle(below(25));
@@ -42,7 +45,8 @@ class schedule {
     for (auto& r : requests_) stage_.make_timely(r.id);
     shuffle(100'000);
     stage_.play();
-    // What a dead device leaves in the queue ends with its time.
+    // A device that died is replaced, sometimes by one that dies, too; then what it left goes on.
+    while (stage_.device().has_failed) restart();
     for (int i = 0; i < 4; ++i) stage_.advance(20min);
   }
 
@@ -70,6 +74,7 @@ class schedule {
   // Over all schedules, so that a test can tell that they are not idle.
   static inline std::map<finish_reason, int> num_endings;
   static inline double num_late_masks = 0, num_forced = 0, num_preemptions = 0, num_drafts = 0;
+  static inline int num_restarts = 0;
 
   void count() {
     num_late_masks += stage_.metric("troupe_grammar_late_masks_total");
@@ -81,6 +86,16 @@ class schedule {
  private:
   unsigned below(unsigned n) { return unsigned(random_() % n); }
   request_id any_request(std::uint64_t last) { return {1 + below(unsigned(last))}; }
+
+  void restart() {
+    ++num_restarts_;
+    ++num_restarts;
+    stage_.restart();
+    stage_.device().poison = poison_;
+    if (num_restarts_ < 4 && below(4) > 0) stage_.device().num_until_failure = int(1 + below(8));
+    shuffle(below(200));
+    stage_.play();
+  }
 
   engine_limits limits() {
     engine_limits limits;
@@ -104,6 +119,8 @@ class schedule {
     r.sampling.seed = below(3) ? id % 3 : copying_seed + below(4);
     r.priority = int(below(3));
     if (auto kind = below(3); kind > 0) r.constraint = kind == 1 ? follow_the_sum(eos) : words();
+    if (below(6) == 0)
+      r.deadline = stage_.director().clock().now() + std::chrono::milliseconds(below(60));
     requests_.push_back(r);
     answers_.push_back(std::make_shared<heard>());
     stage_.post(std::move(r), answers_.back());
@@ -120,6 +137,8 @@ class schedule {
 
   std::mt19937 random_;
   stage stage_;
+  int num_restarts_ = 0;
+  std::optional<token_id> poison_;
   std::vector<generation_request> requests_;
   std::vector<std::shared_ptr<heard>> answers_;
 };
@@ -141,4 +160,5 @@ TEST_CASE("two hundred random schedules: each request ends once, with its own te
   CHECK(schedule::num_forced > 1000);
   CHECK(schedule::num_preemptions > 50);
   CHECK(schedule::num_drafts > 100);
+  CHECK(schedule::num_restarts > 30);
 }

@@ -145,15 +145,11 @@ class stage {
       : limits_(limits), device_(std::make_shared<fake_runner>(limits.num_pages)) {
     observer = spawn_meter(system, "test");
     queue = spawn_request_queue(system, limits, observer);
-    auto pages = spawn_page_manager(self.ptr(), limits, observer);
-    masks = system.spawn<scheduled_grammarian>(limits, desk_);
-    auto rank = system.spawn<scheduled_executor>(device_);
-    batch = spawn_batcher(self.ptr(), limits, {queue, pages, masks, {rank}, observer});
-    parts_ = {caf::actor_cast<caf::actor>(queue), caf::actor_cast<caf::actor>(pages),
-              caf::actor_cast<caf::actor>(masks), caf::actor_cast<caf::actor>(rank),
-              caf::actor_cast<caf::actor>(batch), caf::actor_cast<caf::actor>(observer)};
+    start_parts();
   }
   ~stage() {
+    parts_.push_back(caf::actor_cast<caf::actor>(queue));
+    parts_.push_back(caf::actor_cast<caf::actor>(observer));
     for (auto& part : parts_) self->send_exit(part, caf::exit_reason::kill);
     for (auto& reader : readers_) self->send_exit(reader, caf::exit_reason::kill);
     play();
@@ -175,10 +171,17 @@ class stage {
   void post(generation_request request, std::shared_ptr<heard> ears) {
     auto reader = system.spawn<reader_actor>(std::move(ears));
     readers_.push_back(caf::actor_cast<caf::actor>(reader));
-    request.deadline = director().clock().now() + std::chrono::hours{1};
+    if (request.deadline == steady_time{})
+      request.deadline = director().clock().now() + std::chrono::hours{1};
     self->send(queue, submit{std::move(request), reader});
   }
   void play() { director().run(); }
+  // What a replica does after a failure.
+  void restart() {
+    for (auto& part : std::exchange(parts_, {})) self->send_exit(part, caf::exit_reason::kill);
+    device_ = std::make_shared<fake_runner>(limits_.num_pages);
+    start_parts();
+  }
   // From now on the masks of this request are late, or again in time.
   void make_late(request_id request) { desk_->late.insert(request); }
   void make_timely(request_id request) {
@@ -219,6 +222,15 @@ class stage {
   grammar_desk& desk() { return *desk_; }
 
  private:
+  void start_parts() {
+    auto pages = spawn_page_manager(self.ptr(), limits_, observer);
+    masks = system.spawn<scheduled_grammarian>(limits_, desk_);
+    auto rank = system.spawn<scheduled_executor>(device_);
+    batch = spawn_batcher(self.ptr(), limits_, {queue, pages, masks, {rank}, observer});
+    parts_ = {caf::actor_cast<caf::actor>(pages), caf::actor_cast<caf::actor>(masks),
+              caf::actor_cast<caf::actor>(rank), caf::actor_cast<caf::actor>(batch)};
+  }
+
   caf::actor_system_config config_ = make_config(caf::atom("testing"));
   engine_limits limits_;
   std::shared_ptr<fake_runner> device_;

@@ -131,7 +131,7 @@ TEST_CASE("embed rounds rows of bytes") {
     device_array<std::int32_t> tokens(std::vector<std::int32_t>{8, 0, 3, 9});
     device_array<std::uint32_t> slots(std::vector<std::uint32_t>(4));
     device_array<std::int32_t> next(std::vector<std::int32_t>{0});
-    device_array<std::uint32_t> fault(std::vector<std::uint32_t>{0});
+    device_array<device_fault> fault(std::vector<device_fault>{device_fault::none});
     device_array<bf16> out(4 * width);
     REQUIRE(is_fine(embed({.bytes = bytes.data(),
                            .scales = scales.data(),
@@ -145,7 +145,7 @@ TEST_CASE("embed rounds rows of bytes") {
                            .vocab_size = 9},
                           nullptr)));
     CHECK(out.is_whole());
-    CHECK(fault[0] == 1);
+    CHECK((fault[0] == device_fault::unknown_token));
     const auto rounded = to_floats(to_bf16(table.floats));
     const auto got = to_floats(out.values());
     for (const auto& [row, token] : {std::pair{0U, 8U}, std::pair{1U, 0U}, std::pair{2U, 3U}}) {

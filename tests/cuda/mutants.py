@@ -136,6 +136,8 @@ MUTANTS = [
     ("min_tokens counts one more", "sample",
      "__syncthreads(); if («slot.num_outputs < slot.min_tokens»)",
      "slot.num_outputs <= slot.min_tokens", "Sampling*"),
+    ("what is no number is believed", "sample",
+     "if («logit != logit») *args.fault", "false", "Sampling*"),
     ("wrong drafts are gone on with", "sample",
      "i + 1 < group.num_rows && «token != args.tokens[args.logit_rows[row + 1]]»", "false",
      "Sampling*"),

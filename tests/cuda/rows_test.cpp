@@ -28,7 +28,7 @@ TEST_CASE("embed copies rows, and takes from the slot what it sampled last") {
     device_array<std::int32_t> token_memory(tokens);
     device_array<std::uint32_t> slots(std::vector<std::uint32_t>{0, 2, 0, 1, 1});
     device_array<std::int32_t> next(std::vector<std::int32_t>{9, 7, 5});
-    device_array<std::uint32_t> fault(std::vector<std::uint32_t>{0});
+    device_array<device_fault> fault(std::vector<device_fault>{device_fault::none});
     device_array<bf16> out(tokens.size() * width);
     REQUIRE(is_fine(embed({.table = table_memory.data(),
                            .tokens = token_memory.data(),
@@ -41,7 +41,7 @@ TEST_CASE("embed copies rows, and takes from the slot what it sampled last") {
                            .vocab_size = vocab_size},
                           nullptr)));
     CHECK(out.is_whole());
-    CHECK(fault[0] == 0);
+    CHECK((fault[0] == device_fault::none));
     const std::uint32_t expected[] = {3, 5, 0, 10, 7};
     const auto got = to_floats(out.values());
     for (std::size_t row = 0; row < tokens.size(); ++row) {
@@ -58,7 +58,7 @@ TEST_CASE("embed tells of a token outside the vocabulary") {
     device_array<std::int32_t> tokens(std::vector<std::int32_t>{token});
     device_array<std::uint32_t> slots(std::vector<std::uint32_t>{0});
     device_array<std::int32_t> next(std::vector<std::int32_t>{0});
-    device_array<std::uint32_t> fault(std::vector<std::uint32_t>{0});
+    device_array<device_fault> fault(std::vector<device_fault>{device_fault::none});
     device_array<bf16> out(16);
     REQUIRE(is_fine(embed({.table = table.data(),
                            .tokens = tokens.data(),
@@ -70,7 +70,7 @@ TEST_CASE("embed tells of a token outside the vocabulary") {
                            .width = 16,
                            .vocab_size = 4},
                           nullptr)));
-    CHECK(fault[0] == 1);
+    CHECK((fault[0] == device_fault::unknown_token));
     for (const bf16 x : out.values()) CHECK(x.bits == 0);
   }
 }

@@ -6,6 +6,7 @@
 
 #include "core/batch.hpp"
 #include "cuda/device_array.hpp"
+#include "cuda/kernels.hpp"
 #include "model/sampler.hpp"
 
 namespace troupe::cuda {
@@ -28,6 +29,8 @@ class sample_case {
             std::uint32_t num_scratch_rows = 2);
   // The tokens of the last step, [rows].
   const std::vector<std::int32_t>& tokens() const { return tokens_; }
+  // Of the last step.
+  device_fault fault() const { return fault_; }
   // Of slots whose sequence goes on after it.
   std::uint64_t num_compared() const { return num_compared_; }
 
@@ -53,6 +56,7 @@ class sample_case {
   device_array<sampling_slot> slots_;
   device_array<std::int32_t> next_tokens_;
   std::vector<std::int32_t> tokens_;
+  device_fault fault_ = device_fault::none;
   std::uint64_t num_compared_ = 0;
 };
 

@@ -25,7 +25,7 @@ class source {
   std::mt19937 random_;
 };
 
-// Rows as models make them, and as no model should: many equals, infinities, NaN.
+// Rows as models make them, and as no model should: many equals, infinities, some NaN.
 std::vector<float> draw_logits(source& random, std::uint32_t num_columns) {
   std::vector<float> row(num_columns);
   const float scale = random.any_of({0.5F, 2.0F, 6.0F, 30.0F});
@@ -45,7 +45,6 @@ std::vector<float> draw_logits(source& random, std::uint32_t num_columns) {
   }
   if (kind == 4 && random.one_in(3)) row[random.below(num_columns)] = INFINITY;
   if (kind == 5 && random.one_in(3)) std::fill(row.begin(), row.end(), -INFINITY);
-  if (kind == 6 && random.one_in(3)) std::fill(row.begin(), row.end(), NAN);
   return row;
 }
 
@@ -107,7 +106,11 @@ sampled_rows draw_rows(source& random, slot_idx slot, std::uint32_t num_tokens,
   sampled_rows rows;
   rows.slot = slot;
   rows.logits.push_back(draw_logits(random, num_columns));
-  if (random.one_in(3)) rows.mask = draw_mask(random, num_tokens);
+  if (random.one_in(3)) {
+    rows.mask = draw_mask(random, num_tokens);
+    // What a mask leaves must not be NaN alone: such a row ends the step.
+    for (float& x : rows.logits[0]) x = std::isnan(x) ? -INFINITY : x;
+  }
   while (random.one_in(3) && rows.drafts.size() < 3) {
     // Likely to be right now and then.
     const auto& row = rows.logits.back();
@@ -200,6 +203,27 @@ TEST_CASE("Sampling draws by the probabilities") {
     chi_square += (counts[i] - mean) * (counts[i] - mean) / mean;
   }
   CHECK(chi_square < 18.5);  // 4 degrees of freedom: one in a thousand is above
+}
+
+TEST_CASE("Sampling of what is no number ends the step, as on the host") {
+  for (const std::uint32_t num_ranks : {1U, 2U}) {
+    for (const bool has_mask : {false, true}) {
+      sample_case c(40, 40, {7}, 2);
+      c.start({.slot = 0, .history = {1}, .num_prompt_tokens = 1});
+      c.start({.slot = 1, .history = {1}, .num_prompt_tokens = 1});
+      sampled_rows fine{.slot = 0, .logits = {std::vector<float>(40, -INFINITY)}};
+      c.step({fine}, num_ranks);
+      CHECK((c.fault() == device_fault::none));
+      CHECK(c.tokens()[0] == 7);
+      sampled_rows broken{.slot = 1, .logits = {std::vector<float>(40, -INFINITY)}};
+      broken.logits[0][23] = NAN;
+      if (has_mask) broken.mask = token_mask(mask_words(40), 1U << 23U);
+      c.step({fine, broken}, num_ranks);
+      CHECK((c.fault() == device_fault::no_numbers));
+      CHECK(c.tokens()[1] >= 0);
+      CHECK(c.tokens()[1] < 40);
+    }
+  }
 }
 
 TEST_CASE("Samples of another rank are stored: the last of each slot") {

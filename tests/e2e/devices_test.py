@@ -84,10 +84,10 @@ def check_memory():
                               env=PLAIN_ENVIRONMENT, capture_output=True, text=True, check=False)
     small = plan("--sim-gpu", "rtx4090")
     large = plan("--sim-gpu", "h200")
-    assert "of 12282.0 MiB" in small.stdout, small
-    assert "of 71885.5 MiB" in large.stdout, large
+    assert "of 22107.6 MiB" in small.stdout, small
+    assert "of 129393.9 MiB" in large.stdout, large
     refused = plan("--kv-cache-memory-bytes", "30GiB")
-    assert refused.returncode == 1 and "12282.0 MiB" in refused.stderr, refused
+    assert refused.returncode == 1 and "22107.6 MiB" in refused.stderr, refused
     unknown = plan("--sim-gpu", "rtx9999")
     assert unknown.returncode == 2 and "h200" in unknown.stderr, unknown
     for flag, word in (("--quantization", "int4"), ("--kv-cache-dtype", "int8")):

@@ -75,6 +75,7 @@ class fake_engine : public request_queue::base {
         [this](submit& ask) { return admit(ask); },
         [this](const cancel& gone) { end_early(gone); },
         [](const take&) { return taken{}; },
+        [](const take_back&) {},
         [this](const drain& ask) { closed_ = ask.why; },
         [this](const reopen&) { closed_.reset(); },
         [](const beat&) { return heartbeat{}; },

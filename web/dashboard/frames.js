@@ -23,6 +23,8 @@ const gauges = {
   pages: "troupe_kv_pages",
   load: "troupe_load",
   resident_bytes: "process_resident_memory_bytes",
+  held_bytes: "troupe_memory_held_bytes",
+  memory_limit: "troupe_memory_limit_bytes",
 };
 
 const counters = {

@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(block_threads) embed_row(const embed_args args
   std::int32_t token = args.tokens[row];
   if (token == last_sampled) token = args.next_tokens[args.slots[row]];
   const bool is_known = token >= 0 && static_cast<std::uint32_t>(token) < args.vocab_size;
-  if (!is_known && threadIdx.x == 0) *args.fault = 1;
+  if (!is_known && threadIdx.x == 0) *args.fault = device_fault::unknown_token;
   const std::size_t from = is_known ? static_cast<std::size_t>(token) : 0;
   bf16* target = args.out + static_cast<std::size_t>(row) * args.width;
   for (std::uint32_t i = threadIdx.x * 8; i < args.width; i += block_threads * 8) {

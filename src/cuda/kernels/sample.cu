@@ -147,6 +147,15 @@ __device__ std::uint32_t last_resort(const sample_args& args, const row_view& ro
   return args.first_eos >= 0 ? static_cast<std::uint32_t>(args.first_eos) : chosen;
 }
 
+__device__ void look_for_nan(const sample_args& args, const row_view& row) {
+  if (args.fault == nullptr) return;
+  const std::uint32_t count = row.num_ranks * row.columns;
+  for (std::uint32_t i = threadIdx.x; i < count; i += full_threads) {
+    const float logit = row.raw(i);
+    if (logit != logit) *args.fault = device_fault::no_numbers;
+  }
+}
+
 template <class Value>
 __device__ std::uint32_t choose(const sample_args& args, const row_view& row,
                                 const candidate_list& list, const Value& value,
@@ -154,7 +163,10 @@ __device__ std::uint32_t choose(const sample_args& args, const row_view& row,
   const sampling_slot& slot = memory.slot;
   const u64 best = highest_rank(args.num_tokens, ~0ULL, value, memory.reduce);
   const float highest = logit_of_rank(best);
-  if (!(highest > impossible)) return last_resort(args, row, token_of(best), memory);
+  if (!(highest > impossible)) {
+    look_for_nan(args, row);
+    return last_resort(args, row, token_of(best), memory);
+  }
   const bool is_greedy = !(slot.temperature >= greedy_temperature);
   if (is_greedy || highest == -impossible) return token_of(best);
   token_draw draw(list, {highest, 1.0F / slot.temperature}, memory.draw);

@@ -20,5 +20,7 @@ export const charts = [
   { title: "Replicas", form: count,
     series: [of("serve", "replicas_ready"), of("start", "replicas_starting"),
              of("stand by", "replicas_standby"), of("finish", "replicas_draining")] },
-  { title: "Memory", form: bytes, marks: byteTicks, series: [of("resident", "resident_bytes")] },
+  { title: "Memory", form: bytes, marks: byteTicks,
+    series: [of("resident", "resident_bytes"), of("held", "held_bytes"),
+             unseen("limit", "memory_limit")] },
 ];

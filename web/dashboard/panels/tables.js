@@ -28,6 +28,9 @@ function ended(metrics) {
 function house(metrics) {
   const rows = [
     ["resident memory", bytes, "process_resident_memory_bytes"],
+    ["held memory", bytes, "troupe_memory_held_bytes"],
+    ["its limit", bytes, "troupe_memory_limit_bytes"],
+    ["overload level, 0 to 3", count, "troupe_overload_level"],
     ["weights", bytes, "vllm:model_weights_memory_bytes"],
     ["open connections", count, "troupe_http_connections"],
     ["WebSockets", count, "troupe_websocket_connections"],
