@@ -49,7 +49,8 @@ def serve(arguments, flags):
     with Server("--num-speculative-tokens", 0, *flags, model=arguments.model) as server:
         load(server, 2, 4, arguments)  # the first requests touch memory
         for concurrency in map(int, arguments.concurrency.split(",")):
-            rounds = max(2, arguments.min_requests // concurrency)
+            # The first round, in which all begin at once, must not count for much.
+            rounds = max(8, arguments.min_requests // concurrency)
             result = load(server, concurrency, rounds * concurrency, arguments)
             out[concurrency] = (result["tokens"] / result["seconds"],
                                 result["first_event_seconds"] * 1e3)
