@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ten times what a server can answer, for a minute. Prints Markdown.
 
-    overload.py [--seconds 60] [--factor 10] [--model DIR] [--tokens 32] [server flags as --flag=value]
+    overload.py [--seconds 60] [--factor 10] [--model DIR] [--tokens 32] [server flags]
 
 Finds the peak with a closed loop that keeps every place of the batch taken, then asks `--factor`
 times as often in an open loop on the same server, and says what became of the throughput, of the
