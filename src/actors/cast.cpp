@@ -4,6 +4,7 @@
 #include "actors/fleet.hpp"
 #include "actors/gatekeeper.hpp"
 #include "actors/grammar_store.hpp"
+#include "actors/load_tester.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_door.hpp"
 

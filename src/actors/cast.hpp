@@ -73,6 +73,15 @@ struct passage;
 struct charge_tokens;
 struct tokens_charged;
 struct return_tokens;
+// load_tester
+struct open_load_tests;
+struct start_load_test;
+struct load_test_started;
+struct stop_load_test;
+struct ask_load_tests;
+struct load_test_list;
+struct ask_load_test;
+struct load_test_view;
 // meter
 struct queue_observed;
 struct step_observed;
@@ -86,6 +95,7 @@ struct grammar_observed;
 struct fleet_observed;
 struct overload_observed;
 struct log_observed;
+struct load_test_observed;
 struct render;
 // every actor that others depend on
 struct beat;
@@ -184,4 +194,13 @@ TROUPE_HOUSE_MESSAGE(ask_cached_bytes)
 TROUPE_HOUSE_MESSAGE(cached_bytes)
 TROUPE_HOUSE_MESSAGE(take_back)
 TROUPE_HOUSE_MESSAGE(log_observed)
+TROUPE_HOUSE_MESSAGE(open_load_tests)
+TROUPE_HOUSE_MESSAGE(start_load_test)
+TROUPE_HOUSE_MESSAGE(load_test_started)
+TROUPE_HOUSE_MESSAGE(stop_load_test)
+TROUPE_HOUSE_MESSAGE(ask_load_tests)
+TROUPE_HOUSE_MESSAGE(load_test_list)
+TROUPE_HOUSE_MESSAGE(ask_load_test)
+TROUPE_HOUSE_MESSAGE(load_test_view)
+TROUPE_HOUSE_MESSAGE(load_test_observed)
 CAF_END_TYPE_ID_BLOCK(troupe)

@@ -38,6 +38,7 @@ class fleet_member_actor : public fleet_member::base {
         [](const fleet_observed&) {},
         [](const overload_observed&) {},
         [](const log_observed&) {},
+        [](const load_test_observed&) {},
         [](const render&) { return std::string{}; },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
         [this](const joined_fleet& news) { begin(news); },

@@ -28,6 +28,7 @@ class meter_actor : public meter::base {
         [this](const fleet_observed& news) { seen_.count(news); },
         [this](const overload_observed& news) { seen_.count(news); },
         [this](const log_observed& news) { seen_.count(news); },
+        [this](const load_test_observed& news) { seen_.count(news); },
         [this](const render&) { return to_text(seen_, clock().now(), mailbox().size()); },
         [this](const beat&) { return heartbeat{.num_messages = mailbox().size()}; },
     };

@@ -21,6 +21,7 @@ using meter = caf::typed_actor<
     caf::reacts_to<http_observed>, caf::reacts_to<front_observed>, caf::reacts_to<replica_observed>,
     caf::reacts_to<grammar_observed>, caf::reacts_to<fleet_observed>,
     caf::reacts_to<overload_observed>, caf::reacts_to<log_observed>,
+    caf::reacts_to<load_test_observed>,
     // The metrics in Prometheus' text form.
     caf::replies_to<render>::with<std::string>,
     // At once.

@@ -147,6 +147,10 @@ struct log_observed {
   std::uint64_t num_lost = 0;         // lines of the server's log
   std::uint64_t num_lost_access = 0;  // of the access log
 };
+// Of the load tests that this server's page starts.
+struct load_test_observed {
+  bool is_running = false;
+};
 struct replica_observed {
   bool ready = false;
   std::uint32_t num_restarts = 0;

@@ -5,6 +5,7 @@
 #include "actors/batcher.hpp"
 #include "actors/gatekeeper.hpp"
 #include "actors/grammar_store.hpp"
+#include "actors/load_tester.hpp"
 #include "actors/replica.hpp"
 
 namespace troupe {
@@ -45,6 +46,7 @@ std::vector<actor_protocol> list_protocols(const caf::actor_system& system) {
           describe<replica>(system, "replica"),
           describe<gatekeeper>(system, "gatekeeper"),
           describe<meter>(system, "meter"),
+          describe<load_tester>(system, "load_tester"),
           describe<grammar_store>(system, "grammar_store"),
           describe<grammar_maker>(system, "grammar_maker"),
           describe<token_sink>(system, "token_sink")};

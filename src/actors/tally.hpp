@@ -37,6 +37,7 @@ struct tally {
   void count(const overload_observed& news) { overload = news; }
 
   void count(const log_observed& news) { logs = news; }
+  void count(const load_test_observed& news) { load_test = news; }
 
   // Of the replica, or of all of them: see core/load.hpp.
   double load() const;
@@ -55,6 +56,7 @@ struct tally {
   std::optional<fleet_observed> fleet;  // of a gateway
   overload_observed overload;
   log_observed logs;
+  load_test_observed load_test;
   front_observed front;  // summed
   token_pace pace;
   decode_knee knee;

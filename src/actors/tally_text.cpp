@@ -267,6 +267,8 @@ void render_front(writer& out, const tally& t) {
                     "Lines that a log could not take; the first one that it can says so, too.");
   out.text().sample(as_double(t.logs.num_lost), {{"log", "server"}});
   out.text().sample(as_double(t.logs.num_lost_access), {{"log", "access"}});
+  out.gauge("troupe_load_test_running", t.load_test.is_running ? 1 : 0,
+            "1 while a load test runs that was started here: these are not users.");
   auto usage = read_process_usage();
   out.counter("process_cpu_seconds_total", usage.cpu_seconds, "User and system CPU time.");
   out.gauge("process_resident_memory_bytes", as_double(usage.resident_bytes),

@@ -4,7 +4,6 @@
 #include <memory>
 #include <sstream>
 
-#include "cli/bench.hpp"
 #include "cli/bench_reports.hpp"
 #include "cli/flags.hpp"
 
@@ -298,7 +297,55 @@ void choose_plan(bench_options& o, const std::string& name, bool has_duration) {
   if (name == "soak" && !has_duration) plan.duration = 20 * 60;
 }
 
+// What the flags are read into, and what is still to be settled behind them.
+struct bench_flags {
+  bench_options options;
+  std::string plan;
+  bool is_unstreamed = false;
+};
+
+void add_flags(CLI::App* command, bench_flags& to) {
+  command->add_option("url", to.options.url, "Of the server")
+      ->type_name("URL")
+      ->capture_default_str();
+  add_load_flags(command, to.options);
+  add_plan_flags(command, to.options, to.plan);
+  add_request_flags(command, to.options, to.is_unstreamed);
+  add_verdict_flags(command, to.options);
+  add_output_flags(command, to.options);
+  add_connection_flags(command, to.options);
+}
+
+void settle(const CLI::App& command, bench_flags& flags) {
+  choose_plan(flags.options, flags.plan, command.count("--duration") > 0);
+  auto& form = flags.options.form;
+  form.is_stream = !flags.is_unstreamed || form.is_websocket;
+}
+
+outcome<bench_options> parse(const std::vector<std::string>& flags, bool must_settle) {
+  CLI::App app;
+  bench_flags found;
+  add_flags(&app, found);
+  std::vector<const char*> words{"troupe bench"};
+  for (auto& flag : flags) words.push_back(flag.c_str());
+  try {
+    app.parse(static_cast<int>(words.size()), words.data());
+    if (must_settle) settle(app, found);
+  } catch (const CLI::ParseError& error) {
+    return failure{.message = error.what()};
+  }
+  return found.options;
+}
+
 }  // namespace
+
+outcome<bench_options> parse_bench_flags(const std::vector<std::string>& flags) {
+  return parse(flags, false);
+}
+
+outcome<bench_options> parse_bench(const std::vector<std::string>& flags) {
+  return parse(flags, true);
+}
 
 void add_bench(CLI::App& app, int& status) {
   auto* command = app.add_subcommand(
@@ -307,25 +354,14 @@ void add_bench(CLI::App& app, int& status) {
       "Exit status: 0 passed; 1 wrong flags, or nobody answers; 2 --slo is missed, no request\n"
       "succeeded, or an answer was wrong (--verify, --schema); 4 the generator was too slow for\n"
       "its own schedule.");
-  auto options = std::make_shared<bench_options>();
-  auto plan = std::make_shared<std::string>();
-  auto is_unstreamed = std::make_shared<bool>(false);
-  command->add_option("url", options->url, "Of the server")
-      ->type_name("URL")
-      ->capture_default_str();
-  add_load_flags(command, *options);
-  add_plan_flags(command, *options, *plan);
-  add_request_flags(command, *options, *is_unstreamed);
-  add_verdict_flags(command, *options);
-  add_output_flags(command, *options);
-  add_connection_flags(command, *options);
+  auto flags = std::make_shared<bench_flags>();
+  add_flags(command, *flags);
   add_bench_reports(*command, status);
-  command->callback([command, options, plan, is_unstreamed, &status] {
+  command->callback([command, flags, &status] {
     // A subcommand of its own was meant.
     if (!command->get_subcommands().empty()) return;
-    choose_plan(*options, *plan, command->count("--duration") > 0);
-    options->form.is_stream = !*is_unstreamed || options->form.is_websocket;
-    status = run_bench(*options);
+    settle(*command, *flags);
+    status = run_bench(flags->options);
   });
 }
 

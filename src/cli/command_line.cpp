@@ -246,6 +246,10 @@ void add_http_flags(CLI::App* app, serve_options& o) {
       ->group(group);
   add_time(app, "--write-timeout", o.write_timeout, "For a client to take what it is sent")
       ->group(group);
+  app->add_flag("--enable-load-tests", o.enable_load_tests,
+                "Let the dashboard, and POST /load_tests, start load tests of this server: at most "
+                "one at a time, 1000 users, 100000 requests, 2 h; 8 are kept (docs/bench.md)")
+      ->group(group);
 }
 
 // What a gateway decides for each of its replicas.

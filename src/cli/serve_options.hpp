@@ -75,6 +75,8 @@ struct serve_options : engine_options {
   bool websocket_compression = false;
   std::uint32_t max_generations_per_connection = 256;
 
+  bool enable_load_tests = false;  // that the dashboard starts
+
   bool only_plan = false;
   bool only_protocol = false;
 };

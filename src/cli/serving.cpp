@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "cli/load_test_fields.hpp"
+
 namespace troupe {
 namespace {
 
@@ -46,6 +48,14 @@ void print_welcome(const serve_options& options, std::uint16_t port) {
             << "/generate -H 'Content-Type: application/json' \\\n"
                "    -d '{\"prompt\": \"Hello! Who are you?\", \"max_tokens\": 100}'\n\n"
             << std::flush;
+}
+
+// Where this very server answers, from this machine.
+std::string own_address(const serve_options& options, std::uint16_t port) {
+  auto host = options.host == "0.0.0.0" ? "127.0.0.1" : options.host == "::" ? "::1" : options.host;
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  auto scheme = options.tls_cert.empty() ? "http://" : "https://";
+  return scheme + host + ":" + std::to_string(port);
 }
 
 // Finishes what runs, within --drain-timeout or until a second signal.
@@ -135,16 +145,28 @@ int run_front(caf::actor_system& system, service facts, const serve_options& opt
               const std::function<void()>& end, const std::function<void()>& on_hangup) {
   int status = 0;
   auto queue = facts.queue;
+  load_tester tests;
+  if (options.enable_load_tests) {
+    facts.tests = tests = spawn_load_tester(system, facts.observer);
+    facts.read_load_test = &read_load_test;
+  }
+  // Its requests are nobody's: they need not be finished.
+  auto end_tests = [&tests] {
+    if (tests) caf::anon_send_exit(tests, caf::exit_reason::user_shutdown);
+  };
   server front(system, std::move(facts), make_server_options(options, std::move(settings)));
   if (auto started = front.start(); !started) {
     status = refuse(started.error());
   } else {
     phases.end("front", phase_times::clock::now());
     spdlog::info("started in {}", phases.text());
+    if (tests) caf::anon_send(tests, open_load_tests{own_address(options, front.port())});
     print_welcome(options, front.port());
     while (stop.wait() == SIGHUP) on_hangup();
+    end_tests();
     drain_server(front, queue, options, stop);
   }
+  end_tests();
   end();
   wait_for_actors(system);
   front.stop();

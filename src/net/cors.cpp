@@ -83,7 +83,7 @@ std::optional<http_response> answer_preflight(std::span<const std::string> allow
   return response;
 }
 
-bool may_open_websocket(std::span<const std::string> allowed, const http_request& request) {
+bool is_welcome(std::span<const std::string> allowed, const http_request& request) {
   auto origin = request.header("Origin");
   if (origin.empty() || is_allowed(allowed, origin)) return true;
   auto end = origin.find("://");

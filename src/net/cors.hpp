@@ -25,8 +25,8 @@ std::optional<http_response> answer_preflight(std::span<const std::string> allow
                                               std::string_view methods);
 
 // A browser says where the page comes from and shows its answers to nobody else, but it opens
-// WebSockets for any page: only one of our own host or of an allowed origin may. Who sends no
-// Origin is no browser.
-bool may_open_websocket(std::span<const std::string> allowed, const http_request& request);
+// WebSockets and sends forms for any page: only one of our own host or of an allowed origin may.
+// Who sends no Origin is no browser.
+bool is_welcome(std::span<const std::string> allowed, const http_request& request);
 
 }  // namespace troupe

@@ -72,6 +72,26 @@ asio::awaitable<void> exchange::reply(http_response response) {
   is_complete_ = result == io_result::done;
 }
 
+asio::awaitable<void> exchange::reply_in_pieces(http_response response, std::uint64_t num_bytes,
+                                                std::function<std::string()> next) {
+  status_ = response.status;
+  consider_closing();
+  for (auto& header : common_headers()) response.headers.push_back(std::move(header));
+  auto piece = serialise_head(response, num_bytes, head());
+  if (request_.method == "HEAD") num_bytes = 0;
+  while (true) {
+    num_bytes_out_ += piece.size();
+    held_.set(piece.size());
+    auto result = co_await line_.write(piece, house_.options.write_timeout);
+    held_.set(0);
+    is_complete_ = result == io_result::done && num_bytes == 0;
+    if (result != io_result::done || num_bytes == 0) co_return;
+    piece = next();
+    if (piece.empty() || piece.size() > num_bytes) co_return;
+    num_bytes -= piece.size();
+  }
+}
+
 asio::awaitable<void> exchange::refuse(const http_error& why) {
   co_await reply(to_response(why, style_));
 }

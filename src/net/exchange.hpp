@@ -49,6 +49,10 @@ class exchange {
 
   // The whole answer.
   asio::awaitable<void> reply(http_response response);
+  // The same with a body that comes piece by piece: `num_bytes` in all. An empty piece: there is no
+  // more of it after all, and the connection ends.
+  asio::awaitable<void> reply_in_pieces(http_response head, std::uint64_t num_bytes,
+                                        std::function<std::string()> next);
   asio::awaitable<void> refuse(const http_error& why);
   asio::awaitable<void> refuse(const failure& why);
 

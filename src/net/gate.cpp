@@ -25,6 +25,10 @@ bool is_free(const gate_options& gate, const route_match& match) {
   return std::ranges::count(free_handlers, match.found->handler) > 0;
 }
 
+bool is_control(const route_match& match) {
+  return match.found != nullptr && match.found->is_control;
+}
+
 http_error wrong_key(const http_request& request) {
   return {
       .status = 401,
@@ -42,9 +46,9 @@ http_error too_often(int status, std::chrono::milliseconds retry_after) {
           .retry_after = retry_after};
 }
 
-http_error foreign_page() {
+http_error foreign_page(const std::string& what) {
   return {.status = 403,
-          .message = "pages of this origin may not open a WebSocket here",
+          .message = "pages of this origin may not " + what + " here",
           .code = "origin_not_allowed"};
 }
 
@@ -61,12 +65,15 @@ using objection = std::pair<http_error, refusal_reason>;
 std::optional<objection> find_objection(const server_context& house, const client_facts& who,
                                         const http_request& request, const route_match& match) {
   auto& gate = house.options.gate;
-  if (wants_websocket(request) && !may_open_websocket(gate.allowed_origins, request))
-    return objection{foreign_page(), refusal_reason::origin};
+  const bool may_come = is_welcome(gate.allowed_origins, request);
+  if (wants_websocket(request) && !may_come)
+    return objection{foreign_page("open a WebSocket"), refusal_reason::origin};
+  if (is_control(match) && !may_come)
+    return objection{foreign_page("steer the server"), refusal_reason::origin};
   if (!who.has_access && !is_free(gate, match))
     return objection{wrong_key(request), refusal_reason::api_key};
   // What is limited is what computes; whoever asks how we are gets an answer.
-  if (is_limited(request) && house.is_overloaded(overload_level::refusing))
+  if (is_limited(request, match) && house.is_overloaded(overload_level::refusing))
     return objection{short_of_memory(), refusal_reason::memory};
   return std::nullopt;
 }
@@ -99,8 +106,8 @@ asio::awaitable<bool> pass_in_turn(exchange& turn) {
 
 }  // namespace
 
-bool is_limited(const http_request& request) {
-  return request.method == "POST" || wants_websocket(request);
+bool is_limited(const http_request& request, const route_match& match) {
+  return !is_control(match) && (request.method == "POST" || wants_websocket(request));
 }
 
 std::optional<http_error> object_to_head(const server_context& house, const client_facts& who,
@@ -125,8 +132,8 @@ asio::awaitable<bool> pass_gate(exchange& turn, const route_match& match) {
     co_await turn.refuse(objection->first);
     co_return false;
   }
-  bool is_asked =
-      match.found != nullptr && is_limited(request) && turn.client().rate.milli_per_second > 0;
+  bool is_asked = match.found != nullptr && is_limited(request, match) &&
+                  turn.client().rate.milli_per_second > 0;
   if (!is_asked) co_return true;
   co_return co_await pass_in_turn(turn);
 }

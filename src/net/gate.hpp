@@ -16,8 +16,8 @@ namespace troupe {
 
 class exchange;
 
-// Limits count what computes: POST and WebSockets.
-bool is_limited(const http_request& request);
+// Limits count what computes: POST and WebSockets, but for what steers the house.
+bool is_limited(const http_request& request, const route_match& match);
 
 // What is wrong with a request whose body has not come yet: nobody's body costs memory before its
 // sender has shown a key.

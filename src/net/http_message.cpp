@@ -98,6 +98,7 @@ std::string_view reason_phrase(int status) {
   switch (status) {
     case 101: return "Switching Protocols";
     case 200: return "OK";
+    case 201: return "Created";
     case 204: return "No Content";
     case 304: return "Not Modified";
     case 400: return "Bad Request";
@@ -106,6 +107,7 @@ std::string_view reason_phrase(int status) {
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
+    case 409: return "Conflict";
     case 413: return "Content Too Large";
     case 414: return "URI Too Long";
     case 415: return "Unsupported Media Type";
@@ -124,13 +126,18 @@ std::string_view reason_phrase(int status) {
 }
 
 std::string serialise_head(const http_response& response, head_options options) {
+  return serialise_head(response, response.body.size(), options);
+}
+
+std::string serialise_head(const http_response& response, std::uint64_t num_body_bytes,
+                           head_options options) {
   std::string out;
   append_status_line(out, response.status);
   // A 204 has no content, so it may not say how long that is; and what is said about the body of a
   // 304 would be taken for that of the copy.
   if (response.status != 204 && response.status != 304) {
     append_header(out, "Content-Type", response.content_type);
-    append_header(out, "Content-Length", std::to_string(response.body.size()));
+    append_header(out, "Content-Length", std::to_string(num_body_bytes));
   }
   append_connection(out, options);
   for (auto& [name, value] : response.headers) append_header(out, name, value);

@@ -1,6 +1,7 @@
 // HTTP messages as values: what a route reads and what it answers. No I/O here.
 #pragma once
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,6 +57,9 @@ struct head_options {
 
 // The status line, the headers and the empty line. The length is the body's.
 std::string serialise_head(const http_response& response, head_options options);
+// The same of a body that is elsewhere.
+std::string serialise_head(const http_response& response, std::uint64_t num_body_bytes,
+                           head_options options);
 // The head of a response whose length is unknown: chunked, or until the end with HTTP/1.0.
 std::string serialise_stream_head(const std::vector<http_header>& headers, head_options options);
 // `data` as one chunk; empty data is no chunk, because that would end the body.

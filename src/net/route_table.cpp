@@ -32,6 +32,17 @@ std::span<const route> all_routes() {
       route{"GET", "/metrics", false, &answer_metrics},
       route{"GET", "/version", false, &answer_version},
       route{"GET", "/server_info", false, &answer_server_info},
+      // The load tests of the dashboard; without --enable-load-tests they say so.
+      route{"POST", "/load_tests", true, &begin_load_test, error_style::openai, true},
+      route{"GET", "/load_tests", false, &answer_load_tests},
+      route{"GET", "/load_tests/{}", false, &answer_load_test},
+      route{"POST", "/load_tests/{}/stop", false, &end_load_test, error_style::openai, true},
+      route{"GET", "/load_tests/{}/report.html", false, &answer_load_test_file},
+      route{"GET", "/load_tests/{}/report.json", false, &answer_load_test_file},
+      route{"GET", "/load_tests/{}/report.csv", false, &answer_load_test_file},
+      route{"GET", "/load_tests/{}/history.csv", false, &answer_load_test_file},
+      route{"GET", "/load_tests/{}/failures.csv", false, &answer_load_test_file},
+      route{"GET", "/load_tests/{}/ledger.jsonl", false, &answer_load_test_file},
   };
   // The pages' files are routes like all others.
   static const std::vector<route> table = [] {

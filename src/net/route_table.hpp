@@ -19,6 +19,8 @@ struct route {
   bool takes_json = false;  // the body must be application/json
   asio::awaitable<void> (*handler)(exchange& turn) = nullptr;
   error_style style = error_style::openai;  // of refusals
+  // Steers the house itself: only pages of its own origin may, and no limit keeps them from it.
+  bool is_control = false;
 };
 
 struct route_match {

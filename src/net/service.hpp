@@ -3,11 +3,14 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/gatekeeper.hpp"
 #include "actors/grammar_store.hpp"
+#include "actors/load_tester.hpp"
 #include "actors/meter.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_queue.hpp"
@@ -16,6 +19,7 @@
 #include "core/sampling.hpp"
 #include "text/chat_template.hpp"
 #include "text/grammar/grammar.hpp"
+#include "text/json.hpp"
 #include "text/tokenizer.hpp"
 
 namespace troupe {
@@ -43,6 +47,9 @@ struct service {
   meter observer;
   gatekeeper keeper;  // null where no limit needs one
   grammar_store store;
+  load_tester tests;  // null: load tests are off
+  // From the body of a request for a load test to flags of `troupe bench`.
+  std::function<outcome<std::vector<std::string>>(const json_value&)> read_load_test;
   replica copy;
 };
 

@@ -50,6 +50,7 @@ class listening_meter : public meter::base {
         [](const fleet_observed&) {},
         [](const overload_observed&) {},
         [](const log_observed&) {},
+        [](const load_test_observed&) {},
         [](const render&) { return std::string(); },
         [](const beat&) { return heartbeat{}; },
     };

@@ -27,7 +27,7 @@ def main():
         print("skipped: " + reason)
         return SKIPPED
     pictures = sys.argv[2:] if sys.argv[1:2] == ["--pictures"] else []
-    with Server() as server, tempfile.TemporaryDirectory() as home:
+    with Server("--enable-load-tests") as server, tempfile.TemporaryDirectory() as home:
         command = ["node", SCRIPTS / "browser.mjs", f"http://127.0.0.1:{server.port}/", MODULES,
                    *pictures]
         env = {**os.environ, "TROUPE_CHROMIUM": CHROMIUM, "HOME": home}

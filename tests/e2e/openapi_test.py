@@ -31,7 +31,7 @@ class Document:
 
     def posts(self):
         for path, item in self.root["paths"].items():
-            if "post" in item:
+            if "requestBody" in item.get("post", {}):
                 yield path, item["post"]
 
 
@@ -48,8 +48,9 @@ def bodies_of(document, operation):
 
 def check_answer(document, server, path, operation, body):
     status, answer = server.post(body, path=path)
-    assert status == 200, (path, body, status, answer)
-    content = operation["responses"]["200"]["content"]["application/json"]
+    success = next(code for code in operation["responses"] if code.startswith("2"))
+    assert str(status) == success, (path, body, status, answer)
+    content = operation["responses"][success]["content"]["application/json"]
     if path == "/generate_stream":  # its answer is a stream
         return
     errors = list(document.validator(content["schema"]).iter_errors(answer))
@@ -84,7 +85,7 @@ def check_fields(document, server, path, schema, fine):
 
 
 def main():
-    with Server() as server:
+    with Server("--enable-load-tests") as server:
         document = Document(server.get("/openapi.json")[1])
         jsonschema.Draft202012Validator.check_schema(document.root["components"]["schemas"])
         num_fields = 0

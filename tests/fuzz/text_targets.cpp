@@ -175,7 +175,7 @@ void run_headers(std::string_view input) {
   if (address_key(client).empty()) fail("a client without an address", input);
   (void)came_encrypted(peer, request.headers, trusted);
   (void)shown_key(request);
-  (void)may_open_websocket(allowed, request);
+  (void)is_welcome(allowed, request);
   for (auto& [name, value] : cors_headers(allowed, request))
     if (value.find_first_of("\r\n") != std::string::npos) fail("a header has lines", value);
   request.method = "OPTIONS";

@@ -64,7 +64,7 @@ TEST_CASE("a preflight is answered with the path's methods and the headers it as
 
 TEST_CASE("a WebSocket is opened for our own pages, allowed ones, and who is no browser") {
   auto may = [](const std::vector<std::string>& allowed, std::vector<http_header> headers) {
-    return may_open_websocket(allowed, ask("GET", std::move(headers)));
+    return is_welcome(allowed, ask("GET", std::move(headers)));
   };
   CHECK(may({}, {{"Host", "troupe.example"}}));
   CHECK(may({}, {{"Host", "troupe.example:8080"}, {"Origin", "http://Troupe.example:8080"}}));

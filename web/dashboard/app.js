@@ -4,6 +4,7 @@ import { keyHeaders, readKey } from "/common/key.js";
 import { Chart } from "./chart.js";
 import { clock } from "./format.js";
 import { Frames } from "./frames.js";
+import { Panel } from "./load_test/panel.js";
 import { parseMetrics } from "./metrics_text.js";
 import { charts } from "./panels/charts.js";
 import { Tables } from "./panels/tables.js";
@@ -67,5 +68,13 @@ async function drawName() {
   at("model").textContent = `${model} · Troupe ${version}`;
 }
 
+// Load tests are there only where the server has them switched on.
+async function offerLoadTests() {
+  const response = await ask("/server_info").catch(() => null);
+  const info = response?.ok ? await response.json().catch(() => null) : null;
+  if (info?.features?.load_tests) new Panel(at("load-tests"));
+}
+
 drawName();
+offerLoadTests();
 new Poll(refresh, poll_ms);

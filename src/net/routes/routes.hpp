@@ -29,6 +29,13 @@ boost::asio::awaitable<void> answer_metrics(exchange& turn);
 boost::asio::awaitable<void> answer_version(exchange& turn);
 // What runs here: model, limits, memory, features.
 boost::asio::awaitable<void> answer_server_info(exchange& turn);
+// Load tests of this server (docs/bench.md): GET: all that are kept, one with its progress, a file
+// of one; POST: start one, end one.
+boost::asio::awaitable<void> answer_load_tests(exchange& turn);
+boost::asio::awaitable<void> answer_load_test(exchange& turn);
+boost::asio::awaitable<void> answer_load_test_file(exchange& turn);
+boost::asio::awaitable<void> begin_load_test(exchange& turn);
+boost::asio::awaitable<void> end_load_test(exchange& turn);
 // GET: a WebSocket with many generations (docs/websocket.md).
 boost::asio::awaitable<void> answer_websocket(exchange& turn);
 // GET: OpenAI's responses over a WebSocket, one after the other (the same document).

@@ -68,7 +68,8 @@ std::string yarn_of(const engine_limits& limits) {
 json_object features_of(const service& facts) {
   return {{"prefix_caching", facts.limits.enable_prefix_caching},
           {"chat_template", facts.chat != nullptr},
-          {"yarn", yarn_of(facts.limits)}};
+          {"yarn", yarn_of(facts.limits)},
+          {"load_tests", bool{facts.tests}}};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What the dashboard shows while the real server works.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { checkContrast, checkNames } from "./checks.mjs";
 
 // Requests one after the other on `width` connections until stop() is called.
@@ -102,10 +103,60 @@ async function suitsEverybody({ page, url }) {
   }
 }
 
+// By keyboard where that is how it would be done: Enter in a field starts, Enter on Stop stops.
+async function testsItself({ page, url }) {
+  await page.goto(`${url}dashboard`);
+  const panel = page.locator("#load-tests");
+  await panel.getByRole("heading", { name: "Load test of this server" }).waitFor();
+  await panel.getByLabel("Load", { exact: true }).selectOption("users");
+  const duration = panel.getByLabel("Duration", { exact: true });
+  await duration.fill("soon");
+  await duration.press("Enter");
+  const error = panel.locator("#load-test-duration-error");
+  await error.getByText("soon").waitFor();
+  assert.equal(await duration.getAttribute("aria-invalid"), "true");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "load-test-duration");
+  await duration.fill("10m");
+  await panel.getByLabel("Users", { exact: true }).fill("2");
+  await panel.getByLabel("Tokens of an answer").fill("8");
+  await panel.getByLabel("SLO").fill("success>=1%");
+  await panel.getByRole("button", { name: "Start" }).click();
+  // Numbers move, charts get lines.
+  await page.waitForFunction(() => {
+    const of = (name) => [...document.querySelectorAll("#load-tests .tile")]
+      .find((node) => node.querySelector("dt").textContent === name)?.querySelector(".value");
+    const lines = document.querySelectorAll("#load-tests path.line");
+    return Number(of("Succeeded")?.textContent) > 0 && /s$/.test(of("First token").textContent) &&
+      [...lines].some((line) => line.getAttribute("d").includes("L"));
+  });
+  assert.equal(await error.textContent(), "");
+  assert.ok(await panel.getByRole("button", { name: "Start" }).isDisabled());
+  await checkNames(page);
+  await checkContrast(page);
+  await panel.getByRole("button", { name: "Stop" }).focus();
+  await page.keyboard.press("Enter");
+  const row = panel.locator(".load-runs tbody tr").first();
+  await row.getByText(/passed, stopped|generator overloaded, stopped/).waitFor();
+  await panel.getByText("success>=1%: met").waitFor();
+  await panel.getByRole("button", { name: "Start" }).and(page.locator(":enabled")).waitFor();
+  await checkContrast(page);
+  const [report] = await Promise.all([page.context().waitForEvent("page"),
+                                      row.getByRole("link", { name: /^report of test/ }).click()]);
+  await report.locator("svg.chart").first().waitFor();
+  // A page of somebody else, as far as the browser knows.
+  assert.equal(await report.evaluate(() => self.origin), "null");
+  // And a file: what is saved is what the server has.
+  const [saved] = await Promise.all([page.waitForEvent("download"),
+                                     row.getByRole("link", { name: /^JSON of test/ }).click()]);
+  const { verdict } = JSON.parse(await readFile(await saved.path(), "utf8"));
+  assert.match(verdict, /passed|generator overloaded/);
+}
+
 export const dashboardScenarios = [
   ["the charts move under load", moves],
   ["a chart is read by keyboard, pointer and table", isRead],
   ["a hidden page asks nothing", pauses],
   ["trouble is told, and its end", tellsTrouble],
+  ["a load test is started, watched, stopped and kept", testsItself],
   ["names and contrast, at 360 pixels", suitsEverybody, { viewport: { width: 360, height: 640 } }],
 ];
