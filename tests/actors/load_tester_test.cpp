@@ -3,7 +3,9 @@
 #include "actors/load_tester.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <fstream>
@@ -185,5 +187,31 @@ TEST_CASE("a child has the files, the environment and the limits that it is give
   CHECK(getpgid(pid) == pid);
   child->reset();
   CHECK(kill(pid, 0) != 0);
+  ::close(ends[0]);
+}
+
+TEST_CASE("a child ends with the process that started it, however that ends") {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  auto parent = fork();
+  if (parent == 0) {
+    // Of sleep nobody would notice that its reader is gone.
+    auto child = launch_child({.program = "/bin/sh",
+                               .words = {"sh", "-c", "echo up; exec sleep 600"},
+                               .files = {.output = ends[1]}});
+    ::close(ends[1]);
+    pause();
+    _exit(1);
+  }
+  ::close(ends[1]);
+  std::string said(3, ' ');
+  for (auto& c : said) REQUIRE(read(ends[0], &c, 1) == 1);
+  CHECK(said == "up\n");
+  kill(parent, SIGKILL);
+  waitpid(parent, nullptr, 0);
+  // The pipe ends when nobody has its other end any more.
+  pollfd end{.fd = ends[0], .events = POLLIN, .revents = 0};
+  CHECK(poll(&end, 1, 30'000) == 1);
+  CHECK((end.revents & POLLHUP) != 0);
   ::close(ends[0]);
 }

@@ -248,13 +248,16 @@ def test_with_key():
 
 
 def test_ends():
+    """Whoever asks ends with the server, also one that stands still and would notice nothing."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         server = Page()
         server.__enter__()
         try:
             test_id = server.start(users=2, duration="10m")
             server.wait_for_progress(test_id)
-            assert len(server.children()) == 1
+            children = server.children()
+            assert len(children) == 1
+            os.kill(children[0], signal.SIGSTOP)
             begin = time.monotonic()
             server.process.send_signal(how)
             server.process.wait(40 * PATIENCE)
@@ -264,6 +267,8 @@ def test_ends():
                 assert took < 10 * PATIENCE, f"the server took {took} s to end"
                 assert server.folders() == [], server.folders()
         finally:
+            for pid in server.children():
+                os.kill(pid, signal.SIGKILL)
             if how == signal.SIGKILL:
                 server.process.wait(10)
                 server.process.returncode = 0  # as the test wanted it
