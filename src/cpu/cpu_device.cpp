@@ -70,6 +70,8 @@ activation cpu_device::make_activation(std::uint32_t max_rows, std::uint32_t wid
 }
 
 activation cpu_device::make_logits(std::uint32_t max_rows, std::uint32_t width) {
+  if (has_whole_rows(width))
+    maxima_ = aligned_buffer<float>(max_rows * kernels::maxima_stride(width));
   return make_activation(max_rows, width);
 }
 
@@ -142,13 +144,23 @@ void cpu_device::sample(const gathered_logits& logits, std::span<const sampled_r
 void cpu_device::sample_slot(const gathered_logits& logits, std::span<const sampled_row> rows,
                              std::span<slot_sample> samples, thread_scratch& scratch) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto& [logit_idx, slot, mask] = rows[i];
-    const std::span<const float> values = gathered_row(logits, logit_idx, scratch.logits);
-    const auto allowed = mask != nullptr ? std::span(*mask) : std::span<const std::uint32_t>{};
-    samples[i].sampled = sampler_.sample(slot, values, allowed, scratch.choice);
+    samples[i].sampled = sample_row(logits, rows[i], scratch);
     if (i + 1 == rows.size()) return;
     if (samples[i].sampled.token != tokens_[logit_rows_[rows[i + 1].logit_idx]]) return;
   }
+}
+
+sampled_token cpu_device::sample_row(const gathered_logits& logits, const sampled_row& row,
+                                     thread_scratch& scratch) {
+  const auto mask = row.mask != nullptr ? std::span(*row.mask) : std::span<const std::uint32_t>{};
+  const auto values = gathered_row(logits, row.logit_idx, scratch.logits);
+  if (logits.num_ranks > 1) return sampler_.sample(row.slot, values, mask, scratch.choice);
+  static_assert(choice_block == tile_width);
+  const std::size_t stride = kernels::maxima_stride(logits.columns_per_rank);
+  const std::span<const float> maxima = maxima_.span();
+  return sampler_.sample(row.slot,
+                         logit_row{values, maxima.subspan(row.logit_idx * stride, stride)}, mask,
+                         scratch.choice);
 }
 
 void cpu_device::share_samples(communicator& ranks, std::span<const sampled_row> rows) {

@@ -1,6 +1,7 @@
 // The CPU as a device: every operation is done when its call returns, spread over a pool of
 // threads by rows, tiles of output features or attention heads, each computed by one thread.
-// Activations that linear layers read are operands (kernels.hpp), all others float32.
+// Activations that linear layers read are operands (kernels.hpp), all others float32. Logits of one
+// rank go past the caches: the maxima of their tiles tell which few of them a choice reads.
 #pragma once
 #include <array>
 #include <memory>
@@ -98,12 +99,13 @@ class cpu_device : public device {
   // Quantised by whoever reads them, when the whole row is there.
   bool is_quantized() const { return options_.weights != weight_format::plain; }
   dtype operand_type() const { return is_quantized() ? dtype::float32 : options_.type; }
-  void multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
-                const device_vector* bias, activation out);
+  kernels::linear_args product(activation x, std::uint32_t rows, const device_matrix& matrix,
+                               const device_vector* bias, activation out);
   void rope_kv_write_row(std::uint32_t layer, std::uint32_t row, float* qkv);
   void rotate(float* head, std::uint32_t row) const;
   void attend(std::uint32_t layer, const attention_task& task, std::uint32_t kv_head,
               activation qkv, activation out, kernels::attention_scratch& scratch);
+  bool has_whole_rows(std::uint32_t width) const { return width >= options_.sampling.num_tokens; }
   void make_room();
   void plan_chunk(const attention_chunk& chunk);
   // `samples`: of `rows`, which are those of one slot.
@@ -113,6 +115,8 @@ class cpu_device : public device {
                 const device_vector& weight, float eps, std::uint32_t* out);
   std::span<const float> gathered_row(const gathered_logits& logits, std::uint32_t row,
                                       std::vector<float>& memory) const;
+  sampled_token sample_row(const gathered_logits& logits, const sampled_row& row,
+                           thread_scratch& scratch);
 
   cpu_device_options options_;
   thread_pool pool_;
@@ -120,6 +124,7 @@ class cpu_device : public device {
   sampler sampler_;
   std::vector<aligned_buffer<float>> activations_;
   aligned_buffer<std::uint32_t> quantized_;               // what a linear layer reads
+  aligned_buffer<float> maxima_;                          // [logit rows, maxima_stride]
   std::vector<std::unique_ptr<thread_scratch>> scratch_;  // [num_threads]
   std::vector<token_id> last_sampled_;                    // [max_num_seqs]
   std::vector<slot_sample> samples_;                      // [rows] of the step in progress

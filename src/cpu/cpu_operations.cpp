@@ -44,12 +44,17 @@ void cpu_device::norm_logit_rows(activation addend, activation residual,
   });
 }
 
-void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix& matrix,
-                          const device_vector* bias, activation out) {
-  kernels::linear_args args{
-      operand_row(x, 0), kernels::operand_stride(x.width, operand_type()), rows,
-      &packed(matrix),   bias != nullptr ? values(*bias) : nullptr,        row_of(out, 0),
-      out.width};
+kernels::linear_args cpu_device::product(activation x, std::uint32_t rows,
+                                         const device_matrix& matrix, const device_vector* bias,
+                                         activation out) {
+  kernels::linear_args args;
+  args.x = operand_row(x, 0);
+  args.x_stride = kernels::operand_stride(x.width, operand_type());
+  args.num_rows = rows;
+  args.matrix = &packed(matrix);
+  args.bias = bias != nullptr ? values(*bias) : nullptr;
+  args.out = row_of(out, 0);
+  args.out_stride = out.width;
   if (is_quantized()) {
     args.x = quantized_.data();
     args.x_stride = kernels::quantized_stride(x.width);
@@ -57,16 +62,22 @@ void cpu_device::multiply(activation x, std::uint32_t rows, const device_matrix&
       kernels::quantize_operand(row_of(x, row), x.width, quantized_.data() + row * args.x_stride);
     });
   }
-  kernels::linear(args, pool_);
+  return args;
 }
 
 void cpu_device::linear(activation x, const device_matrix& matrix, const device_vector* bias,
                         activation out) {
-  multiply(x, num_rows(), matrix, bias, out);
+  kernels::linear(product(x, num_rows(), matrix, bias, out), pool_);
 }
 
 void cpu_device::logits(activation x, const device_matrix& head, activation out) {
-  multiply(x, num_logit_rows(), head, nullptr, out);
+  kernels::linear_args args = product(x, num_logit_rows(), head, nullptr, out);
+  // Rows that are still to be gathered are read at once.
+  if (has_whole_rows(out.width)) {
+    args.maxima = {maxima_.data(), options_.sampling.num_tokens};
+    args.is_streamed = out.width % tile_width == 0;
+  }
+  kernels::linear(args, pool_);
 }
 
 // Feature i rotates with feature i + head_dim / 2.

@@ -178,6 +178,10 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
                               kernels::quantized_stride(max_in_features(config, plan)) *
                               sizeof(std::uint32_t);
     }
+    if (plan.tp_size == 1) {
+      out.activation_bytes +=
+          options.max_num_logit_rows * kernels::maxima_stride(config.vocab_size) * sizeof(float);
+    }
     const kv_shape pages{config.num_hidden_layers, 1, plan.num_kv_heads(), plan.head_dim,
                          kv_type_of(options)};
     out.kv_page_bytes += pages.page_bytes();

@@ -40,6 +40,18 @@ constexpr std::size_t quantized_stride(std::uint32_t width) {
 // One row of out[quantized_stride(width)].
 void quantize_operand(const float* values, std::uint32_t width, std::uint32_t* out);
 
+// Of each tile of a layer without bias the highest output, found while all are at hand.
+struct tile_maxima {
+  float* out = nullptr;            // [num_rows, maxima_stride(out_features)]; null: none wanted
+  std::uint32_t num_features = 0;  // outputs from here on count as lowest, and so does NaN
+};
+// From row to row: whole cache lines, each written by one thread.
+constexpr std::uint32_t maxima_per_line = 16;
+constexpr std::size_t maxima_stride(std::uint32_t out_features) {
+  constexpr std::uint32_t line_features = maxima_per_line * tile_width;
+  return (std::size_t{out_features} + line_features - 1) / line_features * maxima_per_line;
+}
+
 struct linear_args {
   const std::uint32_t* x = nullptr;  // operands [num_rows, x_stride], of the matrix's type
   std::size_t x_stride = 0;
@@ -48,6 +60,9 @@ struct linear_args {
   const float* bias = nullptr;  // [out_features] or null
   float* out = nullptr;         // [num_rows, out_stride]
   std::size_t out_stride = 0;
+  tile_maxima maxima;
+  // Past the caches, where there is no bias: most of `out` is not read soon. Its rows are aligned.
+  bool is_streamed = false;
 };
 // Output features of tiles first_tile .. end_tile - 1 for rows first_row .. end_row - 1.
 void linear(const linear_args& args, std::uint32_t first_row, std::uint32_t end_row,

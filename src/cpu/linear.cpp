@@ -1,9 +1,12 @@
 // x * W^T: which tiles are multiplied by whom. The register tiles are in linear_tiles-inl.hpp.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "cpu/kernels.hpp"
+
+#include <hwy/cache_control.h>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/linear.cpp"
@@ -107,7 +110,8 @@ void linear(const linear_args& args, thread_pool& pool) {
   const std::uint32_t row_blocks = (args.num_rows + block_rows - 1) / block_rows;
   const std::uint32_t num_tiles = args.matrix->num_tiles();
   const std::uint32_t tiles_at_once =
-      std::clamp(num_tiles / (blocks_per_thread * pool.num_threads()), 1U, max_block_tiles);
+      std::clamp(num_tiles / (blocks_per_thread * pool.num_threads()), 1U,
+                 args.maxima.out != nullptr ? maxima_per_line : max_block_tiles);
   const std::uint32_t tile_blocks = (num_tiles + tiles_at_once - 1) / tiles_at_once;
   pool.parallel_for(row_blocks * tile_blocks, [&](std::uint32_t i, std::uint32_t) {
     const std::uint32_t block = i / tile_blocks;

@@ -163,11 +163,55 @@ HWY_INLINE void write_out(const linear_args& args, const float* sums, int rows, 
   const std::uint32_t count = std::min(tile_width, args.matrix->out_features() - first);
   for (int r = 0; r < rows; ++r, sums += tile_width) {
     float* out = args.out + (row + static_cast<std::size_t>(r)) * args.out_stride + first;
-    if (args.bias == nullptr) {
-      std::copy_n(sums, count, out);
-    } else {
+    if (args.bias != nullptr) {
       for (std::uint32_t i = 0; i < count; ++i) out[i] = sums[i] + args.bias[first + i];
+    } else if (args.is_streamed && count == tile_width) {
+      for (int v = 0; v < tile_vectors; ++v) {
+        const float* from = sums + v * vector_lanes;
+        hn::Stream(hn::Load(float_tag(), from), float_tag(), out + v * vector_lanes);
+      }
+    } else {
+      std::copy_n(sums, count, out);
     }
+  }
+}
+
+HWY_INLINE float_vector higher(float_vector x, float_vector best) {
+  return hn::IfThenElse(hn::Gt(x, best), x, best);
+}
+
+// Of a tile whose outputs do not all count.
+HWY_NOINLINE void write_last_maxima(const linear_args& args, const float* sums, int rows,
+                                    std::uint32_t row, std::uint32_t tile) {
+  const std::uint32_t first = tile * tile_width;
+  const std::uint32_t counted = std::max(args.maxima.num_features, first) - first;
+  const std::size_t stride = maxima_stride(args.matrix->out_features());
+  float* out = args.maxima.out + row * stride + tile;
+  for (int r = 0; r < rows; ++r, out += stride, sums += tile_width) {
+    float best = -std::numeric_limits<float>::infinity();
+    for (std::uint32_t i = 0; i < counted; ++i) best = sums[i] > best ? sums[i] : best;
+    *out = best;
+  }
+}
+
+template <int kRows>
+HWY_INLINE void write_maxima(const linear_args& args, const float* sums, std::uint32_t row,
+                             std::uint32_t tile) {
+  const float_tag d;
+  if ((tile + 1) * tile_width > args.maxima.num_features) {
+    write_last_maxima(args, sums, kRows, row, tile);
+    return;
+  }
+  const std::size_t stride = maxima_stride(args.matrix->out_features());
+  float* out = args.maxima.out + row * stride + tile;
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r, out += stride) {
+    auto best = splat(-std::numeric_limits<float>::infinity());
+#pragma GCC unroll 32
+    for (int v = 0; v < tile_vectors; ++v) {
+      best = higher(hn::Load(d, sums + r * tile_width + v * vector_lanes), best);
+    }
+    *out = hn::GetLane(hn::MaxOfLanes(d, best));
   }
 }
 
@@ -175,6 +219,7 @@ HWY_INLINE void write_out(const linear_args& args, const float* sums, int rows, 
 HWY_INLINE void claim_outputs(const linear_args& args, int rows, std::uint32_t row,
                               std::uint32_t tile) {
   constexpr std::uint32_t line_floats = 16;
+  if (args.is_streamed) return;
   const float* out = args.out + row * args.out_stride + tile * tile_width;
   for (int r = 0; r < rows; ++r, out += args.out_stride) {
     __builtin_prefetch(out, 1);
@@ -196,6 +241,7 @@ HWY_NOINLINE void multiply_rows(const linear_args& args, std::uint32_t row, std:
       multiply_vectors<Format, kRows, vectors>(job, sums + v * vector_lanes);
     }
   }
+  if (args.maxima.out != nullptr) write_maxima<kRows>(args, sums, row, tile);
   write_out(args, sums, kRows, row, tile);
 }
 
@@ -222,4 +268,5 @@ void multiply_block(const linear_args& args, std::uint32_t first_row, std::uint3
       kernels[end - first - 1](args, first_row + first, tile);
     }
   }
+  if (args.is_streamed) hwy::FlushStream();
 }

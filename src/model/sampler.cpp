@@ -33,15 +33,28 @@ void apply_word(std::uint32_t word, float* row) {
   for (std::size_t i = 0; i < word_bits; ++i) row[i] = (word & bits[i]) != 0 ? row[i] : impossible;
 }
 
-void apply_mask(std::span<const std::uint32_t> mask, std::span<float> logits) {
+void renew_maximum(choice_scratch& scratch, std::size_t block) {
+  const std::size_t first = block * choice_block;
+  const std::span<const float> logits(scratch.logits);
+  scratch.block_maxima[block] =
+      highest_of(logits.subspan(first, std::min(choice_block, logits.size() - first)));
+}
+
+static_assert(word_bits == choice_block);
+
+void apply_mask(std::span<const std::uint32_t> mask, choice_scratch& scratch) {
+  std::vector<float>& logits = scratch.logits;
   const std::size_t num_whole = std::min(mask.size(), logits.size() / word_bits);
   for (std::size_t word = 0; word < num_whole; ++word) {
-    if (mask[word] != ~0U) apply_word(mask[word], &logits[word_bits * word]);
+    if (mask[word] == ~0U) continue;
+    apply_word(mask[word], &logits[word_bits * word]);
+    renew_maximum(scratch, word);
   }
   if (num_whole == mask.size()) return;
   for (std::size_t i = word_bits * num_whole; i < logits.size(); ++i) {
     if ((mask[num_whole] & bits[i % word_bits]) == 0) logits[i] = impossible;
   }
+  renew_maximum(scratch, num_whole);
 }
 
 void penalise(const sampling_params& params, std::uint32_t num_outputs, float& logit) {
@@ -102,22 +115,47 @@ sampler::token_use& sampler::use_of(slot_state& slot, token_id token) {
   return *at;
 }
 
-void sampler::adjust(const slot_state& slot, std::span<float> logits) const {
+bool sampler::adjusts(const slot_state& slot) const {
+  return !slot.params.logit_bias.empty() || slot.num_outputs < slot.params.min_tokens ||
+         !slot.uses.empty();
+}
+
+void sampler::adjust(const slot_state& slot, choice_scratch& scratch) const {
+  std::vector<float>& logits = scratch.logits;
   const auto known = [&](token_id t) {
     return t >= 0 && static_cast<std::size_t>(t) < logits.size();
   };
+  const auto block_of = [](token_id t) { return static_cast<std::size_t>(t) / choice_block; };
   for (const auto& [token, bias] : slot.params.logit_bias) {
-    if (known(token)) logits[static_cast<std::size_t>(token)] += bias;
+    if (!known(token)) continue;
+    logits[static_cast<std::size_t>(token)] += bias;
+    renew_maximum(scratch, block_of(token));
   }
   if (slot.num_outputs < slot.params.min_tokens) {
     for (token_id token : slot.impossible_at_first) {
       if (!known(token)) continue;
       logits[static_cast<std::size_t>(token)] = impossible;
+      renew_maximum(scratch, block_of(token));
     }
   }
+  // In the order of ids: a block is done when the next one begins.
+  std::size_t changed = scratch.block_maxima.size();
   for (const auto& [token, num_outputs] : slot.uses) {
-    if (known(token)) penalise(slot.params, num_outputs, logits[static_cast<std::size_t>(token)]);
+    if (!known(token)) continue;
+    penalise(slot.params, num_outputs, logits[static_cast<std::size_t>(token)]);
+    if (changed < block_of(token)) renew_maximum(scratch, changed);
+    changed = block_of(token);
   }
+  if (changed < scratch.block_maxima.size()) renew_maximum(scratch, changed);
+}
+
+logit_row sampler::adjusted(const slot_state& slot, const logit_row& raw,
+                            std::span<const std::uint32_t> mask, choice_scratch& scratch) const {
+  scratch.logits.assign(raw.logits.begin(), raw.logits.end());
+  scratch.block_maxima.assign(raw.block_maxima.begin(), raw.block_maxima.end());
+  apply_mask(mask, scratch);
+  adjust(slot, scratch);
+  return {scratch.logits, scratch.block_maxima};
 }
 
 // What a row gets whose mask allows only what min_tokens forbids.
@@ -129,26 +167,39 @@ token_id sampler::last_resort(std::span<const std::uint32_t> mask, token_id chos
   return options_.eos_token_ids.empty() ? chosen : options_.eos_token_ids.front();
 }
 
-sampled_token sampler::sample(slot_idx slot_index, std::span<const float> logits,
+sampled_token sampler::sample(slot_idx slot, std::span<const float> logits,
+                              std::span<const std::uint32_t> mask, choice_scratch& scratch) {
+  const logit_row known = with_maxima(logits.first(options_.num_tokens), scratch.row_maxima);
+  return sample(slot, logit_row{logits, known.block_maxima}, mask, scratch);
+}
+
+token_id sampler::choose(const slot_state& slot, const logit_row& all,
+                         std::span<const std::uint32_t> mask, choice_scratch& scratch) const {
+  const sampling_params& params = slot.params;
+  logit_row row{all.logits.first(options_.num_tokens),
+                all.block_maxima.first(num_choice_blocks(options_.num_tokens))};
+  const bool is_adjusted = adjusts(slot);
+  if (!mask.empty() && !is_adjusted && is_greedy(params.temperature)) {
+    if (const auto found = most_likely(row, mask)) return *found;
+  }
+  if (!mask.empty() || is_adjusted) row = adjusted(slot, row, mask, scratch);
+  const token_id token =
+      choose_token(row, {params.temperature, params.top_p, params.top_k, params.min_p},
+                   random_bits(params.seed, slot.position), scratch);
+  if (row.logits[static_cast<std::size_t>(token)] > impossible) return token;
+  // Any token would be made up.
+  if (std::ranges::any_of(all.logits, [](float x) { return std::isnan(x); }))
+    throw device_error("The model's logits are no numbers.");
+  return last_resort(mask, token);
+}
+
+sampled_token sampler::sample(slot_idx slot_index, const logit_row& row,
                               std::span<const std::uint32_t> mask, choice_scratch& scratch) {
   slot_state& slot = slots_[slot_index];
-  scratch.logits.assign(logits.begin(), logits.begin() + options_.num_tokens);
-  apply_mask(mask, scratch.logits);
-  adjust(slot, scratch.logits);
-  const sampling_params& params = slot.params;
   sampled_token out;
-  out.token =
-      choose_token(scratch.logits, {params.temperature, params.top_p, params.top_k, params.min_p},
-                   random_bits(params.seed, slot.position), scratch);
-  const float chosen = scratch.logits[static_cast<std::size_t>(out.token)];
-  if (!(chosen > impossible)) {
-    // Any token would be made up.
-    if (std::ranges::any_of(logits, [](float x) { return std::isnan(x); }))
-      throw device_error("The model's logits are no numbers.");
-    out.token = last_resort(mask, out.token);
-  }
-  if (params.num_logprobs >= 0) {
-    add_logprobs(logits, static_cast<std::uint32_t>(params.num_logprobs), out);
+  out.token = choose(slot, row, mask, scratch);
+  if (slot.params.num_logprobs >= 0) {
+    add_logprobs(row.logits, static_cast<std::uint32_t>(slot.params.num_logprobs), out);
   }
   ++slot.position;
   ++slot.num_outputs;

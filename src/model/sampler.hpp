@@ -33,11 +33,15 @@ class sampler {
   // if nothing had happened. slot < max_num_seqs.
   void start(const slot_start& start);
 
-  // Chooses the slot's next token from logits[vocab_size >= num_tokens] and counts it. Rows of
-  // different slots may be sampled by different threads, each with its own scratch. `mask` is empty
-  // (any token) or [mask_words(num_tokens)] with a bit for each token that may come. A row in which
-  // nothing is possible yields the lowest id of its mask, or without one the first eos id; one of
-  // NaN throws device_error.
+  // Chooses the slot's next token from the row's [vocab_size >= num_tokens] logits and counts it;
+  // the maxima are of the first num_tokens ids alone. Rows of different slots may be sampled by
+  // different threads, each with its own scratch. `mask` is empty (any token) or
+  // [mask_words(num_tokens)] with a bit for each token that may come. A row in which nothing is
+  // possible yields the lowest id of its mask, or without one the first eos id; one of NaN throws
+  // device_error.
+  sampled_token sample(slot_idx slot, const logit_row& row, std::span<const std::uint32_t> mask,
+                       choice_scratch& scratch);
+  // The same, and finds the maxima.
   sampled_token sample(slot_idx slot, std::span<const float> logits,
                        std::span<const std::uint32_t> mask, choice_scratch& scratch);
 
@@ -58,7 +62,12 @@ class sampler {
 
   void start_uses(slot_state& slot, const slot_start& start) const;
   static token_use& use_of(slot_state& slot, token_id token);
-  void adjust(const slot_state& slot, std::span<float> logits) const;
+  bool adjusts(const slot_state& slot) const;
+  void adjust(const slot_state& slot, choice_scratch& scratch) const;
+  logit_row adjusted(const slot_state& slot, const logit_row& raw,
+                     std::span<const std::uint32_t> mask, choice_scratch& scratch) const;
+  token_id choose(const slot_state& slot, const logit_row& all, std::span<const std::uint32_t> mask,
+                  choice_scratch& scratch) const;
   token_id last_resort(std::span<const std::uint32_t> mask, token_id chosen) const;
 
   sampler_options options_;

@@ -1,7 +1,9 @@
 #include "model/token_choice.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 
@@ -12,21 +14,11 @@ namespace {
 
 using candidate = choice_scratch::candidate;
 
-constexpr std::size_t block_size = 64;  // logits that share a maximum
 constexpr float bins_per_unit = static_cast<float>(choice_scratch::num_bins) / -lowest_exponent;
 
-float highest(std::span<const float> values) {
-  constexpr std::size_t lanes = 16;  // independent, so that the compiler can keep them in vectors
-  std::array<float, lanes> best;
-  best.fill(-std::numeric_limits<float>::infinity());
-  std::size_t i = 0;
-  for (; i + lanes <= values.size(); i += lanes) {
-    for (std::size_t l = 0; l < lanes; ++l) {
-      best[l] = values[i + l] > best[l] ? values[i + l] : best[l];
-    }
-  }
-  for (; i < values.size(); ++i) best[0] = values[i] > best[0] ? values[i] : best[0];
-  return *std::max_element(best.begin(), best.end());
+std::span<const float> block_of(std::span<const float> logits, std::size_t block) {
+  const std::size_t first = block * choice_block;
+  return logits.subspan(first, std::min(choice_block, logits.size() - first));
 }
 
 // Bin 0 holds the most likely tokens; a lower logit is never in a lower bin.
@@ -35,10 +27,18 @@ std::uint32_t bin_of(float exponent) {
   return std::min(bin, choice_scratch::num_bins - 1);
 }
 
-void fill_masses(std::span<const float> logits, exponent_of exponent,
-                 std::vector<std::uint32_t>& masses) {
-  masses.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) masses[i] = token_mass(exponent(logits[i]));
+// A block whose highest logit has no mass has none.
+void fill_masses(const logit_row& row, exponent_of exponent, std::vector<std::uint32_t>& masses) {
+  masses.resize(row.logits.size());
+  for (std::size_t block = 0; block < row.block_maxima.size(); ++block) {
+    const std::span<const float> logits = block_of(row.logits, block);
+    std::uint32_t* out = masses.data() + block * choice_block;
+    if (!(exponent(row.block_maxima[block]) > lowest_exponent)) {
+      std::fill_n(out, logits.size(), 0U);
+      continue;
+    }
+    for (std::size_t i = 0; i < logits.size(); ++i) out[i] = token_mass(exponent(logits[i]));
+  }
 }
 
 void fill_bins(std::span<const float> logits, exponent_of exponent, choice_scratch& scratch) {
@@ -138,10 +138,9 @@ std::size_t pick(const std::vector<std::uint32_t>& masses, std::uint64_t random)
   return 0;
 }
 
-// top_p, min_p and the draw; the index of the chosen one.
+// top_p, min_p and the draw from what has masses; the index of the chosen one.
 std::size_t draw(std::span<const float> logits, exponent_of exponent, const choice_params& params,
                  std::uint64_t random, choice_scratch& scratch) {
-  fill_masses(logits, exponent, scratch.masses);
   threshold kept;
   if (params.top_p < 1.0F) kept = find_top_p(logits, exponent, params.top_p, scratch);
   if (params.top_p < 1.0F || params.min_p > 0.0F) {
@@ -158,36 +157,31 @@ float kth_highest(std::vector<float>& values, std::uint32_t k) {
 
 // Appends what is not below `bound`, block by block: a block whose highest logit is below is
 // skipped.
-void gather_from(std::span<const float> logits, float bound, choice_scratch& scratch) {
+void gather_from(const logit_row& row, float bound, choice_scratch& scratch) {
   scratch.top_logits.clear();
   scratch.top_tokens.clear();
-  for (std::size_t block = 0; block * block_size < logits.size(); ++block) {
-    if (scratch.block_maxima[block] < bound) continue;
-    const std::size_t end = std::min((block + 1) * block_size, logits.size());
-    for (std::size_t i = block * block_size; i < end; ++i) {
+  for (std::size_t block = 0; block < row.block_maxima.size(); ++block) {
+    if (row.block_maxima[block] < bound) continue;
+    const std::span<const float> logits = block_of(row.logits, block);
+    for (std::size_t i = 0; i < logits.size(); ++i) {
       if (!(logits[i] >= bound)) continue;
       scratch.top_logits.push_back(logits[i]);
-      scratch.top_tokens.push_back(static_cast<std::uint32_t>(i));
+      scratch.top_tokens.push_back(static_cast<std::uint32_t>(block * choice_block + i));
     }
   }
 }
 
 // TopKLogitsWarper removes scores below the k-th highest one, so equals of the k-th stay. The k-th
 // highest of the blocks' maxima bounds it from below, which leaves few candidates. Fills top_logits
-// and top_tokens in the order of ids; 0 < k < logits.size().
-void keep_top_k(std::span<const float> logits, std::uint32_t k, choice_scratch& scratch) {
-  scratch.block_maxima.clear();
-  for (std::size_t i = 0; i < logits.size(); i += block_size) {
-    const std::size_t count = std::min(block_size, logits.size() - i);
-    scratch.block_maxima.push_back(highest(logits.subspan(i, count)));
-  }
+// and top_tokens in the order of ids; 0 < k < row.logits.size().
+void keep_top_k(const logit_row& row, std::uint32_t k, choice_scratch& scratch) {
   // What a mask forbids is no candidate, however few there are beside it.
   float bound = std::numeric_limits<float>::lowest();
-  if (k <= scratch.block_maxima.size()) {
-    scratch.sorted = scratch.block_maxima;
+  if (k <= row.block_maxima.size()) {
+    scratch.sorted.assign(row.block_maxima.begin(), row.block_maxima.end());
     bound = std::max(bound, kth_highest(scratch.sorted, k));
   }
-  gather_from(logits, bound, scratch);
+  gather_from(row, bound, scratch);
   scratch.sorted = scratch.top_logits;
   if (scratch.sorted.size() <= k) return;
   const float kth = kth_highest(scratch.sorted, k);
@@ -207,36 +201,92 @@ void choice_scratch::reserve(std::size_t num_logits) {
   logits.reserve(num_logits);
   masses.reserve(num_logits);
   bin.reserve(num_logits);
-  block_maxima.reserve(num_logits / block_size + 1);
+  row_maxima.reserve(num_choice_blocks(num_logits));
+  block_maxima.reserve(num_choice_blocks(num_logits));
   sorted.reserve(num_logits);
   top_logits.reserve(num_logits);
   top_tokens.reserve(num_logits);
 }
 
+float highest_of(std::span<const float> values) {
+  // As arrays they would become scalars.
+  using four [[gnu::vector_size(16)]] = float;
+  constexpr std::size_t lanes = 4;
+  std::array<four, 4> best;
+  best.fill(four{} - std::numeric_limits<float>::infinity());
+  std::size_t i = 0;
+  for (; i + best.size() * lanes <= values.size(); i += best.size() * lanes) {
+    for (std::size_t v = 0; v < best.size(); ++v) {
+      four x;
+      std::memcpy(&x, &values[i + v * lanes], sizeof(x));
+      best[v] = x > best[v] ? x : best[v];
+    }
+  }
+  for (std::size_t v = 1; v < best.size(); ++v) best[0] = best[v] > best[0] ? best[v] : best[0];
+  float highest = best[0][0];
+  for (std::size_t l = 1; l < lanes; ++l) highest = best[0][l] > highest ? best[0][l] : highest;
+  for (; i < values.size(); ++i) highest = values[i] > highest ? values[i] : highest;
+  return highest;
+}
+
+logit_row with_maxima(std::span<const float> logits, std::vector<float>& maxima) {
+  maxima.resize(num_choice_blocks(logits.size()));
+  for (std::size_t block = 0; block < maxima.size(); ++block) {
+    maxima[block] = highest_of(block_of(logits, block));
+  }
+  return {logits, maxima};
+}
+
 token_id most_likely(std::span<const float> logits) {
-  const float best = highest(logits);
+  const float best = highest_of(logits);
   const auto found = std::find(logits.begin(), logits.end(), best);
   return found == logits.end() ? 0 : static_cast<token_id>(found - logits.begin());
 }
 
-token_id choose_token(std::span<const float> logits, const choice_params& params,
-                      std::uint64_t random, choice_scratch& scratch) {
-  const float best = highest(logits);
-  if (!(params.temperature >= greedy_temperature) || !std::isfinite(best)) {
-    return most_likely(logits);
+token_id most_likely(const logit_row& row) {
+  const float best = highest_of(row.block_maxima);
+  // That of a block of NaN alone is not in the block.
+  if (!(best > -std::numeric_limits<float>::infinity())) return most_likely(row.logits);
+  const auto found = std::find(row.block_maxima.begin(), row.block_maxima.end(), best);
+  const auto block = static_cast<std::size_t>(found - row.block_maxima.begin());
+  return static_cast<token_id>(block * choice_block) + most_likely(block_of(row.logits, block));
+}
+
+std::optional<token_id> most_likely(const logit_row& row, std::span<const std::uint32_t> mask) {
+  std::optional<token_id> found;
+  float best = -std::numeric_limits<float>::infinity();
+  for (std::size_t block = 0; block < row.block_maxima.size(); ++block) {
+    // Of most blocks not even the mask is read.
+    if (!(row.block_maxima[block] > best)) continue;
+    for (std::uint32_t word = mask[block]; word != 0; word &= word - 1) {
+      const std::size_t i = block * choice_block + static_cast<std::size_t>(std::countr_zero(word));
+      if (i >= row.logits.size() || !(row.logits[i] > best)) continue;
+      best = row.logits[i];
+      found = static_cast<token_id>(i);
+    }
   }
+  return found;
+}
+
+token_id choose_token(const logit_row& row, const choice_params& params, std::uint64_t random,
+                      choice_scratch& scratch) {
+  const float best = highest_of(row.block_maxima);
+  if (is_greedy(params.temperature) || !std::isfinite(best)) return most_likely(row);
   const exponent_of exponent{best, 1.0F / params.temperature};
-  if (params.top_k <= 0 || static_cast<std::size_t>(params.top_k) >= logits.size()) {
-    return static_cast<token_id>(draw(logits, exponent, params, random, scratch));
+  if (params.top_k <= 0 || static_cast<std::size_t>(params.top_k) >= row.logits.size()) {
+    fill_masses(row, exponent, scratch.masses);
+    return static_cast<token_id>(draw(row.logits, exponent, params, random, scratch));
   }
-  keep_top_k(logits, static_cast<std::uint32_t>(params.top_k), scratch);
+  keep_top_k(row, static_cast<std::uint32_t>(params.top_k), scratch);
+  scratch.masses.clear();
+  for (const float x : scratch.top_logits) scratch.masses.push_back(token_mass(exponent(x)));
   const std::size_t index = draw(scratch.top_logits, exponent, params, random, scratch);
   return static_cast<token_id>(scratch.top_tokens[index]);
 }
 
 double log_sum_exp(std::span<const float> logits) {
   constexpr std::size_t lanes = 8;
-  const float best = highest(logits);
+  const float best = highest_of(logits);
   if (!std::isfinite(best)) return best;
   std::array<double, lanes> sums{};
   std::size_t i = 0;

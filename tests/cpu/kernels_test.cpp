@@ -4,6 +4,7 @@
 #include "cpu/pair_instruction.hpp"
 #include "cpu/reference.hpp"
 #include "cpu/weight_rounding.hpp"
+#include "each_target.hpp"
 
 #include <doctest/doctest.h>
 #include <hwy/targets.h>
@@ -17,6 +18,7 @@
 #include <utility>
 
 using namespace troupe;
+using troupe::testing::on_each_target;
 
 namespace {
 
@@ -57,23 +59,11 @@ std::vector<float> elements(const std::vector<std::uint32_t>& words, std::uint32
   return out;
 }
 
-// Runs `compute` on every target of this machine, AVX-512 with and without the instruction for
-// pairs; the ones with fused multiply-add must agree.
+// Runs `compute` on every target; the ones with fused multiply-add must agree.
 void on_every_target(const std::function<std::vector<float>()>& compute,
                      const std::vector<double>& expected, double tolerance) {
   std::vector<float> widest;
-  const std::int64_t plain = HWY_STATIC_TARGET;
-  const std::int64_t avx512 = HWY_AVX3;
-  for (const auto& [target, pairs] :
-       {std::pair(avx512, true), std::pair(avx512, false), std::pair(std::int64_t{HWY_AVX2}, false),
-        std::pair(plain, false)}) {
-    hwy::SetSupportedTargetsForTest(0);
-    if ((hwy::SupportedTargets() & target) == 0) continue;
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    kernels::allow_pair_instruction(pairs);
-    CAPTURE(hwy::TargetName(target));
-    CAPTURE(pairs);
+  on_each_target([&] {
     const std::vector<float> out = compute();
     REQUIRE(out.size() == expected.size());
     double largest = 0;
@@ -82,13 +72,10 @@ void on_every_target(const std::function<std::vector<float>()>& compute,
       if (!(distance <= largest)) largest = distance;
     }
     CHECK(largest <= tolerance);
-    if (target == plain) continue;
+    if (hwy::SupportedTargets() == HWY_STATIC_TARGET) return;
     if (widest.empty()) widest = out;
     CHECK(std::memcmp(out.data(), widest.data(), out.size() * sizeof(float)) == 0);
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  kernels::allow_pair_instruction(true);
+  });
 }
 
 host_tensor view(const std::vector<float>& values, std::int64_t rows, std::int64_t cols) {

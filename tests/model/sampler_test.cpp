@@ -27,6 +27,11 @@ std::vector<float> random_logits(std::size_t count, unsigned seed, float deviati
   return out;
 }
 
+token_id choose(std::span<const float> logits, const choice_params& params, std::uint64_t random,
+                choice_scratch& scratch) {
+  return choose_token(with_maxima(logits, scratch.row_maxima), params, random, scratch);
+}
+
 // Hugging Face's warpers in double precision, with a sort: the probabilities of the kept tokens.
 std::vector<double> reference_probabilities(const std::vector<float>& logits,
                                             const choice_params& params) {
@@ -76,7 +81,7 @@ void check_kept(const std::vector<float>& logits, const choice_params& params,
   choice_scratch scratch;
   std::vector<token_id> seen;
   for (std::uint64_t i = 0; i < 4000; ++i) {
-    seen.push_back(choose_token(logits, params, random_bits(7, i), scratch));
+    seen.push_back(choose(logits, params, random_bits(7, i), scratch));
   }
   std::sort(seen.begin(), seen.end());
   seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
@@ -127,7 +132,7 @@ TEST_CASE("choices agree with a sorted double-precision reference") {
       undecided += expected < 0 ? 1 : 0;
       if (expected < 0) continue;
       CAPTURE(trial);
-      CHECK(choose_token(logits, params, bits, scratch) == expected);
+      CHECK(choose(logits, params, bits, scratch) == expected);
     }
   }
   CHECK(undecided < 100);
@@ -141,7 +146,7 @@ TEST_CASE("1e5 draws follow the probabilities") {
   choice_scratch scratch;
   constexpr int draws = 100'000;
   for (std::uint64_t i = 0; i < draws; ++i) {
-    ++counts[static_cast<std::size_t>(choose_token(logits, params, random_bits(42, i), scratch))];
+    ++counts[static_cast<std::size_t>(choose(logits, params, random_bits(42, i), scratch))];
   }
   double chi_square = 0;
   int degrees = -1;
@@ -173,7 +178,7 @@ TEST_CASE("top_k looks at no token that is impossible, however few are left") {
   }
   choice_scratch scratch;
   const choice_params params{1.0F, 0.9F, 20, 0.0F};
-  const auto token = static_cast<std::uint32_t>(choose_token(logits, params, 1, scratch));
+  const auto token = static_cast<std::uint32_t>(choose(logits, params, 1, scratch));
   CHECK(std::ranges::find(possible, token) != possible.end());
   CHECK(scratch.top_tokens == possible);
 }
@@ -202,11 +207,11 @@ TEST_CASE("min_p is relative to the most likely token") {
 TEST_CASE("greedy takes the lowest id among the highest; NaN and infinities do no harm") {
   choice_scratch scratch;
   const choice_params greedy{0.0F, 1.0F, 0, 0.0F};
-  CHECK(choose_token(std::vector{1.0F, 5.0F, 5.0F}, greedy, 0, scratch) == 1);
-  CHECK(choose_token(std::vector{std::nanf(""), 1.0F, 2.0F}, greedy, 0, scratch) == 2);
+  CHECK(choose(std::vector{1.0F, 5.0F, 5.0F}, greedy, 0, scratch) == 1);
+  CHECK(choose(std::vector{std::nanf(""), 1.0F, 2.0F}, greedy, 0, scratch) == 2);
   const std::vector<float> odd{std::nanf(""), minus_infinity, 2.0F, minus_infinity};
   for (std::uint64_t i = 0; i < 50; ++i) {
-    CHECK(choose_token(odd, {1.0F, 0.9F, 3, 0.0F}, random_bits(1, i), scratch) == 2);
+    CHECK(choose(odd, {1.0F, 0.9F, 3, 0.0F}, random_bits(1, i), scratch) == 2);
   }
 }
 
