@@ -184,6 +184,51 @@ void add_linears(suite& all, thread_pool& pool, weight_type type) {
   add_layer(all, pool, type, 4864, 128, 896, {64, 512});
 }
 
+// The LM head of a model that is little else, as any other layer and as the device computes it:
+// with the maxima of its tiles and past the caches.
+struct head_set : layer_set {
+  aligned_buffer<float> logits;
+  aligned_buffer<float> maxima;
+};
+
+void add_head(suite& all, thread_pool& pool, weight_type type, std::uint32_t rows,
+              const std::vector<std::shared_ptr<const packed_matrix>>& heads) {
+  const packed_matrix& first = *heads[0];
+  const std::uint32_t in = first.in_features();
+  const std::uint32_t out = first.out_features();
+  const std::size_t stride = row_stride(in, type);
+  const auto set = std::make_shared<head_set>();
+  set->layers = heads;
+  set->operands.resize(rows * stride);
+  const auto x = random_floats(std::size_t{rows} * in);
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    make_row(&x[std::size_t{r} * in], in, type, &set->operands[r * stride]);
+  }
+  set->logits = aligned_buffer<float>(std::size_t{rows} * out);
+  set->maxima = aligned_buffer<float>(rows * kernels::maxima_stride(out));
+  const double flops = 2.0 * rows * in * out;
+  for (const bool is_layer : {true, false}) {
+    all.add({(is_layer ? "LM head, as a layer, " : "LM head, ") + std::to_string(rows) + " rows",
+             flops, static_cast<double>(first.size_in_bytes()), [=, &pool] {
+               set->turn = (set->turn + 1) % set->layers.size();
+               kernels::linear_args args{
+                   set->operands.data(), stride, rows, set->layers[set->turn].get(), nullptr,
+                   set->logits.data(),   out};
+               if (!is_layer) {
+                 args.maxima = {set->maxima.data(), out};
+                 args.is_streamed = true;
+               }
+               kernels::linear(args, pool);
+             }});
+  }
+}
+
+void add_heads(suite& all, thread_pool& pool, weight_type type) {
+  std::vector<std::shared_ptr<const packed_matrix>> heads;
+  for (int i = 0; i < 3; ++i) heads.push_back(make_matrix(pool, type, 128, 151'936));
+  for (const std::uint32_t rows : {1U, 4U, 16U}) add_head(all, pool, type, rows, heads);
+}
+
 // Layers that come in turns, so that their keys and values come from memory.
 struct attention_set {
   explicit attention_set(const kv_shape& shape) : pages(shape), table(shape.num_pages) {
@@ -253,11 +298,12 @@ void add_sampling(suite& all) {
         choice_params{0.7F, 0.8F, 20, 0.0F}}) {
     const auto buffers = std::make_shared<sampling_buffers>();
     for (float& x : buffers->logits) x *= 8;
+    const logit_row row = with_maxima(buffers->logits, buffers->scratch.row_maxima);
     all.add({"sample T " + std::to_string(params.temperature).substr(0, 3) + " top_k " +
                  std::to_string(params.top_k),
              0, 4.0 * static_cast<double>(buffers->logits.size()), [=] {
                buffers->draw += 0x9E3779B97F4A7C15ULL;
-               choose_token(buffers->logits, params, buffers->draw, buffers->scratch);
+               choose_token(row, params, buffers->draw, buffers->scratch);
              }});
   }
 }
@@ -276,6 +322,7 @@ int main(int argc, char** argv) {
   suite all;
   add_limits(all, weights, pool);
   add_linears(all, pool, weights);
+  add_heads(all, pool, weights);
   for (const std::uint32_t rows : {1U, 9U}) {
     for (const std::uint32_t keys : {512U, 8192U}) {
       add_attention(all, kv_type_of(type), rows, keys, false);
