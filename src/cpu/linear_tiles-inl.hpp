@@ -27,11 +27,31 @@ struct int4_format : byte_words {
 template <class Format>
 constexpr std::uint32_t max_rows_at_once() {
   if (group_vectors != 1) return 4;
-  // Of integer sums GCC 12 keeps no more in registers.
+  // Integers are no faster with more: a group's sums are stored and scaled at its end.
   return Format::is_integer ? 8 : 12;
 }
 inline constexpr int tile_vectors = tile_width / vector_lanes;
 constexpr int vectors_at_once(int rows) { return rows == 1 ? tile_vectors : 2; }
+
+inline constexpr std::uint32_t line_words = 16;  // of a cache line
+// Cache lines that a row of a tile's words takes.
+inline constexpr std::uint32_t row_lines = tile_width / line_words;
+
+// What is brought from memory while something else is multiplied: a core that computes looks too
+// few rows of words ahead to keep its memory busy.
+struct read_ahead {
+  const std::uint32_t* words;
+  std::uint32_t lines;  // at each row of words
+
+  HWY_INLINE void fetch(std::size_t row) const {
+    for (std::size_t line = row * lines; line < (row + 1) * lines; ++line) {
+      __builtin_prefetch(words + line * line_words, 0, 2);
+    }
+  }
+  HWY_INLINE read_ahead after(std::size_t rows) const {
+    return {words + rows * lines * line_words, lines};
+  }
+};
 
 // The words of x and of a tile that are multiplied; `num_words` along the reduced dimension.
 struct tile_job {
@@ -39,6 +59,7 @@ struct tile_job {
   std::size_t x_stride;
   const std::uint32_t* words;
   std::size_t num_words;
+  read_ahead ahead;
 };
 
 // sums[row][output] = sum over k, in order, of x[row][k] * w[output][k].
@@ -55,6 +76,7 @@ HWY_INLINE void multiply_vectors(const tile_job& job, float* out) {
     typename Format::operand weights[kVectors];
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) weights[v] = Format::load(words + v * vector_lanes);
+    job.ahead.fetch(k);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const auto x = Format::spread(job.x[static_cast<std::size_t>(r) * job.x_stride + k]);
@@ -79,6 +101,7 @@ struct group_job {
   const std::uint32_t* negative_sums;
   std::size_t x_stride;
   const std::uint32_t* words;
+  read_ahead ahead;
 };
 
 // The exact sums of one group, into sums[row][output] as integers.
@@ -95,8 +118,10 @@ HWY_INLINE void sum_group(const group_job& job, std::int32_t* out) {
           Format::start(head, job.negative_sums[static_cast<std::size_t>(r) * job.x_stride]);
     }
   }
+  job.ahead.fetch(0);
   const std::uint32_t* words = job.words + tile_width;
   for (std::size_t k = 0; k < group_words; k += parts, words += tile_width) {
+    job.ahead.fetch(1 + k / parts);
     typename Format::operand weights[kVectors][parts];
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) Format::load(words + v * vector_lanes, weights[v]);
@@ -135,7 +160,9 @@ HWY_INLINE void multiply_groups(const tile_job& job, float* out) {
   for (std::size_t g = 0; g < groups; ++g) {
     const std::uint32_t* words = job.words + g * rows_of_words * tile_width;
     sum_group<Format, kRows, kVectors>(
-        {job.x + g * group_words, negative_sums + g, job.x_stride, words}, sums);
+        {job.x + g * group_words, negative_sums + g, job.x_stride, words,
+         job.ahead.after(g * rows_of_words)},
+        sums);
     float_vector weight_scales[kVectors];
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) {
@@ -228,11 +255,12 @@ HWY_INLINE void claim_outputs(const linear_args& args, int rows, std::uint32_t r
 }
 
 template <class Format, int kRows>
-HWY_NOINLINE void multiply_rows(const linear_args& args, std::uint32_t row, std::uint32_t tile) {
+HWY_NOINLINE void multiply_rows(const linear_args& args, std::uint32_t row, std::uint32_t tile,
+                                const read_ahead& ahead) {
   constexpr int vectors = vectors_at_once(kRows);
   alignas(64) float sums[kRows * tile_width];
   tile_job job{args.x + row * args.x_stride, args.x_stride, args.matrix->tile(tile),
-               args.matrix->tile_words() / tile_width};
+               args.matrix->tile_words() / tile_width, ahead};
   claim_outputs(args, kRows, row, tile);
   for (int v = 0; v < tile_vectors; v += vectors, job.words += vectors * vector_lanes) {
     if constexpr (Format::is_integer) {
@@ -245,12 +273,26 @@ HWY_NOINLINE void multiply_rows(const linear_args& args, std::uint32_t row, std:
   write_out(args, sums, kRows, row, tile);
 }
 
-using rows_kernel = void (*)(const linear_args&, std::uint32_t row, std::uint32_t tile);
+using rows_kernel = void (*)(const linear_args&, std::uint32_t row, std::uint32_t tile,
+                             const read_ahead&);
 
 template <class Format, int... kRows>
 constexpr std::array<rows_kernel, sizeof...(kRows)> kernels_of(
     std::integer_sequence<int, kRows...>) {
   return {&multiply_rows<Format, kRows + 1>...};
+}
+
+// For the `group`-th of the groups of rows that pass by a tile. One group reads a little ahead of
+// itself; the first two of several read half of the next tile each. One or two rows of plain
+// weights are a mere walk through memory, where the core itself looks ahead.
+HWY_INLINE read_ahead read_ahead_of(const packed_matrix& matrix, std::uint32_t tile,
+                                    std::uint32_t rows, std::uint32_t group, std::uint32_t groups) {
+  const std::uint32_t few_rows = is_integer(matrix.type()) ? 0 : 2;
+  constexpr std::size_t distance = 4096;
+  const std::uint32_t* words = matrix.tile(tile);
+  if (rows <= few_rows || group >= row_lines) return {words, 0};
+  if (groups == 1) return {words + distance, row_lines};
+  return {words + matrix.tile_words() * (row_lines + group) / row_lines, 1};
 }
 
 // Tile by tile, so that a tile stays in the core's cache while its rows pass by.
@@ -265,7 +307,8 @@ void multiply_block(const linear_args& args, std::uint32_t first_row, std::uint3
     for (std::uint32_t g = 0; g < groups; ++g) {
       const std::uint32_t first = rows * g / groups;
       const std::uint32_t end = rows * (g + 1) / groups;
-      kernels[end - first - 1](args, first_row + first, tile);
+      kernels[end - first - 1](args, first_row + first, tile,
+                               read_ahead_of(*args.matrix, tile, rows, g, groups));
     }
   }
   if (args.is_streamed) hwy::FlushStream();

@@ -321,6 +321,18 @@ struct bfloat16_format : bfloat16_words {
   }
 };
 
+// GCC 12 copies the sums of its own functions for these from register to register in every loop.
+// Four unsigned bytes times four signed ones, in each lane.
+HWY_INLINE int_vector add_bytes(__m512i unsigned_bytes, __m512i bytes, int_vector sum) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(unsigned_bytes), "v"(bytes));
+  return sum;
+}
+// Two signed halves times two others, in each lane.
+HWY_INLINE int_vector add_halves(__m512i x, __m512i y, int_vector sum) {
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(x), "v"(y));
+  return sum;
+}
+
 // By vpdpbusd; a sum starts with vpdpwssd, whose upper products are zeros.
 struct byte_words {
   using operand = __m512i;
@@ -332,7 +344,7 @@ struct byte_words {
     return _mm512_set1_epi32(static_cast<int>(word));
   }
   static HWY_INLINE int_vector multiply_add(operand x, operand w, int_vector sum) {
-    return int_vector{_mm512_dpbusd_epi32(sum.raw, w, x)};
+    return add_bytes(w, x, sum);
   }
 };
 
@@ -345,7 +357,7 @@ struct byte_products {
   }
   static HWY_INLINE operand spread_query(std::uint32_t word) { return spread_pair(word); }
   static HWY_INLINE int_vector add_keys(operand x, operand keys, int_vector sum) {
-    return int_vector{_mm512_dpbusd_epi32(sum.raw, keys, x)};
+    return add_bytes(keys, x, sum);
   }
   static HWY_INLINE pairs load_values(const std::int8_t* bytes) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
@@ -354,7 +366,7 @@ struct byte_products {
     return _mm512_set1_epi32(static_cast<int>(word));
   }
   static HWY_INLINE int_vector add_values(pairs x, pairs values, int_vector sum) {
-    return int_vector{_mm512_dpwssd_epi32(sum.raw, x, values)};
+    return add_halves(x, values, sum);
   }
 };
 
