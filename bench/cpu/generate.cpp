@@ -1,10 +1,13 @@
 // Tokens per second of the whole model at the shape of Qwen2.5-0.5B with dummy weights (or of a
 // model directory): prompts in steps of 512 tokens, decoding by 1, 4 and 16 sequences, and by one
 // with a long context; and how long a step takes in which one sequence carries guesses along. Every
-// number is of the median step, or of the best prompt of three.
+// number is of the median step, or of the best prompt of three. Beside each step of decoding memory
+// is read as fast as it goes: the part of that speed at which the weights were read is the last
+// number.
 // Arguments: weights (float32, bfloat16, int8 or int4), threads, longest context, [model
 // directory].
 #include "cpu_bench.hpp"
+#include "limits.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -53,8 +56,29 @@ void prefill(model_runner& runner, std::uint32_t length) {
   std::printf("prefill %u: %.0f tok/s\n", length, length / best);
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// What the memory gives, asked in turns with the steps.
+struct memory_limit {
+  thread_pool& pool;
+  double weight_bytes;
+  memory_walk walk{std::size_t{64} << 20U};
+  std::vector<double> gb_s;
+
+  void measure() {
+    const auto start = std::chrono::steady_clock::now();
+    walk.step(pool);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    gb_s.push_back(static_cast<double>(walk.bytes_a_step()) * 1e-9 / seconds.count());
+  }
+};
+
 // The first `context` positions are taken as they are: their time is not asked for.
-void decode(model_runner& runner, std::uint32_t num_sequences, std::uint32_t context) {
+void decode(model_runner& runner, memory_limit& memory, std::uint32_t num_sequences,
+            std::uint32_t context) {
   step_batch batch;
   for (slot_idx slot = 0; slot < num_sequences; ++slot) {
     batch.starts.push_back({.slot = slot, .history = {1}, .num_prompt_tokens = 1});
@@ -62,17 +86,23 @@ void decode(model_runner& runner, std::uint32_t num_sequences, std::uint32_t con
   }
   runner.run(batch);
   std::vector<double> seconds;
+  memory.gb_s.clear();
   for (std::uint32_t step = 0; step < decode_steps; ++step) {
+    memory.measure();
     batch = {};
     for (slot_idx slot = 0; slot < num_sequences; ++slot) {
       append_chunk(batch, slot, context + step, 1, last_sampled);
     }
     seconds.push_back(seconds_of(runner, batch));
   }
-  std::sort(seconds.begin(), seconds.end());
-  const double median = seconds[seconds.size() / 2];
-  std::printf("decode %u at %u: %.1f tok/s, %.2f ms a step (best %.2f)\n", num_sequences, context,
-              num_sequences / median, median * 1e3, seconds.front() * 1e3);
+  const double a_step = median(seconds);
+  const double limit = median(memory.gb_s);
+  const double weights = memory.weight_bytes * 1e-9 / a_step;
+  std::printf(
+      "decode %u at %u: %.1f tok/s, %.2f ms a step (best %.2f), weights %.1f of %.1f GB/s: "
+      "%.0f %%\n",
+      num_sequences, context, num_sequences / a_step, a_step * 1e3,
+      *std::ranges::min_element(seconds) * 1e3, weights, limit, 100 * weights / limit);
 }
 
 // Steps of one sequence with 1 to 16 rows that all get logits, in turns, so that what else the
@@ -94,8 +124,7 @@ void verify(model_runner& runner, std::uint32_t context) {
   }
   std::printf("rows of one sequence at %u, ms a step:", context);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    std::sort(seconds[i].begin(), seconds[i].end());
-    std::printf("  %u: %.2f", sizes[i], seconds[i][decode_steps / 2] * 1e3);
+    std::printf("  %u: %.2f", sizes[i], median(seconds[i]) * 1e3);
   }
   std::printf("\n");
 }
@@ -121,11 +150,15 @@ int main(int argc, char** argv) {
   std::printf("%s, %u threads\n", name.c_str(), options.threads.num_threads);
   prefill(*runners[0], 512);
   if (longest > 512) prefill(*runners[0], longest);
-  for (std::uint32_t n : {1U, 4U, 16U}) decode(*runners[0], n, 128);
+  thread_pool pool(options.threads);
+  const auto weight_bytes =
+      static_cast<double>(value_of(measure_cpu_memory(config, options)).weight_bytes);
+  memory_limit memory{.pool = pool, .weight_bytes = weight_bytes};
+  for (std::uint32_t n : {1U, 4U, 16U}) decode(*runners[0], memory, n, 128);
   verify(*runners[0], 128);
   if (longest > 512) {
-    decode(*runners[0], 1, longest);
-    decode(*runners[0], 16, longest);
+    decode(*runners[0], memory, 1, longest);
+    decode(*runners[0], memory, 16, longest);
   }
   return 0;
 }

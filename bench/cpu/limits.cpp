@@ -1,5 +1,7 @@
 #include "limits.hpp"
 
+#include <algorithm>
+
 #include "cpu/pair_instruction.hpp"
 
 #if defined(__x86_64__)
@@ -130,13 +132,34 @@ __attribute__((target("avx512f"))) std::uint64_t read_by_lines(const std::uint64
 }
 #endif
 
+std::uint64_t sum_of(const std::uint64_t* words, std::size_t count) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") != 0) return read_by_lines(words, count);
+#endif
+  return read_plainly(words, count);
+}
+
+void read_all(const std::uint64_t* words, std::size_t count) {
+  const std::uint64_t sum = sum_of(words, count);
+  asm volatile("" ::"r"(sum));  // else nothing would have to be read
+}
+
 }  // namespace
 
-std::uint64_t read_all(std::span<const std::uint64_t> words) {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") != 0) return read_by_lines(words.data(), words.size());
-#endif
-  return read_plainly(words.data(), words.size());
+memory_walk::memory_walk(std::size_t bytes_a_step)
+    : words_(total_bytes / sizeof(std::uint64_t)),
+      words_a_step_(bytes_a_step / sizeof(std::uint64_t)) {
+  // Pages that nobody has written are all the same one.
+  std::ranges::fill(words_.span(), 1);
+}
+
+void memory_walk::step(thread_pool& pool) {
+  constexpr std::uint32_t parts = 16;
+  const std::size_t count = words_a_step_ / parts;
+  pool.parallel_for(parts, [&](std::uint32_t i, std::uint32_t) {
+    read_all(words_.data() + next_ + i * count, count);
+  });
+  next_ = (next_ + words_a_step_) % words_.size();
 }
 
 double multiply_floats() {

@@ -71,9 +71,6 @@ std::vector<float> random_floats(std::size_t count) {
   return out;
 }
 
-// Far more than any cache: what comes in turns comes from memory.
-constexpr std::size_t total_bytes = std::size_t{256} << 20U;
-
 double multiply_once(weight_type type) {
   switch (type) {
     case weight_type::float32: return bench::multiply_floats();
@@ -91,21 +88,9 @@ void add_limits(suite& all, weight_type type, thread_pool& pool) {
   };
   const double each = multiply_once(type);
   all.add({"limit: multiply-adds", each * pool.num_threads(), 0, multiply});
-  const auto data = std::make_shared<aligned_buffer<std::uint64_t>>(total_bytes / 8);
-  // Pages that nobody has written are one page.
-  std::ranges::fill(data->span(), 1);
-  const auto turn = std::make_shared<std::size_t>(0);
-  constexpr std::size_t bytes = std::size_t{8} << 20U;
-  all.add({"limit: read 8 MiB", 0, static_cast<double>(bytes), [data, turn, &pool] {
-             constexpr std::uint32_t parts = 16;
-             const std::size_t first = *turn;
-             pool.parallel_for(parts, [&](std::uint32_t i, std::uint32_t) {
-               constexpr std::size_t count = bytes / 8 / parts;
-               bench::read_all(
-                   std::span<const std::uint64_t>(data->span()).subspan(first + i * count, count));
-             });
-             *turn = (first + bytes / 8) % data->size();
-           }});
+  const auto walk = std::make_shared<bench::memory_walk>(std::size_t{8} << 20U);
+  all.add({"limit: read 8 MiB", 0, static_cast<double>(walk->bytes_a_step()),
+           [walk, &pool] { walk->step(pool); }});
 }
 
 std::shared_ptr<const packed_matrix> make_matrix(thread_pool& pool, weight_type type,
@@ -170,7 +155,7 @@ void add_layer(suite& all, thread_pool& pool, weight_type type, std::uint32_t in
                std::uint32_t all_out, std::initializer_list<std::uint32_t> row_counts) {
   const auto first = make_matrix(pool, type, in, out);
   std::vector<std::shared_ptr<const packed_matrix>> layers{first};
-  while (layers.size() * first->size_in_bytes() < total_bytes) {
+  while (layers.size() * first->size_in_bytes() < bench::total_bytes) {
     layers.push_back(make_matrix(pool, type, in, out));
   }
   for (const std::uint32_t rows : row_counts) add_linear(all, pool, rows, layers, all_out);
@@ -251,7 +236,7 @@ void add_attention(suite& all, kv_type type, std::uint32_t rows, std::uint32_t n
   constexpr std::uint32_t group = 7;
   kv_shape shape{1, num_keys / page_size_tokens, 1, dim, type};
   const auto bytes = static_cast<double>(shape.page_bytes()) * shape.num_pages;
-  if (cold) shape.num_layers = static_cast<std::uint32_t>(total_bytes / bytes) + 1;
+  if (cold) shape.num_layers = static_cast<std::uint32_t>(bench::total_bytes / bytes) + 1;
   const auto set = std::make_shared<attention_set>(shape);
   set->operands.resize(std::size_t{rows} * group * dim, 0x3C003C00U);
   for (std::uint32_t q = 0; q < rows * group; ++q) {

@@ -99,7 +99,7 @@ def make_requests(path, seed=0):
                  "max_tokens": num_answer, "temperature": 0, "stream": True, "ignore_eos": True}
                 for _ in range(count)]
     cases = {"prefill 512": requests(3, 512, 1), "prefill 2048": requests(2, 2048, 1),
-             "decode": requests(2, 128, 96), "load": requests(64, 128, 64)}
+             "decode": requests(2, 128, 96), "load": requests(512, 128, 64)}
     path.write_text("".join(json.dumps({"case": name, **request}) + "\n"
                             for name, all_ in cases.items() for request in all_))
     return cases

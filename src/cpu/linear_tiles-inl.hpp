@@ -159,10 +159,9 @@ HWY_INLINE void multiply_groups(const tile_job& job, float* out) {
   alignas(64) std::int32_t sums[kRows * kVectors * vector_lanes];
   for (std::size_t g = 0; g < groups; ++g) {
     const std::uint32_t* words = job.words + g * rows_of_words * tile_width;
-    sum_group<Format, kRows, kVectors>(
-        {job.x + g * group_words, negative_sums + g, job.x_stride, words,
-         job.ahead.after(g * rows_of_words)},
-        sums);
+    sum_group<Format, kRows, kVectors>({job.x + g * group_words, negative_sums + g, job.x_stride,
+                                        words, job.ahead.after(g * rows_of_words)},
+                                       sums);
     float_vector weight_scales[kVectors];
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) {
