@@ -305,6 +305,12 @@ namespace troupe::kernels::HWY_NAMESPACE::paired {
 
 // By vdpbf16ps: for each lane fma(even, even, fma(odd, odd, sum)), subnormals taken as zeros.
 struct bfloat16_format : bfloat16_words {
+  // Rounds as to_bfloat16_bits does, but subnormals, which `exp` never makes.
+  static HWY_INLINE void store(float_vector x, std::uint32_t* words, std::size_t element) {
+    auto* halves = reinterpret_cast<std::uint16_t*>(words);
+    const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x.raw));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(halves + element), rounded);
+  }
   using operand = __m512bh;
   static HWY_INLINE operand load(const std::uint32_t* words) {
     return reinterpret_cast<__m512bh>(_mm512_loadu_si512(words));
