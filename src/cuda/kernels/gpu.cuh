@@ -1,6 +1,6 @@
 // All that a kernel needs from the machine. The same sources are compiled by nvcc for GPUs and,
 // with TROUPE_SIMT, by any C++20 compiler for the emulator of tests/simt/; only this file knows
-// which.
+// which, and warpgroup.cuh for what sm_90a alone has.
 //
 // Shared memory is always the dynamic kind, so that a launch states its size.
 #pragma once
@@ -98,23 +98,32 @@ inline std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
               float_of(a & 0xFFFF0000U) * float_of(b & 0xFFFF0000U));
 }
 inline float half_to_float(float16 x) { return to_float(x); }
+inline float fused_multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
 inline float exp2_fast(float x) { return std::exp2(x); }
 inline float exp_fast(float x) { return std::exp(x); }
 inline float inverse_sqrt(float x) { return 1.0F / std::sqrt(x); }
 
+using launch_meeting = simt::launch_meeting;
+template <class... Parameters, class... Arguments>
+launch_error launch_to_meet(const launch_meeting& meeting, void (*kernel)(Parameters...), dim3 grid,
+                            dim3 block, std::size_t shared_bytes, cuda_stream stream,
+                            Arguments... arguments) {
+  const bool is_done =
+      simt::submit(stream, {grid, block, shared_bytes, meeting}, [=] { kernel(arguments...); });
+  // cudaErrorLaunchFailure: why stands in simt::last_fault().
+  return is_done ? launch_error::none : static_cast<launch_error>(719);
+}
 template <class... Parameters, class... Arguments>
 launch_error launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
                     cuda_stream stream, Arguments... arguments) {
-  const bool is_done =
-      simt::submit(stream, {grid, block, shared_bytes}, [=] { kernel(arguments...); });
-  // cudaErrorLaunchFailure: why stands in simt::last_fault().
-  return is_done ? launch_error::none : static_cast<launch_error>(719);
+  return launch_to_meet({}, kernel, grid, block, shared_bytes, stream, arguments...);
 }
 
 #else
 
+// Aligned to what the patterns of warpgroup.cuh repeat after.
 __device__ __forceinline__ std::byte* block_memory() {
-  extern __shared__ __align__(128) std::byte shared_bytes_of_block[];
+  extern __shared__ __align__(1024) std::byte shared_bytes_of_block[];
   return shared_bytes_of_block;
 }
 __device__ __forceinline__ std::uint32_t shared_address(const void* p) {
@@ -218,6 +227,9 @@ __device__ __forceinline__ std::uint32_t convert_e4m3_pair(float low, float high
   return result;
 }
 #endif
+__device__ __forceinline__ float fused_multiply_add(float a, float b, float c) {
+  return __fmaf_rn(a, b, c);
+}
 __device__ __forceinline__ float exp2_fast(float x) {
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
@@ -244,6 +256,20 @@ launch_error launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::s
   config.stream = stream;
   return static_cast<launch_error>(
       cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));
+}
+
+// A kernel that waits for others on other devices. They run at the same time by themselves; only
+// the emulator has to be told which: those of one place, and when they are not waited for any more.
+struct launch_meeting {
+  const void* place = nullptr;
+  std::uint32_t num_launches = 1;
+  const std::uint32_t* abandoned = nullptr;
+};
+template <class... Parameters, class... Arguments>
+launch_error launch_to_meet(const launch_meeting&, void (*kernel)(Parameters...), dim3 grid,
+                            dim3 block, std::size_t shared_bytes, cuda_stream stream,
+                            Arguments... arguments) {
+  return launch(kernel, grid, block, shared_bytes, stream, arguments...);
 }
 
 #endif
