@@ -13,6 +13,7 @@ BELOW = {
     "core": set(),
     "text": {"core"},
     "model": {"text", "core"},
+    "link": {"model", "core"},
     "cpu": {"model", "core"},
     "cuda": {"model", "core"},
     "sim": {"model", "core"},
@@ -21,21 +22,20 @@ BELOW = {
     "plan": {"engine", "actors", "text", "model", "cpu", "sim", "core"},
     "net": {"actors", "text", "core"},
     "load": {"net", "text", "core"},
-    "cli": {"engine", "plan", "load", "net", "actors", "text", "model", "cpu", "cuda", "sim",
-            "core"},
+    "cli": {"engine", "plan", "load", "net", "actors", "text", "model", "link", "cpu", "cuda",
+            "sim", "core"},
 }
 # A library's headers and the folders that may include them: the first pattern that fits decides.
 HOMES = [
     (r"caf/", {"actors", "engine", "plan", "net", "cli"}),
     (r"boost/json", {"net", "text"}),
     (r"boost/", {"net", "load"}),
-    (r"openssl/", {"net", "load"}),
+    (r"openssl/", {"net", "load", "link"}),
     (r"simdjson", {"text"}),
     (r"(utf8proc|pcre2)", {"text"}),
     (r"hwy/", {"cpu"}),
     (r"(cuda|cublas|nccl)", {"cuda"}),
     (r"(CLI/|toml\+\+/|histedit)", {"cli"}),
-    (r"openssl/", {"net", "load"}),
 ]
 LOCKS = re.compile(r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
                    r"|condition_variable\w*|\w*semaphore|latch|barrier)\b"

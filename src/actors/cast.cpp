@@ -5,6 +5,7 @@
 #include "actors/gatekeeper.hpp"
 #include "actors/grammar_store.hpp"
 #include "actors/load_tester.hpp"
+#include "actors/rank_group.hpp"
 #include "actors/replica.hpp"
 #include "actors/request_door.hpp"
 

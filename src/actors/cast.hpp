@@ -48,6 +48,25 @@ struct grammar_made;
 // executor
 struct run_step;
 struct step_masks;
+// rank_maker
+struct make_ranks;
+struct ranks_made;
+// rank_node
+struct form_ranks;
+struct ranks_formed;
+struct dissolve_ranks;
+struct dismiss_node;
+struct ranks_loaded;
+// rank_group
+struct join_group;
+struct group_joined;
+struct node_loaded;
+struct open_group;
+struct group_changed;
+struct ranks_lost;
+struct form_group;
+struct group_formed;
+struct dissolve_group;
 // replica
 struct ask_status;
 struct replica_status;
@@ -138,8 +157,8 @@ TROUPE_HOUSE_MESSAGE(taken)
 TROUPE_WIRE_MESSAGE(drain)
 TROUPE_HOUSE_MESSAGE(reopen)
 TROUPE_HOUSE_MESSAGE(work_waiting)
-TROUPE_HOUSE_MESSAGE(step_done)
-TROUPE_HOUSE_MESSAGE(masks_wanted)
+TROUPE_WIRE_MESSAGE(step_done)
+TROUPE_WIRE_MESSAGE(masks_wanted)
 TROUPE_HOUSE_MESSAGE(masks_overdue)
 TROUPE_HOUSE_MESSAGE(reserve_pages)
 TROUPE_HOUSE_MESSAGE(pages_reserved)
@@ -153,8 +172,8 @@ TROUPE_HOUSE_MESSAGE(compile_grammar)
 TROUPE_HOUSE_MESSAGE(grammar_compiled)
 TROUPE_HOUSE_MESSAGE(make_grammar)
 TROUPE_HOUSE_MESSAGE(grammar_made)
-TROUPE_HOUSE_MESSAGE(run_step)
-TROUPE_HOUSE_MESSAGE(step_masks)
+TROUPE_WIRE_MESSAGE(run_step)
+TROUPE_WIRE_MESSAGE(step_masks)
 TROUPE_HOUSE_MESSAGE(ask_status)
 TROUPE_HOUSE_MESSAGE(replica_status)
 TROUPE_HOUSE_MESSAGE(replica_joined)
@@ -186,8 +205,8 @@ TROUPE_HOUSE_MESSAGE(replica_observed)
 TROUPE_HOUSE_MESSAGE(grammar_observed)
 TROUPE_HOUSE_MESSAGE(fleet_observed)
 TROUPE_HOUSE_MESSAGE(render)
-TROUPE_HOUSE_MESSAGE(beat)
-TROUPE_HOUSE_MESSAGE(heartbeat)
+TROUPE_WIRE_MESSAGE(beat)
+TROUPE_WIRE_MESSAGE(heartbeat)
 TROUPE_HOUSE_MESSAGE(tick)
 TROUPE_HOUSE_MESSAGE(overload_observed)
 TROUPE_HOUSE_MESSAGE(ask_cached_bytes)
@@ -203,4 +222,20 @@ TROUPE_HOUSE_MESSAGE(load_test_list)
 TROUPE_HOUSE_MESSAGE(ask_load_test)
 TROUPE_HOUSE_MESSAGE(load_test_view)
 TROUPE_HOUSE_MESSAGE(load_test_observed)
+TROUPE_HOUSE_MESSAGE(make_ranks)
+TROUPE_HOUSE_MESSAGE(ranks_made)
+TROUPE_WIRE_MESSAGE(form_ranks)
+TROUPE_WIRE_MESSAGE(ranks_formed)
+TROUPE_WIRE_MESSAGE(dissolve_ranks)
+TROUPE_WIRE_MESSAGE(dismiss_node)
+TROUPE_HOUSE_MESSAGE(ranks_loaded)
+TROUPE_WIRE_MESSAGE(join_group)
+TROUPE_WIRE_MESSAGE(group_joined)
+TROUPE_WIRE_MESSAGE(node_loaded)
+TROUPE_HOUSE_MESSAGE(open_group)
+TROUPE_HOUSE_MESSAGE(group_changed)
+TROUPE_HOUSE_MESSAGE(ranks_lost)
+TROUPE_HOUSE_MESSAGE(form_group)
+TROUPE_HOUSE_MESSAGE(group_formed)
+TROUPE_HOUSE_MESSAGE(dissolve_group)
 CAF_END_TYPE_ID_BLOCK(troupe)

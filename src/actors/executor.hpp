@@ -1,7 +1,9 @@
-// Owns one device (one rank's shard of the model) and runs the batcher's steps on it, in order.
+// Owns one device (one rank's shard of the model) and runs the batcher's steps on it, in order. May
+// live in another process than the batcher, unless it is rank 0.
 #pragma once
 #include "actors/cast.hpp"
 #include "actors/heartbeat.hpp"
+#include "actors/step_wire.hpp"
 #include "core/batch.hpp"
 #include "core/outcome.hpp"
 #include "model/runner.hpp"
@@ -17,11 +19,20 @@ struct step_done {
   outcome<step_result> result = step_result{};
   double seconds = 0;  // on the device
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, step_done& x) {
+  auto seconds = bits_of{x.seconds};
+  return f(caf::meta::type_name("step_done"), x.result, seconds);
+}
 
 // The logits of the step are there, the masks that it was promised are not.
 struct masks_wanted {
   step_id step;
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, masks_wanted& x) {
+  return f(caf::meta::type_name("masks_wanted"), x.step);
+}
 
 // A role: who hears of steps.
 using step_listener = caf::typed_actor<
@@ -34,6 +45,11 @@ struct run_step {
   std::shared_ptr<const step_batch> batch;
   step_listener listener;
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_step& x) {
+  auto batch = shared_batch{x.batch};
+  return f(caf::meta::type_name("run_step"), batch, x.listener);
+}
 
 using executor = caf::typed_actor<
     // Ends with a step_done to the listener; after a failed one the executor quits.

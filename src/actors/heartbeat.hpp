@@ -2,6 +2,7 @@
 // depend on answers `beat`; the replica asks its parts again and again.
 #pragma once
 #include "actors/cast.hpp"
+#include "actors/wire.hpp"
 #include "core/request.hpp"
 
 #include <caf/all.hpp>
@@ -16,6 +17,10 @@
 namespace troupe {
 
 struct beat {};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, beat&) {
+  return f(caf::meta::type_name("beat"));
+}
 struct heartbeat {
   std::size_t num_messages = 0;  // in the mailbox, behind this question
   // In its hands: the queue, the batcher; the grammar_store: sources that wait.
@@ -25,6 +30,17 @@ struct heartbeat {
   // took requests or a step ended. Zero for the others.
   steady_time since{};
 };
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, heartbeat& x) {
+  auto num_messages = std::uint64_t{x.num_messages};
+  auto since = moment_of{x.since};
+  auto load = [&]() -> caf::error {
+    if constexpr (!Inspector::reads_state) x.num_messages = num_messages;
+    return caf::none;
+  };
+  return f(caf::meta::type_name("heartbeat"), num_messages, x.num_requests, x.num_tokens, since,
+           caf::meta::load_callback(load));
+}
 
 // A role: a part that can be asked how it is.
 using house_part = caf::typed_actor<

@@ -154,6 +154,7 @@ struct load_test_observed {
 struct replica_observed {
   bool ready = false;
   std::uint32_t num_restarts = 0;
+  std::uint32_t num_ranks = 0, num_ranks_present = 0;
   std::size_t num_messages = 0;  // in the replica's own mailbox
   std::vector<part_report> parts;
 };

@@ -15,16 +15,18 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto heartbeat_period = 250ms;
+constexpr std::size_t max_former = 64;
 
 class replica_actor : public replica::base {
  public:
   replica_actor(caf::actor_config& config, replica_options options, request_queue queue,
-                meter observer, runner_factory make_runners)
+                meter observer, runner_factory make_runners, rank_group group)
       : replica::base(config),
         options_(std::move(options)),
         queue_(std::move(queue)),
         meter_(std::move(observer)),
-        make_runners_(std::move(make_runners)) {
+        make_runners_(std::move(make_runners)),
+        group_(std::move(group)) {
     set_exit_handler([this](const caf::exit_msg& gone) { on_exit_message(gone); });
   }
 
@@ -35,6 +37,7 @@ class replica_actor : public replica::base {
     queue_ = nullptr;
     meter_ = nullptr;
     make_runners_ = nullptr;
+    group_ = nullptr;
     options_.presence = nullptr;
   }
 
@@ -43,8 +46,16 @@ class replica_actor : public replica::base {
     keep_time();
     return {
         [this](const ask_status&) { return status(); },
+        [this](const group_changed& news) {
+          attendance_ = news;
+          observe();
+        },
+        [this](const ranks_lost& news) {
+          if (!executors_.empty() && news.formation == formation_) restart(news.why);
+        },
         [this](const tick&) {
           look_at_heartbeats();
+          mind_the_gap();
           keep_time();
         },
     };
@@ -58,6 +69,29 @@ class replica_actor : public replica::base {
   };
 
   void start_parts() {
+    if (group_)
+      ask_for_ranks();
+    else
+      make_ranks_here();
+  }
+
+  // Answered when all nodes are there. An answer to a question of before a restart is none.
+  void ask_for_ranks() {
+    without_ranks_since_ = clock().now();
+    request(group_, caf::infinite, form_group{group_listener{this}})
+        .then(
+            [this, asked = num_restarts_](group_formed& all) {
+              if (asked != num_restarts_ || given_up_) return;
+              formation_ = all.formation;
+              executors_ = std::move(all.executors);
+              for (auto& each : executors_) link_to(each);
+              start_engine();
+              if (std::exchange(is_queue_closed_, false)) send(queue_, reopen{});
+            },
+            [](const caf::error&) {});  // we dissolved it
+  }
+
+  void make_ranks_here() {
     try {
       for (auto& made : make_runners_()) devices_.push_back(std::move(made));
     } catch (const std::exception& error) {
@@ -66,6 +100,12 @@ class replica_actor : public replica::base {
     }
     for (std::uint32_t i = 0; i < devices_.size(); ++i)
       executors_.push_back(spawn_executor(this, devices_[i], i));
+    const auto num_ranks = static_cast<std::uint32_t>(executors_.size());
+    attendance_ = {.num_ranks = num_ranks, .num_ranks_present = num_ranks};
+    start_engine();
+  }
+
+  void start_engine() {
     pages_ = spawn_page_manager(this, options_.limits, meter_);
     masks_ = spawn_grammarian(this, options_.limits);
     batcher_ = spawn_batcher(this, options_.limits, {queue_, pages_, masks_, executors_, meter_});
@@ -98,12 +138,18 @@ class replica_actor : public replica::base {
   void stop_parts() {
     auto stop = [this](auto& part) {
       if (!part) return;
-      unlink_from(part);
+      forget(part);
       anon_send_exit(part, caf::exit_reason::kill);
       part = nullptr;
     };
     for (auto& device : devices_) device->abort();
-    for (auto& each : executors_) stop(each);
+    for (auto& each : executors_) {
+      if (group_)
+        forget(each);
+      else
+        stop(each);
+    }
+    if (group_) anon_send(group_, dissolve_group{});
     stop(batcher_);
     stop(pages_);
     stop(masks_);
@@ -112,13 +158,20 @@ class replica_actor : public replica::base {
     devices_.clear();
   }
 
+  template <class Part>
+  void forget(const Part& part) {
+    unlink_from(part);
+    former_.push_back(part.address());
+    if (former_.size() > max_former) former_.pop_front();
+  }
+
   void on_exit_message(const caf::exit_msg& gone) {
     auto is_part = [&](const auto& part) { return part && part.address() == gone.source; };
     bool is_ours = is_part(batcher_) || is_part(pages_) || is_part(masks_);
     for (auto& each : executors_) is_ours = is_ours || is_part(each);
     if (is_ours)
       restart(to_failure(gone.reason).message);
-    else if (gone.reason)
+    else if (gone.reason && std::ranges::find(former_, gone.source) == former_.end())
       quit(gone.reason);
   }
 
@@ -144,6 +197,21 @@ class replica_actor : public replica::base {
                                .retry_after = 30s},
                        .end_waiting = true});
     observe();
+  }
+
+  // Whoever waits for ranks that do not come hears so.
+  void mind_the_gap() {
+    if (!group_ || !executors_.empty() || given_up_ || is_queue_closed_) return;
+    if (clock().now() - without_ranks_since_ <= options_.stall_timeout) return;
+    is_queue_closed_ = true;
+    send(queue_, drain{.why = {.code = error_code::unavailable,
+                               .message = "the replica's ranks are not all there: " + absence(),
+                               .retry_after = 10s},
+                       .end_waiting = true});
+  }
+
+  std::string absence() const {
+    return attendance_.missing.empty() ? "they do not meet" : attendance_.missing;
   }
 
   void look_at_heartbeats() {
@@ -178,7 +246,10 @@ class replica_actor : public replica::base {
   }
 
   replica_status status() {
-    replica_status now{.num_restarts = num_restarts_, .has_given_up = given_up_.has_value()};
+    replica_status now{.num_restarts = num_restarts_,
+                       .has_given_up = given_up_.has_value(),
+                       .num_ranks = attendance_.num_ranks,
+                       .num_ranks_present = attendance_.num_ranks_present};
     for (auto& each : watched_) now.parts.push_back(each.report);
     find_troubles(now.parts, clock().now(), options_.stall_timeout);
     auto is_starting = [](const part_report& p) { return p.rank && !p.has_answered; };
@@ -188,6 +259,8 @@ class replica_actor : public replica::base {
       now.reason = last_failure_.empty() ? "starting" : "restarting: " + last_failure_;
     else
       now.reason = describe_troubles(now.parts);
+    if (!attendance_.missing.empty() && !given_up_)
+      now.reason += (now.reason.empty() ? std::string{} : "; ") + attendance_.missing;
     now.ready = now.reason.empty();
     return now;
   }
@@ -196,6 +269,8 @@ class replica_actor : public replica::base {
     auto now = status();
     send(meter_, replica_observed{.ready = now.ready,
                                   .num_restarts = num_restarts_,
+                                  .num_ranks = now.num_ranks,
+                                  .num_ranks_present = now.num_ranks_present,
                                   .num_messages = mailbox().size(),
                                   .parts = std::move(now.parts)});
   }
@@ -205,12 +280,18 @@ class replica_actor : public replica::base {
   request_queue queue_;
   meter meter_;
   runner_factory make_runners_;
-  std::vector<std::shared_ptr<runner>> devices_;  // by rank
+  rank_group group_;             // null: all ranks are made here
+  group_changed attendance_;     // of the ranks
+  std::uint64_t formation_ = 0;  // of the group
+  steady_time without_ranks_since_{};
+  bool is_queue_closed_ = false;                  // because ranks are missing
+  std::vector<std::shared_ptr<runner>> devices_;  // by rank, those made here
   std::vector<executor> executors_;               // by rank
   std::vector<watched_part> watched_;
   page_manager pages_;
   grammarian masks_;
   batcher batcher_;
+  std::deque<caf::actor_addr> former_;  // parts whose last words may still come
   std::deque<steady_time> failures_;
   std::uint32_t num_restarts_ = 0;
   std::string last_failure_;
@@ -222,7 +303,15 @@ class replica_actor : public replica::base {
 replica spawn_replica(caf::actor_system& system, replica_options options, request_queue queue,
                       meter observer, runner_factory make_runners) {
   return system.spawn<replica_actor, caf::detached>(std::move(options), std::move(queue),
-                                                    std::move(observer), std::move(make_runners));
+                                                    std::move(observer), std::move(make_runners),
+                                                    rank_group{});
+}
+
+replica spawn_replica(caf::actor_system& system, replica_options options, request_queue queue,
+                      meter observer, rank_group group) {
+  return system.spawn<replica_actor, caf::detached>(std::move(options), std::move(queue),
+                                                    std::move(observer), runner_factory{},
+                                                    std::move(group));
 }
 
 }  // namespace troupe

@@ -1,6 +1,7 @@
-// One full copy of the model: a batcher, a page_manager, a grammarian and tp_size executors.
-// Restarts them together when one fails, and says so.
+// One full copy of the model: a batcher, a page_manager, a grammarian and tp_size executors, of
+// this process or of several. Restarts them together when one fails, and says so.
 #pragma once
+#include "actors/rank_group.hpp"
 #include "actors/request_queue.hpp"
 #include "model/runner.hpp"
 
@@ -19,13 +20,16 @@ struct replica_status {
   bool ready = false;
   std::string reason;  // why it is not ready
   std::uint32_t num_restarts = 0;
-  bool has_given_up = false;       // only another process can help
+  bool has_given_up = false;  // only another process can help
+  std::uint32_t num_ranks = 0, num_ranks_present = 0;
   std::vector<part_report> parts;  // the queue, then its own
 };
 
 using replica = caf::typed_actor<
     // Ready only while every part answers its heartbeat and no request waits in vain.
     caf::replies_to<ask_status>::with<replica_status>,
+    // group_listener
+    caf::reacts_to<group_changed>, caf::reacts_to<ranks_lost>,
     // Looks at the heartbeats.
     caf::reacts_to<tick>>;
 
@@ -34,7 +38,7 @@ struct replica_options {
   // A step that takes longer counts as a dead device.
   std::chrono::milliseconds executor_timeout{30'000};
   // An executor that is silent for longer, or requests that wait for longer while no step ends,
-  // and the replica is not ready.
+  // and the replica is not ready. Without all ranks for longer, and requests are refused.
   std::chrono::milliseconds stall_timeout{10'000};
   // More failures than this within `restart_window` and the replica gives up.
   std::uint32_t max_restarts = 3;
@@ -46,5 +50,9 @@ struct replica_options {
 // Serves `queue` with runners from `make_runners`. Giving up closes the queue.
 replica spawn_replica(caf::actor_system& system, replica_options options, request_queue queue,
                       meter observer, runner_factory make_runners);
+// The same with the ranks of a group. While these are not all there requests wait, after
+// `stall_timeout` they are refused; no absence is long enough to give up.
+replica spawn_replica(caf::actor_system& system, replica_options options, request_queue queue,
+                      meter observer, rank_group group);
 
 }  // namespace troupe

@@ -230,6 +230,9 @@ void render_parts(writer& out, const tally& t, steady_time now, std::size_t num_
             "1 while every part of the replica works.");
   out.counter("troupe_replica_restarts_total", t.replica.num_restarts,
               "Restarts after an executor failed.");
+  out.gauge("troupe_ranks", t.replica.num_ranks, "Ranks that share the model's weights.");
+  out.gauge("troupe_ranks_present", t.replica.num_ranks_present,
+            "Of these, in processes that are here with their weights.");
   out.text().family("troupe_executor_heartbeat_age_seconds", kind::gauge,
                     "Since the executor's last word; it speaks between two steps.");
   for (auto& part : t.replica.parts)

@@ -17,6 +17,7 @@
 #include "cli/gate_flags.hpp"
 #include "cli/grammar.hpp"
 #include "cli/nearest_name.hpp"
+#include "cli/node_flags.hpp"
 #include "cli/overload_flags.hpp"
 #include "cli/plan_flags.hpp"
 #include "cli/quantize.hpp"
@@ -272,6 +273,12 @@ bool replicas_choose(const CLI::Option& option) {
   return option.get_group() != fleet_group && !decided.contains(option.get_name());
 }
 
+// What the first node decides for the others that it starts.
+bool nodes_choose(const CLI::Option& option) {
+  static const std::set<std::string> decided{"--node-rank", "--master-addr", "--master-port"};
+  return replicas_choose(option) && !decided.contains(option.get_name());
+}
+
 void add_serve(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("serve", "Serve a model over HTTP");
   auto options = std::make_shared<serve_options>();
@@ -285,6 +292,7 @@ void add_serve(CLI::App& app, int& status) {
   add_overload_flags(command, *options);
   add_gate_flags(command, options->gate);
   add_wire_flags(command, *options);
+  add_node_flags(command, *options);
   add_fleet_flags(command, *options);
   command->add_flag("--protocol", options->only_protocol,
                     "Print every actor and the messages it answers, and leave");
@@ -297,9 +305,9 @@ void add_serve(CLI::App& app, int& status) {
     } else if (sources->only_print()) {
       sources->print(std::cout);
     } else {
-      std::ostringstream replica_config;
-      sources->print(replica_config, replicas_choose);
-      status = run_serve(*options, replica_config.str());
+      std::ostringstream child_config;
+      sources->print(child_config, starts_nodes(*options) ? nodes_choose : replicas_choose);
+      status = run_serve(*options, child_config.str());
     }
   });
 }

@@ -91,8 +91,10 @@ void add_joining(CLI::App* app, fleet_settings& o) {
       ->check(endpoint)
       ->type_name("HOST:PORT")
       ->group(fleet_group);
-  add_switch(app, "--rejoin,!--no-rejoin", o.rejoin,
-             "With --join: come back when the gateway was lost, instead of leaving")
+  add_switch(
+      app, "--rejoin,!--no-rejoin", o.rejoin,
+      "With --join or --node-rank: come back when the gateway or node 0 was lost, instead of "
+      "leaving")
       ->group(fleet_group);
   app->add_option("--fleet-secret", o.secret,
                   "What a replica must know to join; better in TROUPE_FLEET_SECRET")

@@ -1,10 +1,6 @@
 #include "cli/gateway.hpp"
 
 #include <spdlog/spdlog.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include <caf/io/all.hpp>
 #include <algorithm>
@@ -13,6 +9,8 @@
 #include <utility>
 
 #include "actors/fleet.hpp"
+#include "cli/chance.hpp"
+#include "cli/child_starter.hpp"
 #include "cli/fleet_flags.hpp"
 #include "cli/fleet_link.hpp"
 #include "cli/model_mark.hpp"
@@ -22,15 +20,6 @@
 
 namespace troupe {
 namespace {
-
-std::uint64_t draw_number() {
-  std::uint64_t number = 0;
-  while (getrandom(&number, sizeof number, 0) != sizeof number) {
-  }
-  return number;
-}
-
-std::string draw_secret() { return std::to_string(draw_number()) + std::to_string(draw_number()); }
 
 std::uint32_t minute_of_week() {
   auto now = std::time(nullptr);
@@ -48,38 +37,6 @@ void log_note(note_level level, const std::string& text) {
   }
 }
 
-// What replicas are started with: a file that only they see, this program, the way back to us.
-class replica_starter {
- public:
-  static outcome<std::shared_ptr<replica_starter>> make(const std::string& config) {
-    auto out = std::make_shared<replica_starter>();
-    out->config_ = memfd_create("troupe replica", MFD_CLOEXEC);
-    auto size = static_cast<ssize_t>(config.size());
-    if (out->config_ < 0 || write(out->config_, config.data(), config.size()) != size)
-      return failure{error_code::io_error, "cannot keep the replicas' configuration"};
-    return out;
-  }
-  replica_starter() = default;
-  ~replica_starter() {
-    if (config_ >= 0) ::close(config_);
-  }
-  replica_starter(const replica_starter&) = delete;
-  replica_starter& operator=(const replica_starter&) = delete;
-
-  outcome<std::unique_ptr<replica_process>> launch(std::vector<std::string> arguments,
-                                                   std::vector<std::string> more_variables) const {
-    std::vector<std::string> words{"serve", "--config", "/dev/stdin"};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<std::string> variables = std::move(more_variables);
-    for (char** each = environ; *each != nullptr; ++each)
-      if (!std::string_view(*each).starts_with("TROUPE_")) variables.emplace_back(*each);
-    return launch_process("/proc/self/exe", words, variables, config_);
-  }
-
- private:
-  int config_ = -1;
-};
-
 std::vector<std::string> gpus_of_seat(const serve_options& options, std::uint32_t seat) {
   if (options.device != device_kind::cuda) return {};
   std::string list;
@@ -91,7 +48,7 @@ std::vector<std::string> gpus_of_seat(const serve_options& options, std::uint32_
   return {"CUDA_VISIBLE_DEVICES=" + list};
 }
 
-replica_launcher make_launcher(std::shared_ptr<replica_starter> starter, const planned_model& plan,
+replica_launcher make_launcher(std::shared_ptr<child_starter> starter, const planned_model& plan,
                                const serve_options& options, const std::string& secret,
                                std::uint16_t port) {
   std::vector<std::string> arguments{"--join",
@@ -186,7 +143,7 @@ int run_gateway(const planned_model& plan, const serve_options& options, front_s
   if (!scaling) return refuse(scaling.error());
   auto mark = make_model_mark(plan, options);
   if (!mark) return refuse(mark.error());
-  auto starter = replica_starter::make(replica_config);
+  auto starter = child_starter::make(replica_config);
   if (!starter) return refuse(starter.error());
   signals stop(true);
   auto config = make_system_config();

@@ -76,4 +76,23 @@ outcome<std::string> make_model_mark(const planned_model& plan, const serve_opti
   return mark;
 }
 
+outcome<group_terms> make_group_terms(const planned_model& plan, const serve_options& options) {
+  auto files = hash_files(options);
+  if (!files) return files.error();
+  auto& runner = plan.runner;
+  group_terms out{{"files", *files},
+                  {"weights", name_of_weights(plan)},
+                  {"keys and values", plan.memory.request.kv_dtype},
+                  {"device", plan.device},
+                  {"--max-model-len", std::to_string(plan.limits.max_model_len)},
+                  {"--max-num-seqs", std::to_string(runner.max_num_seqs)},
+                  {"--max-num-batched-tokens", std::to_string(runner.max_num_batched_tokens)},
+                  {"rows with logits", std::to_string(runner.max_num_logit_rows)},
+                  {"--tensor-parallel-size", std::to_string(runner.tp_size)},
+                  {"--nnodes", std::to_string(options.num_nodes)},
+                  {"--deterministic", options.deterministic ? "yes" : "no"}};
+  if (options.format == load_format::dummy) out["dummy seed"] = std::to_string(options.seed);
+  return out;
+}
+
 }  // namespace troupe

@@ -5,21 +5,23 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <iostream>
 #include <memory>
-#include <sstream>
 #include <utility>
 #include <vector>
 
+#include "cli/first_node.hpp"
 #include "cli/gate_setup.hpp"
 #include "cli/gateway.hpp"
+#include "cli/load_log.hpp"
 #include "cli/loading_guard.hpp"
 #include "cli/member.hpp"
 #include "cli/memory_reserve.hpp"
+#include "cli/node.hpp"
+#include "cli/node_flags.hpp"
 #include "cli/overload_flags.hpp"
 #include "cli/phase_times.hpp"
 #include "cli/protocol.hpp"
@@ -32,38 +34,13 @@
 namespace troupe {
 namespace {
 
-// Says so a few times, not for every matrix.
-load_progress make_progress_log() {
-  return [next = std::uint64_t{25}](std::uint64_t done, std::uint64_t all) mutable {
-    const std::uint64_t percent = 100 * done / std::max<std::uint64_t>(all, 1);
-    if (percent < next) return;
-    spdlog::info("weights: {} % of {} MiB are on the GPUs", percent, all >> 20U);
-    next = percent / 25 * 25 + 25;
-  };
-}
-
-void log_lines(const std::string& text) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) spdlog::info("{}", line);
-}
-
 int serve_model(const planned_model& plan, const serve_options& options, front_settings settings,
                 runner_factory runners, phase_times& phases) {
   signals stop;
   auto config = make_system_config();
   caf::actor_system system{config};
   auto actors = open_house(system, plan, options, std::move(runners));
-  auto facts = make_service(plan, options);
-  facts.queue = actors.queue;
-  facts.observer = actors.observer;
-  facts.copy = actors.copy;
-  facts.store = actors.store;
-  if (has_limits(settings.gate)) facts.keeper = spawn_gatekeeper(system);
-  auto end = [actors, keeper = facts.keeper] {
-    close_house(actors);
-    if (keeper) caf::anon_send_exit(keeper, caf::exit_reason::user_shutdown);
-  };
-  return run_front(system, std::move(facts), options, std::move(settings), phases, stop, end);
+  return serve_house(system, actors, plan, options, std::move(settings), phases, stop);
 }
 
 // What a large body took goes back to the system at once: left alone, the allocator keeps buffers
@@ -86,7 +63,7 @@ outcome<runner_factory> read_weights(const planned_model& plan, const serve_opti
 
 }  // namespace
 
-int run_serve(const serve_options& wanted, const std::string& replica_config) {
+int run_serve(const serve_options& wanted, const std::string& child_config) {
   // Lines for people go to stdout; the log goes to stderr. Whoever reads either may leave, and a
   // file may be as large as it may get: writing fails, and that is all.
   std::signal(SIGPIPE, SIG_IGN);
@@ -104,11 +81,13 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
   phase_times phases(phase_times::clock::now());
   auto gate = set_up_gate(wanted.gate);
   if (!gate) return refuse(gate.error());
+  if (auto checked = check_nodes(wanted); !checked) return refuse(checked.error());
   auto settled = settle_device(wanted);
   if (!settled) return refuse(settled.error());
   serve_options options = wanted;
   options.device = settled->kind;
   if (options.fleet.replicas) options = share_machine(options);
+  if (starts_nodes(options)) options = share_machine_among_nodes(options);
   if (!settled->note.empty()) spdlog::info("--device auto: the CPU computes: {}", settled->note);
   auto plan = plan_model(options);
   if (!plan) return refuse(plan.error());
@@ -124,6 +103,7 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
                  plan->limits.max_num_seqs);
   phases.end("plan and tokenizer", phase_times::clock::now());
   front_settings front{.gate = *std::move(gate), .memory = {}, .lost_log_lines = lost};
+  if (options.node_rank > 0) return run_node(options);
   const bool is_member = !options.fleet.join.empty();
   if (!is_member) {
     auto memory = bound_memory(*plan, options);
@@ -131,7 +111,9 @@ int run_serve(const serve_options& wanted, const std::string& replica_config) {
     front.memory = *memory;
   }
   if (options.fleet.replicas)
-    return run_gateway(*plan, options, std::move(front), replica_config, phases);
+    return run_gateway(*plan, options, std::move(front), child_config, phases);
+  if (has_nodes(options))
+    return run_first_node(*plan, options, std::move(front), child_config, phases);
   auto runners = read_weights(*plan, options);
   if (!runners) return refuse(runners.error());
   phases.end("weights", phase_times::clock::now());

@@ -50,6 +50,13 @@ struct fleet_settings {
   bool rejoin = true;
 };
 
+// Of the processes that share a replica's ranks (engine_options::num_nodes).
+struct node_settings {
+  std::string master_addr;  // of node 0; empty: it starts the others itself
+  std::uint16_t master_port = 29501;
+  std::chrono::milliseconds silence{1'500};
+};
+
 struct serve_options : engine_options {
   std::chrono::milliseconds drain_timeout{30'000};
 
@@ -69,6 +76,7 @@ struct serve_options : engine_options {
 
   overload_marks overload;
   fleet_settings fleet;
+  node_settings nodes;
   gate_settings gate;
   std::string tls_cert;  // file; empty: plain HTTP
   std::string tls_key;

@@ -140,6 +140,23 @@ void wait_for_actors(caf::actor_system& system) {
   }
 }
 
+int serve_house(caf::actor_system& system, const house& actors, const planned_model& plan,
+                const serve_options& options, front_settings settings, phase_times& phases,
+                signals& stop, const std::function<void()>& end_more) {
+  auto facts = make_service(plan, options);
+  facts.queue = actors.queue;
+  facts.observer = actors.observer;
+  facts.copy = actors.copy;
+  facts.store = actors.store;
+  if (has_limits(settings.gate)) facts.keeper = spawn_gatekeeper(system);
+  auto end = [&actors, &end_more, keeper = facts.keeper] {
+    close_house(actors);
+    if (keeper) caf::anon_send_exit(keeper, caf::exit_reason::user_shutdown);
+    if (end_more) end_more();
+  };
+  return run_front(system, std::move(facts), options, std::move(settings), phases, stop, end);
+}
+
 int run_front(caf::actor_system& system, service facts, const serve_options& options,
               front_settings settings, phase_times& phases, signals& stop,
               const std::function<void()>& end, const std::function<void()>& on_hangup) {

@@ -9,6 +9,7 @@
 
 #include "cli/phase_times.hpp"
 #include "cli/serve_options.hpp"
+#include "engine/house.hpp"
 #include "engine/load_model.hpp"
 #include "net/gate_options.hpp"
 #include "net/server.hpp"
@@ -47,6 +48,11 @@ struct front_settings {
 int run_front(caf::actor_system& system, service facts, const serve_options& options,
               front_settings settings, phase_times& phases, signals& stop,
               const std::function<void()>& end, const std::function<void()>& on_hangup = {});
+
+// The same with the actors of one house, which end with it; `end_more` ends what else there is.
+int serve_house(caf::actor_system& system, const house& actors, const planned_model& plan,
+                const serve_options& options, front_settings settings, phase_times& phases,
+                signals& stop, const std::function<void()>& end_more = {});
 
 // Until all actors of the system have ended; leaves the process without those that do not.
 void wait_for_actors(caf::actor_system& system);

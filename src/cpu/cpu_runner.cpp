@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -16,7 +17,7 @@ class cpu_model {
   model_config config;
   cpu_runner_options options;
   std::vector<shard_plan> plans;                             // [tp_size]
-  std::vector<std::shared_ptr<const device_model>> weights;  // [tp_size]
+  std::vector<std::shared_ptr<const device_model>> weights;  // [ranks of this process]
   std::array<rope_table, 2> ropes;  // [rope_kind]; without YaRN only the plain one
 };
 
@@ -109,14 +110,19 @@ cpu_device_options device_options(const cpu_model& model, const shard_plan& plan
   return out;
 }
 
-// A device without pages packs every rank's weights; the embedding is the same for all.
+std::span<const shard_plan> local_plans(std::span<const shard_plan> all,
+                                        const cpu_runner_options& options) {
+  return all.subspan(options.first_rank, options.num_local_ranks);
+}
+
+// A device without pages packs the weights of our ranks; the embedding is the same for all.
 void pack_weights(cpu_model& model, const model_weights& weights) {
   cpu_device_options options = device_options(model, model.plans.front());
   options.num_pages = 0;
   options.max_num_rows = 0;
   cpu_device packer(options);
   shared_matrix embedding;
-  for (const shard_plan& plan : model.plans) {
+  for (const shard_plan& plan : local_plans(model.plans, model.options)) {
     auto rank = load_device_model(packer, model.config, plan, weights, embedding);
     embedding = rank.embedding;
     model.weights.push_back(std::make_shared<const device_model>(std::move(rank)));
@@ -168,7 +174,7 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
   const weight_types types = types_of(options);
   out.weight_bytes =
       packed_matrix::size_in_bytes(config.vocab_size, config.hidden_size, types.vocabulary);
-  for (const shard_plan& plan : *plans) {
+  for (const shard_plan& plan : local_plans(*plans, options)) {
     const auto activations = forward::count_activations(
         config, plan, {options.max_num_batched_tokens, options.max_num_logit_rows});
     out.weight_bytes += rank_weight_bytes(config, plan, types);
@@ -177,6 +183,10 @@ outcome<cpu_memory> measure_cpu_memory(const model_config& config,
       out.activation_bytes += max_rows(options) *
                               kernels::quantized_stride(max_in_features(config, plan)) *
                               sizeof(std::uint32_t);
+    }
+    if (options.num_local_ranks < plan.tp_size) {  // what a sum over connections holds
+      out.activation_bytes +=
+          3ULL * options.max_num_batched_tokens * config.hidden_size * sizeof(float);
     }
     if (plan.tp_size == 1) {
       out.activation_bytes +=
@@ -217,19 +227,20 @@ outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& con
 }
 
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
-    const std::shared_ptr<const cpu_model>& model) {
+    const std::shared_ptr<const cpu_model>& model,
+    std::vector<std::unique_ptr<host_communicator>> ranks) {
+  const auto plans = local_plans(model->plans, model->options);
   const auto tp_size = static_cast<std::uint32_t>(model->plans.size());
-  std::vector<std::unique_ptr<host_communicator>> ranks;
-  if (tp_size == 1) {
-    ranks.push_back(make_loopback_communicator());
-  } else {
-    ranks = make_host_communicators(tp_size);
+  if (ranks.empty() && plans.size() < tp_size) {
+    throw device_error("Ranks of several processes need a way to each other.");
   }
+  if (ranks.empty() && tp_size == 1) ranks.push_back(make_loopback_communicator());
+  if (ranks.empty()) ranks = make_host_communicators(tp_size);
   std::vector<std::unique_ptr<model_runner>> runners;
-  for (std::uint32_t rank = 0; rank < tp_size; ++rank) {
-    const shard_plan& plan = model->plans[rank];
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const shard_plan& plan = plans[i];
     model_runner_parts parts{std::make_unique<cpu_device>(device_options(*model, plan)),
-                             std::move(ranks[rank]), model->weights[rank], model};
+                             std::move(ranks[i]), model->weights[i], model};
     runners.push_back(std::make_unique<model_runner>(std::move(parts), model->config, plan,
                                                      limits_of(model->config, model->options)));
   }
@@ -244,6 +255,18 @@ outcome<runner_factory> make_cpu_runner_factory(const model_config& config,
   return runner_factory([shared = *model] {
     std::vector<std::unique_ptr<runner>> runners;
     for (auto& made : make_model_runners(shared)) runners.push_back(std::move(made));
+    return runners;
+  });
+}
+
+outcome<rank_factory> make_cpu_rank_factory(const model_config& config,
+                                            const model_weights& weights,
+                                            const cpu_runner_options& options, host_meeting meet) {
+  auto model = load_cpu_model(config, weights, options);
+  if (!model) return model.error();
+  return rank_factory([shared = *model, meet = std::move(meet)](const rank_meeting& meeting) {
+    std::vector<std::unique_ptr<runner>> runners;
+    for (auto& made : make_model_runners(shared, meet(meeting))) runners.push_back(std::move(made));
     return runners;
   });
 }

@@ -1,5 +1,6 @@
 // Runners on the CPU: weights packed once, then as many times a set of ranks as the replica needs.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -26,11 +27,11 @@ struct cpu_runner_options : runner_options {
 
 kv_type kv_type_of(const cpu_runner_options& options);
 
-// What the ranks of one replica hold together, in bytes, before anything is allocated. Lists and
+// What the ranks of this process hold together, in bytes, before anything is allocated. Lists and
 // scratch of some megabytes per thread are not in it.
 struct cpu_memory {
   std::uint64_t weight_bytes = 0;
-  std::uint64_t kv_page_bytes = 0;     // one page, all layers, all ranks
+  std::uint64_t kv_page_bytes = 0;     // one page, all layers, these ranks
   std::uint64_t activation_bytes = 0;  // of the largest step
   std::uint64_t rope_bytes = 0;        // tables of max_model_len positions
 };
@@ -44,14 +45,24 @@ class cpu_model;
 outcome<std::shared_ptr<const cpu_model>> load_cpu_model(const model_config& config,
                                                          const model_weights& weights,
                                                          const cpu_runner_options& options);
-// One runner per rank, joined by one communicator; KV pages and activations are allocated here.
-// Throws std::bad_alloc.
+// One runner per rank of this process; KV pages and activations are allocated here. `ranks` join
+// them with those of other processes; without any all ranks are here. Throws std::bad_alloc.
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
-    const std::shared_ptr<const cpu_model>& model);
+    const std::shared_ptr<const cpu_model>& model,
+    std::vector<std::unique_ptr<host_communicator>> ranks = {});
 
 // load_cpu_model, then make_model_runners at every call.
 outcome<runner_factory> make_cpu_runner_factory(const model_config& config,
                                                 const model_weights& weights,
                                                 const cpu_runner_options& options);
+
+// How ranks of several processes whose memory is the host's find each other: a communicator for
+// each rank of this one. Throws device_error.
+using host_meeting =
+    std::function<std::vector<std::unique_ptr<host_communicator>>(const rank_meeting&)>;
+// The same for ranks that meet others.
+outcome<rank_factory> make_cpu_rank_factory(const model_config& config,
+                                            const model_weights& weights,
+                                            const cpu_runner_options& options, host_meeting meet);
 
 }  // namespace troupe

@@ -23,4 +23,9 @@ outcome<runner_factory> make_cuda_runner_factory(const model_config&, const mode
   return refuse();
 }
 
+outcome<rank_factory> make_cuda_rank_factory(const model_config&, const model_weights&,
+                                             const cuda_runner_options&) {
+  return refuse();
+}
+
 }  // namespace troupe

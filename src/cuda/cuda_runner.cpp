@@ -81,7 +81,6 @@ refusal check_prefill(const std::vector<gpu_info>& gpus, const cuda_runner_optio
 
 cuda_runner_options completed(cuda_runner_options options, const model_config& config) {
   complete(options, config);
-  if (options.num_local_ranks == 0) options.num_local_ranks = std::max(options.tp_size, 1U);
   return options;
 }
 
@@ -91,13 +90,6 @@ refusal check_ranks(const cuda_runner_options& options) {
                   "tensor-parallel-size");
   }
   const bool are_all_here = options.num_local_ranks == std::max(options.tp_size, 1U);
-  if (options.first_rank + options.num_local_ranks > std::max(options.tp_size, 1U)) {
-    return refuse("There are " + std::to_string(options.tp_size) + " ranks; ranks " +
-                      std::to_string(options.first_rank) + " to " +
-                      std::to_string(options.first_rank + options.num_local_ranks - 1) +
-                      " were asked for.",
-                  "tensor-parallel-size");
-  }
   if (options.ranks_share_gpu && !are_all_here) {
     return refuse("Ranks that share a GPU are in one process.", "tensor-parallel-size");
   }
@@ -247,8 +239,9 @@ std::shared_ptr<const void> take_lease(const cuda_model& model) {
   return lease;
 }
 
-std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model& model,
-                                                                const gpu_group_id* group) {
+std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(
+    const cuda_model& model, const gpu_group_id* group,
+    std::shared_ptr<std::atomic<bool>> is_aborted) {
   const auto size = static_cast<std::uint32_t>(model.plans.size());
   std::vector<std::unique_ptr<cuda::gpu_communicator>> out;
   if (size == 1) {
@@ -262,6 +255,7 @@ std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model
   cuda::nccl_options options{.group = group != nullptr ? *group : cuda::make_group_id(),
                              .size = size,
                              .rank_order = model.options.deterministic};
+  if (is_aborted) options.is_aborted = std::move(is_aborted);
   const std::uint64_t max_elements =
       std::uint64_t{model.options.max_num_batched_tokens} * model.config.hidden_size;
   options.max_elements = max_elements;
@@ -346,9 +340,10 @@ outcome<gpu_group_id> make_gpu_group_id() {
 }
 
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
-    const std::shared_ptr<const cuda_model>& model, const gpu_group_id* group) {
+    const std::shared_ptr<const cuda_model>& model, const gpu_group_id* group,
+    std::shared_ptr<std::atomic<bool>> is_aborted) {
   wait_for_leases(*model);
-  auto ranks = join_ranks(*model, group);
+  auto ranks = join_ranks(*model, group, std::move(is_aborted));
   std::vector<std::unique_ptr<model_runner>> runners;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     const auto rank = model->options.first_rank + static_cast<std::uint32_t>(i);
@@ -373,6 +368,23 @@ outcome<runner_factory> make_cuda_runner_factory(const model_config& config,
   return runner_factory([shared = *model] {
     std::vector<std::unique_ptr<runner>> runners;
     for (auto& made : make_model_runners(shared)) runners.push_back(std::move(made));
+    return runners;
+  });
+}
+
+outcome<rank_factory> make_cuda_rank_factory(const model_config& config,
+                                             const model_weights& weights,
+                                             const cuda_runner_options& options) {
+  auto model = load_cuda_model(config, weights, options);
+  if (!model) return model.error();
+  return rank_factory([shared = *model](const rank_meeting& meeting) {
+    gpu_group_id group{};
+    if (meeting.device_group.size() != group.size())
+      throw device_error("A meeting of ranks on GPUs has no group.");
+    std::ranges::copy(meeting.device_group, group.begin());
+    std::vector<std::unique_ptr<runner>> runners;
+    for (auto& made : make_model_runners(shared, &group, meeting.is_aborted))
+      runners.push_back(std::move(made));
     return runners;
   });
 }

@@ -3,6 +3,7 @@
 // without CUDA has the same functions, which refuse.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,9 +33,6 @@ outcome<std::vector<gpu_info>> list_gpus(std::uint32_t at_most);
 
 // The first rank of this process is on its first GPU, the next one on the next.
 struct cuda_runner_options : runner_options {
-  // Which of the tp_size ranks are this process's; 0: all of them.
-  std::uint32_t first_rank = 0;
-  std::uint32_t num_local_ranks = 0;
   // How long ranks wait for each other before the first step.
   std::uint32_t meeting_ms = 120'000;
   // All ranks on GPU 0, for tests and trials. They take turns there.
@@ -85,13 +83,19 @@ outcome<gpu_group_id> make_gpu_group_id();
 //
 // With a group: joins it, waits there for the ranks of the other processes. A rank elsewhere that
 // fails later is no message here: whoever looks after the ranks aborts each process's own. Without
-// one all ranks are here.
+// one all ranks are here. Whoever sets `is_aborted` (may be null) ends that wait, and the steps of
+// these runners.
 std::vector<std::unique_ptr<model_runner>> make_model_runners(
-    const std::shared_ptr<const cuda_model>& model, const gpu_group_id* group = nullptr);
+    const std::shared_ptr<const cuda_model>& model, const gpu_group_id* group = nullptr,
+    std::shared_ptr<std::atomic<bool>> is_aborted = nullptr);
 
 // load_cuda_model, then make_model_runners at every call.
 outcome<runner_factory> make_cuda_runner_factory(const model_config& config,
                                                  const model_weights& weights,
                                                  const cuda_runner_options& options);
+// The same for ranks that meet others: the meeting's device_group is a gpu_group_id.
+outcome<rank_factory> make_cuda_rank_factory(const model_config& config,
+                                             const model_weights& weights,
+                                             const cuda_runner_options& options);
 
 }  // namespace troupe

@@ -30,9 +30,9 @@ refusal check_flags(const engine_options& options) {
 }
 
 refusal check_gpus(const engine_options& options) {
-  auto gpus = list_gpus(options.tensor_parallel_size);
+  auto gpus = list_gpus(num_local_ranks(options));
   if (!gpus) return gpus.error();
-  if (gpus->size() < options.tensor_parallel_size) {
+  if (gpus->size() < num_local_ranks(options)) {
     return refuse("needs a GPU for each rank; this machine has " + std::to_string(gpus->size()),
                   "--tensor-parallel-size");
   }
@@ -62,7 +62,7 @@ outcome<settled_device> settle_device(const engine_options& wanted) {
 }
 
 std::string describe_cuda(const engine_options& options) {
-  auto gpus = list_gpus(options.tensor_parallel_size);
+  auto gpus = list_gpus(num_local_ranks(options));
   const std::string name = gpus ? gpus->front().name : "GPU";
   return "cuda: " + std::to_string(options.tensor_parallel_size) + " x " + name;
 }
@@ -83,13 +83,12 @@ cuda_runner_options make_cuda_options(const engine_options& options, const plann
 }
 
 outcome<memory_request> measure_cuda(const engine_options& options, const planned_model& plan) {
-  auto gpus = list_gpus(options.tensor_parallel_size);
+  auto gpus = list_gpus(num_local_ranks(options));
   if (!gpus) return gpus.error();
   auto cost = measure_cuda_memory(plan.config, make_cuda_options(options, plan));
   if (!cost) return cost.error();
   std::uint64_t free_bytes = ~0ULL;
-  for (std::size_t rank = 0; rank < options.tensor_parallel_size && rank < gpus->size(); ++rank)
-    free_bytes = std::min(free_bytes, (*gpus)[rank].free_bytes);
+  for (const auto& gpu : *gpus) free_bytes = std::min(free_bytes, gpu.free_bytes);
   return memory_request{
       .weight_bytes = cost->weight_bytes,
       .activation_bytes = cost->activation_bytes,
@@ -106,6 +105,15 @@ outcome<runner_factory> make_cuda_runners(const planned_model& plan, const engin
   wanted.on_progress = std::move(on_progress);
   wanted.on_warning = std::move(on_warning);
   return make_cuda_runner_factory(plan.config, weights, wanted);
+}
+
+outcome<rank_factory> make_cuda_ranks(const planned_model& plan, const engine_options& options,
+                                      const model_weights& weights, load_progress on_progress,
+                                      device_warning on_warning) {
+  auto wanted = make_cuda_options(options, plan);
+  wanted.on_progress = std::move(on_progress);
+  wanted.on_warning = std::move(on_warning);
+  return make_cuda_rank_factory(plan.config, weights, wanted);
 }
 
 }  // namespace troupe

@@ -25,5 +25,8 @@ outcome<memory_request> measure_cuda(const engine_options& options, const planne
 outcome<runner_factory> make_cuda_runners(const planned_model& plan, const engine_options& options,
                                           const model_weights& weights, load_progress on_progress,
                                           device_warning on_warning);
+outcome<rank_factory> make_cuda_ranks(const planned_model& plan, const engine_options& options,
+                                      const model_weights& weights, load_progress on_progress,
+                                      device_warning on_warning);
 
 }  // namespace troupe

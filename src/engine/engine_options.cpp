@@ -90,7 +90,7 @@ std::string name_members_in(std::string_view text) {
 refusal check_options(const engine_options& o) {
   using std::uint32_t;
   if (o.model_dir.empty()) return refuse("model_dir", "model_dir is empty, expected a directory");
-  const std::array<refusal, 17> all = {
+  const std::array<refusal, 18> all = {
       check_word("dtype", o.dtype, std::array<std::string_view, 3>{"auto", "bfloat16", "float32"}),
       check_range<uint32_t>("max_num_seqs", o.max_num_seqs, 1, 4096),
       check_range<uint32_t>("max_num_batched_tokens", o.max_num_batched_tokens, 1, 65536),
@@ -100,6 +100,7 @@ refusal check_options(const engine_options& o) {
       check_range<uint32_t>("max_speculative_rows", o.max_speculative_rows, 1, 4096),
       check_word("tensor_parallel_size", std::to_string(o.tensor_parallel_size),
                  std::array<std::string_view, 4>{"1", "2", "4", "8"}),
+      check_range<uint32_t>("num_nodes", o.num_nodes, 1, 1),  // more are `troupe serve`'s
       check_range<uint32_t>("threads", o.threads, 0, 1024),
       check_memory(o),
       check_range<uint32_t>("max_queued_requests", o.max_queued_requests, 1, ~0U),

@@ -53,6 +53,8 @@ struct engine_options {
   std::uint32_t prompt_lookup_max = 5;
   std::uint32_t max_speculative_rows = 8;
   std::uint32_t tensor_parallel_size = 1;
+  // Processes that share the ranks, each as many, and which of them this is: 0 has the requests.
+  std::uint32_t num_nodes = 1, node_rank = 0;
   std::uint32_t threads = 0;  // of each rank; 0: the cores divided by the ranks
   // Of the memory that is available at the start; none: what suits the device.
   std::optional<double> memory_utilization;
@@ -71,6 +73,10 @@ struct engine_options {
   std::chrono::milliseconds executor_timeout{60'000};
   std::chrono::milliseconds stall_timeout{10'000};
 };
+
+inline std::uint32_t num_local_ranks(const engine_options& o) {
+  return o.tensor_parallel_size / o.num_nodes;
+}
 
 // Refuses numbers that no engine runs with; `field` is the member's name. What depends on the model
 // is refused when it is planned.

@@ -25,17 +25,20 @@ caf::actor_system_config make_system_config() {
 }
 
 house open_house(caf::actor_system& system, const planned_model& plan,
-                 const engine_options& options, runner_factory runners,
+                 const engine_options& options, rank_source ranks,
                  const std::shared_ptr<void>& presence, grammar_reader read_grammar) {
   house out;
   out.observer = spawn_meter(system, plan.name, plan.limits, plan.memory, plan.device);
   out.queue = spawn_request_queue(system, plan.limits, out.observer);
-  out.copy = spawn_replica(system,
-                           {.limits = plan.limits,
-                            .executor_timeout = options.executor_timeout,
-                            .stall_timeout = options.stall_timeout,
-                            .presence = presence},
-                           out.queue, out.observer, std::move(runners));
+  replica_options wanted{.limits = plan.limits,
+                         .executor_timeout = options.executor_timeout,
+                         .stall_timeout = options.stall_timeout,
+                         .presence = presence};
+  out.copy = std::visit(
+      [&](auto& source) {
+        return spawn_replica(system, std::move(wanted), out.queue, out.observer, std::move(source));
+      },
+      ranks);
   // What makes its makers outlives the store itself, so it does not count as one of them.
   auto hire = [weak = std::weak_ptr<void>(presence)](caf::local_actor* parent) {
     auto maker = spawn_grammar_maker(parent);

@@ -3,6 +3,7 @@
 #include <caf/all.hpp>
 
 #include <memory>
+#include <variant>
 
 #include "actors/grammar_store.hpp"
 #include "actors/meter.hpp"
@@ -24,10 +25,13 @@ struct house {
   request_queue door;  // for requests from other processes; null where none can come
 };
 
+// Where the executors come from: runners of this process, or a group of several.
+using rank_source = std::variant<runner_factory, rank_group>;
+
 // Every actor holds `presence` (may be null) until it has ended, so that whoever gave it away knows
 // when the last one is gone. With `read_grammar` there is a door.
 house open_house(caf::actor_system& system, const planned_model& plan,
-                 const engine_options& options, runner_factory runners,
+                 const engine_options& options, rank_source ranks,
                  const std::shared_ptr<void>& presence = nullptr,
                  grammar_reader read_grammar = nullptr);
 

@@ -93,9 +93,10 @@ cpu_runner_options make_runner_options(const engine_options& options, const plan
   runner.weights = weights;
   runner.kv = choose_kv_type(options);
   runner.tp_size = options.tensor_parallel_size;
-  runner.threads.num_threads = options.threads
-                                   ? options.threads
-                                   : std::max(1U, count_cores() / options.tensor_parallel_size);
+  runner.num_local_ranks = num_local_ranks(options);
+  runner.first_rank = options.node_rank * runner.num_local_ranks;
+  runner.threads.num_threads =
+      options.threads ? options.threads : std::max(1U, count_cores() / runner.num_local_ranks);
   runner.max_num_seqs = plan.limits.max_num_seqs;
   runner.max_num_batched_tokens = plan.limits.max_num_batched_tokens;
   runner.max_num_logit_rows = count_logit_rows(plan.limits);
@@ -193,6 +194,15 @@ quantization wanted_weights(const engine_options& options) {
   return is_free && is_gpu ? quantization::none : options.weights;
 }
 
+bool computes(const engine_options& options) {
+  return options.device == device_kind::cpu || options.device == device_kind::cuda;
+}
+
+outcome<model_weights> read_weights(const planned_model& plan, const engine_options& options) {
+  return options.format == load_format::dummy ? make_dummy_weights(plan.config, options.seed)
+                                              : load_weights(options.model_dir, plan.config);
+}
+
 std::string name_of(const std::filesystem::path& model_dir) {
   auto path = std::filesystem::weakly_canonical(model_dir);
   return path.filename().string();
@@ -267,16 +277,25 @@ sampling_params default_sampling(const planned_model& plan) {
 
 outcome<runner_factory> load_runners(const planned_model& plan, const engine_options& options,
                                      load_progress on_progress, device_warning on_warning) {
-  const bool computes = options.device == device_kind::cpu || options.device == device_kind::cuda;
-  if (!computes) return make_simulated_runners(plan, options);
-  auto weights = options.format == load_format::dummy
-                     ? make_dummy_weights(plan.config, options.seed)
-                     : load_weights(options.model_dir, plan.config);
+  if (!computes(options)) return make_simulated_runners(plan, options);
+  auto weights = read_weights(plan, options);
   if (!weights) return weights.error();
   if (options.device == device_kind::cuda)
     return make_cuda_runners(plan, options, *weights, std::move(on_progress),
                              std::move(on_warning));
   return make_cpu_runner_factory(plan.config, *weights, plan.runner);
+}
+
+outcome<rank_factory> load_ranks(const planned_model& plan, const engine_options& options,
+                                 host_meeting meet, load_progress on_progress,
+                                 device_warning on_warning) {
+  if (!computes(options))
+    return refuse("asks for ranks in several processes, and no model computes there", "--nnodes");
+  auto weights = read_weights(plan, options);
+  if (!weights) return weights.error();
+  if (options.device == device_kind::cuda)
+    return make_cuda_ranks(plan, options, *weights, std::move(on_progress), std::move(on_warning));
+  return make_cpu_rank_factory(plan.config, *weights, plan.runner, std::move(meet));
 }
 
 }  // namespace troupe

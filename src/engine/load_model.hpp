@@ -55,5 +55,10 @@ using device_warning = std::function<void(const std::string& what)>;
 outcome<runner_factory> load_runners(const planned_model& plan, const engine_options& options,
                                      load_progress on_progress = {},
                                      device_warning on_warning = {});
+// The same for the ranks of this node, which meet those of the others; on the CPU by `meet`.
+// Refuses devices that compute nothing.
+outcome<rank_factory> load_ranks(const planned_model& plan, const engine_options& options,
+                                 host_meeting meet, load_progress on_progress = {},
+                                 device_warning on_warning = {});
 
 }  // namespace troupe

@@ -3,6 +3,8 @@
 #pragma once
 #include "core/batch.hpp"
 
+#include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <span>
@@ -42,6 +44,21 @@ class runner {
   // Makes every rank that waits inside one of them throw device_error. Callable from any thread.
   virtual void abort() noexcept = 0;
 };
+
+// What the ranks of several processes must know to find each other, for one set of runners: made by
+// one process and carried to the others.
+struct rank_meeting {
+  std::string token;                // [meeting_token_bytes], drawn; known to these ranks only
+  std::vector<std::string> places;  // [num_nodes]: where each process is met, HOST:PORT
+  std::string device_group;         // what the devices' own communicator meets by; may be empty
+  // Of this process: whoever sets it ends the waiting for the others. Never null.
+  std::shared_ptr<std::atomic<bool>> is_aborted = std::make_shared<std::atomic<bool>>(false);
+};
+inline constexpr std::size_t meeting_token_bytes = 16;
+
+// Makes the runners of this process's ranks, joined with those of the others; blocks until all have
+// come. Throws device_error. Called again after a failure.
+using rank_factory = std::function<std::vector<std::unique_ptr<runner>>(const rank_meeting&)>;
 
 // Makes one runner per rank, joined by one communicator; called again after a failure.
 using runner_factory = std::function<std::vector<std::unique_ptr<runner>>()>;

@@ -12,6 +12,9 @@ namespace troupe {
 
 struct runner_options {
   std::uint32_t tp_size = 1;
+  // Which of these ranks are this process's; 0: all of them.
+  std::uint32_t first_rank = 0;
+  std::uint32_t num_local_ranks = 0;
   std::uint32_t max_num_seqs = 64;
   std::uint32_t max_num_batched_tokens = 512;
   // Rows of one step that can have logits; 0: max_num_seqs, which is what serving needs.

@@ -64,7 +64,11 @@ json_object parts_of(const house_state& house) {
   }
   json_object copy, observer;
   add_status(copy, house.copy ? house.copy->reason : house.copy.error().message);
-  if (house.copy) copy.emplace_back("num_restarts", std::int64_t{house.copy->num_restarts});
+  if (house.copy) {
+    copy.emplace_back("num_restarts", std::int64_t{house.copy->num_restarts});
+    copy.emplace_back("num_ranks", std::int64_t{house.copy->num_ranks});
+    copy.emplace_back("num_ranks_present", std::int64_t{house.copy->num_ranks_present});
+  }
   out.emplace_back("replica", std::move(copy));
   add_status(observer, house.observer ? "" : house.observer.error().message);
   if (house.observer)

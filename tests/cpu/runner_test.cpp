@@ -151,6 +151,35 @@ TEST_CASE("memory is known before anything is allocated") {
   CHECK(smallest.activation_bytes == smaller.activation_bytes);
 }
 
+TEST_CASE("a process packs, counts and runs the ranks that are its own") {
+  const model_config config = small_config();
+  const auto weights = value_of(make_dummy_weights(config, 1));
+  cpu_runner_options options = small_options(dtype::bfloat16, 2, 1);
+  const cpu_memory all = value_of(measure_cpu_memory(config, options));
+  auto ranks = make_host_communicators(2);
+  std::vector<std::unique_ptr<model_runner>> runners;
+  options.num_local_ranks = 1;
+  for (std::uint32_t rank = 0; rank < 2; ++rank) {
+    options.first_rank = rank;
+    const cpu_memory share = value_of(measure_cpu_memory(config, options));
+    CHECK(2 * share.kv_page_bytes == all.kv_page_bytes);
+    CHECK(share.weight_bytes < all.weight_bytes);
+    const auto model = value_of(load_cpu_model(config, weights, options));
+    CHECK_THROWS_AS(make_model_runners(model), device_error);
+    std::vector<std::unique_ptr<host_communicator>> one;
+    one.push_back(std::move(ranks[rank]));
+    for (auto& made : make_model_runners(model, std::move(one))) runners.push_back(std::move(made));
+  }
+  test_replica apart(std::move(runners));
+  test_replica together(small_model(2));
+  CHECK(logits_in_chunks(apart, sequence_in(0), 2) ==
+        logits_in_chunks(together, sequence_in(0), 2));
+  options.first_rank = 2;
+  const auto outside = measure_cpu_memory(config, options);
+  REQUIRE_FALSE(outside);
+  CHECK(outside.error().message == "There are 2 ranks; ranks 2 to 2 were asked for.");
+}
+
 TEST_CASE("what the CPU cannot do is refused with a sentence") {
   const model_config config = small_config();
   cpu_runner_options options = small_options(dtype::float16, 1, 1);

@@ -16,6 +16,7 @@
 #include "actors/cast.hpp"
 #include "actors/fleet_member.hpp"
 #include "actors/load_report.hpp"
+#include "actors/rank_node.hpp"
 #include "actors/request_queue.hpp"
 #include "actors/token_sink.hpp"
 #include "targets.hpp"
@@ -54,7 +55,12 @@ void run_wire(std::string_view input) {
                                       &read_value<cancel>,
                                       &read_value<failure>,
                                       &read_value<retire>,
-                                      &read_value<accepted>};
+                                      &read_value<accepted>,
+                                      &read_value<step_batch>,
+                                      &read_value<step_masks>,
+                                      &read_value<step_done>,
+                                      &read_value<form_ranks>,
+                                      &read_value<heartbeat>};
   if (input.empty()) return;
   auto which = static_cast<unsigned char>(input.front()) % readers.size();
   readers.at(which)(input.substr(1));

@@ -104,6 +104,28 @@ TEST_CASE("a process whose peers never come stops waiting, and one that is told 
   CHECK(fake_cuda::num_live_objects() == 0);
 }
 
+TEST_CASE("a meeting brings the group, and calling it off ends the wait for the others") {
+  fake_cuda::use_emulator();
+  cuda_runner_options alone = options_of(1, 1, 2);
+  const auto make =
+      value_of(make_cuda_rank_factory(gpu_config(), gpu_weights(gpu_config()), alone));
+  rank_meeting meeting;
+  CHECK_THROWS_WITH_AS(make(meeting), "A meeting of ranks on GPUs has no group.", device_error);
+  meeting.device_group = group_as_text();
+  auto waiting = std::async(std::launch::async, [&] { return make(meeting); });
+  CHECK(waiting.wait_for(std::chrono::milliseconds(100)) == std::future_status::timeout);
+  *meeting.is_aborted = true;
+  CHECK_THROWS_AS(waiting.get(), device_error);
+  // Both, of another meeting.
+  const auto first = value_of(
+      make_cuda_rank_factory(gpu_config(), gpu_weights(gpu_config()), options_of(0, 1, 2)));
+  rank_meeting second;
+  second.device_group = group_as_text();
+  auto joining = std::async(std::launch::async, [&] { return make(second); });
+  CHECK(first(second).size() == 1);
+  CHECK(joining.get().size() == 1);
+}
+
 TEST_CASE("each process aborts its own ranks: a step without its peers ends") {
   fake_cuda::use_emulator();
   auto ranks = join_all({options_of(0, 1, 2), options_of(1, 1, 2)});
