@@ -132,6 +132,7 @@ struct kv_pages {
   std::byte* keys = nullptr;
   std::byte* values = nullptr;
   kv_format format = kv_format::bf16;
+  std::uint32_t num_pages = 0;  // only wgmma_prefill_attention asks
 };
 
 // cos and sin of every position, [num_positions, head_dim / 2] each: see model/rope.hpp.
@@ -184,6 +185,11 @@ struct prefill_attention_args {
   std::uint32_t num_tiles = 0;
 };
 launch_error prefill_attention(const prefill_attention_args& args, cuda_stream stream);
+// The same for GPUs of compute capability 9.0 alone and pages of bfloat16, whose addresses are
+// multiples of 16 and whose num_pages is said: by warpgroups. Equal up to rounding, and of the same
+// promise: a row's bits are those that it has in a chunk of any length.
+launch_error wgmma_prefill_attention(const prefill_attention_args& args, cuda_stream stream);
+using prefill_launch = launch_error (*)(const prefill_attention_args& args, cuda_stream stream);
 
 struct page_copy {
   std::uint32_t from = 0;

@@ -29,6 +29,7 @@ attention_case::attention_case(head_shape heads, std::vector<test_chunk> chunks,
   for (std::uint32_t p = 0; p < num_pages; ++p) order[p] = p;
   std::shuffle(order.begin(), order.end(), std::mt19937(seed));
   for (std::uint32_t& page : page_table_) page = order[page];
+  num_pages_ = num_pages;
   draw_pages(num_pages, seed);
 
   std::mt19937 random(seed + 1);
@@ -84,7 +85,7 @@ attention_args attention_case::args() {
   attention_args args;
   args.qkv = qkv_memory_.data();
   args.qkv_stride = (heads_.num_q_heads + 2 * heads_.num_kv_heads) * heads_.head_dim;
-  args.pages = {key_memory_.data(), value_memory_.data(), format_};
+  args.pages = {key_memory_.data(), value_memory_.data(), format_, num_pages_};
   args.page_table = table_memory_.data();
   args.out = out_.data();
   args.heads = heads_;
@@ -114,8 +115,8 @@ std::vector<float> attention_case::run(const std::vector<attention_chunk>& chunk
   plan_attention(chunks, group(), plan, lone);
   run_parts(*this, plan);
   device_array<prefill_tile> tiles(plan.tiles);
-  REQUIRE(is_fine(prefill_attention(
-      {args(), tiles.data(), static_cast<std::uint32_t>(tiles.size())}, nullptr)));
+  REQUIRE(is_fine(
+      prefill_({args(), tiles.data(), static_cast<std::uint32_t>(tiles.size())}, nullptr)));
   CHECK(is_whole());
   return out();
 }

@@ -19,6 +19,8 @@ class attention_case {
   attention_case(head_shape heads, std::vector<test_chunk> chunks, unsigned seed,
                  float query_scale = 1.0F, kv_format format = kv_format::bf16);
 
+  // Of chunks of more than one row; at first prefill_attention.
+  void use(prefill_launch prefill) { prefill_ = prefill; }
   const std::vector<attention_chunk>& chunks() const { return chunks_; }
   std::uint32_t group() const { return heads_.num_q_heads / heads_.num_kv_heads; }
   std::uint32_t num_rows() const { return num_rows_; }
@@ -46,6 +48,8 @@ class attention_case {
 
   head_shape heads_;
   kv_format format_;
+  prefill_launch prefill_ = &prefill_attention;
+  std::uint32_t num_pages_ = 0;
   std::uint32_t num_rows_ = 0;
   std::vector<attention_chunk> chunks_;
   std::vector<std::uint32_t> page_table_;

@@ -60,6 +60,7 @@ struct block {
   unsigned num_done = 0;
   unsigned num_in_barrier = 0;
   unsigned slowness = 0;  // as a warp's
+  std::unique_ptr<block_unit> unit;
 };
 
 warp& warp_of(const thread& one) { return one.home->warps[one.number / warp_size]; }
@@ -104,7 +105,7 @@ class machine {
   bool run_resident();
   void run_lanes(block& resident, std::uint32_t warp_idx);
   bool pass_over(block& resident);
-  void check_guard(const block& resident);
+  void check_end(const block& resident);
   static bool arrange(block& resident);
   bool finish();
 
@@ -186,6 +187,7 @@ void machine::run_lanes(block& resident, std::uint32_t warp_idx) {
 
 // Warps come in random order and go on for a random while. False: no thread can run.
 bool machine::pass_over(block& resident) {
+  if (resident.unit != nullptr) resident.unit->advance();
   const auto num_warps = static_cast<std::uint32_t>(resident.warps.size());
   const std::uint32_t first_warp = random.below(num_warps);
   bool can_run = false;
@@ -222,11 +224,13 @@ bool machine::arrange(block& resident) {
   return true;
 }
 
-void machine::check_guard(const block& resident) {
+void machine::check_end(const block& resident) {
   const std::byte* end = resident.shared_base + resident.origin->shape.shared_bytes;
   const bool is_whole =
       std::all_of(end, end + guard_bytes, [](std::byte b) { return b == std::byte{0xFF}; });
   if (!is_whole) last_fault = "a write past the end of shared memory";
+  const char* unfinished = resident.unit != nullptr ? resident.unit->finish() : nullptr;
+  if (last_fault.empty() && unfinished != nullptr) last_fault = unfinished;
 }
 
 bool machine::run_resident() {
@@ -246,7 +250,7 @@ bool machine::run_resident() {
       last_fault = "a deadlock: a barrier or warp instruction that some threads never reach";
     }
     for (const auto& one : resident_) {
-      if (one->num_done == one->threads.size() && last_fault.empty()) check_guard(*one);
+      if (one->num_done == one->threads.size() && last_fault.empty()) check_end(*one);
     }
     std::erase_if(resident_, [](const auto& one) { return one->num_done == one->threads.size(); });
     if (resident_.empty()) num_threads_ = 0;
@@ -376,6 +380,7 @@ const dim3& block_index() { return the_machine().current->home->index; }
 const dim3& block_size() { return the_machine().current->home->origin->shape.block; }
 const dim3& grid_size() { return the_machine().current->home->origin->shape.grid; }
 unsigned lane_index() { return the_machine().current->number % warp_size; }
+unsigned warp_index() { return the_machine().current->number / warp_size; }
 std::byte* shared_memory() { return the_machine().current->home->shared_base; }
 
 void block_barrier() { the_machine().barrier(); }
@@ -399,10 +404,19 @@ std::uint32_t shared_address(const void* p) {
 }
 
 std::byte* shared_at(std::uint32_t address, std::size_t bytes) {
-  const std::size_t size = the_machine().current->home->origin->shape.shared_bytes;
-  if (address + bytes > size) fault("an access past the end of shared memory");
+  if (address + bytes > shared_bytes()) fault("an access past the end of shared memory");
   if (address % bytes != 0) fault("an access to shared memory that is not aligned");
   return shared_memory() + address;
+}
+
+std::size_t shared_bytes() { return the_machine().current->home->origin->shape.shared_bytes; }
+void reveal_copies() { the_machine().reveal_copies(); }
+std::uint32_t random_below(std::uint32_t bound) { return the_machine().random.below(bound); }
+
+block_unit& unit_of_block(std::unique_ptr<block_unit> (*make)()) {
+  std::unique_ptr<block_unit>& unit = the_machine().current->home->unit;
+  if (unit == nullptr) unit = make();
+  return *unit;
 }
 
 void copy_16(std::uint32_t target, const void* source) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 struct dim3 {
@@ -29,6 +30,7 @@ const dim3& block_index();
 const dim3& block_size();
 const dim3& grid_size();
 unsigned lane_index();
+unsigned warp_index();
 // The block's shared memory, poisoned with 0xFF until written.
 std::byte* shared_memory();
 
@@ -58,6 +60,25 @@ void await_copies(unsigned groups_left);
 std::uint32_t shared_address(const void* p);
 // A pointer to `bytes` of shared memory; a fault where there are none, or not so aligned.
 std::byte* shared_at(std::uint32_t address, std::size_t bytes);
+std::size_t shared_bytes();
+// The copies that this thread has awaited can be seen, as after a barrier.
+void reveal_copies();
+
+// What works beside the threads of a block (simt/engines.hpp).
+class block_unit {
+ public:
+  block_unit() = default;
+  block_unit(const block_unit&) = delete;
+  block_unit& operator=(const block_unit&) = delete;
+  virtual ~block_unit() = default;
+  // Time passes.
+  virtual void advance() = 0;
+  // No thread is left. What is wrong with that; null: nothing.
+  virtual const char* finish() = 0;
+};
+// The running thread's block's, made when it is first asked for.
+block_unit& unit_of_block(std::unique_ptr<block_unit> (*make)());
+std::uint32_t random_below(std::uint32_t bound);
 
 struct launch_shape {
   dim3 grid;

@@ -1,6 +1,6 @@
 // All that a kernel needs from the machine. The same sources are compiled by nvcc for GPUs and,
 // with TROUPE_SIMT, by any C++20 compiler for the emulator of tests/simt/; only this file knows
-// which.
+// which, and warpgroup.cuh for what sm_90a alone has.
 //
 // Shared memory is always the dynamic kind, so that a launch states its size.
 #pragma once
@@ -98,6 +98,7 @@ inline std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
               float_of(a & 0xFFFF0000U) * float_of(b & 0xFFFF0000U));
 }
 inline float half_to_float(float16 x) { return to_float(x); }
+inline float fused_multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
 inline float exp2_fast(float x) { return std::exp2(x); }
 inline float exp_fast(float x) { return std::exp(x); }
 inline float inverse_sqrt(float x) { return 1.0F / std::sqrt(x); }
@@ -113,8 +114,9 @@ launch_error launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::s
 
 #else
 
+// Aligned to what the patterns of warpgroup.cuh repeat after.
 __device__ __forceinline__ std::byte* block_memory() {
-  extern __shared__ __align__(128) std::byte shared_bytes_of_block[];
+  extern __shared__ __align__(1024) std::byte shared_bytes_of_block[];
   return shared_bytes_of_block;
 }
 __device__ __forceinline__ std::uint32_t shared_address(const void* p) {
@@ -218,6 +220,9 @@ __device__ __forceinline__ std::uint32_t convert_e4m3_pair(float low, float high
   return result;
 }
 #endif
+__device__ __forceinline__ float fused_multiply_add(float a, float b, float c) {
+  return __fmaf_rn(a, b, c);
+}
 __device__ __forceinline__ float exp2_fast(float x) {
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));

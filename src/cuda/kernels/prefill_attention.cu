@@ -1,13 +1,11 @@
 // Many query rows of a chunk against their pages: softmax(Q K^T) V without ever storing the
-// scores, after FlashAttention-2. Queries of all heads of a KV head stand side by side in a tile,
-// so that every copy of keys and values serves all of them and short chunks fill tiles, too. Keys
-// and values come in blocks of 64, the next one on its way while this one is used.
-#include "cuda/kernels/kv_tile.cuh"
+// scores, after FlashAttention-2. Keys and values come in blocks of 64, the next one on its way
+// while this one is used.
+#include "cuda/kernels/prefill_tile.cuh"
 
 namespace troupe::cuda {
 namespace {
 
-constexpr unsigned tile_queries = prefill_tile_queries;
 constexpr unsigned tile_keys = 64;
 constexpr unsigned num_warps = tile_queries / 16;
 constexpr unsigned block_threads = num_warps * warp_size;
@@ -24,44 +22,6 @@ struct prefill_tiles {
   static constexpr std::uint32_t block_bytes =
       query_bytes + 4 * copied_bytes + (has_bytes ? 2 * key_bytes : 0);
 };
-
-// What a block of threads works on.
-struct tile_view {
-  prefill_tile tile;
-  std::uint32_t kv_head;
-  std::uint32_t group;
-  std::uint32_t num_queries;   // of the tile
-  std::uint32_t last_visible;  // position that its last query sees
-};
-
-// A lane's two rows of 16 queries, lane / 4 and that + 8.
-template <unsigned Dim>
-struct running_rows {
-  float out[Dim / 8][4];
-  float maxima[2];
-  float totals[2];  // of this lane's keys
-};
-
-__device__ __forceinline__ tile_view view_tile(const prefill_attention_args& args) {
-  tile_view view{args.tiles[blockIdx.x], blockIdx.y, 0, 0, 0};
-  const head_shape& heads = args.attention.heads;
-  view.group = heads.num_q_heads / heads.num_kv_heads;
-  if (view.tile.num_rows == 0) return view;
-  const std::uint32_t left = view.tile.num_rows * view.group - view.tile.first_query;
-  view.num_queries = left < tile_queries ? left : tile_queries;
-  view.last_visible =
-      view.tile.first_position + (view.tile.first_query + view.num_queries - 1) / view.group;
-  return view;
-}
-
-// The first element of a query of the tile in rows of `stride`, q heads first.
-template <unsigned Dim>
-__device__ __forceinline__ std::size_t query_start(const tile_view& view, std::uint32_t query,
-                                                   std::uint32_t stride) {
-  const std::uint32_t packed = view.tile.first_query + query;
-  const std::size_t row = view.tile.first_row + packed / view.group;
-  return row * stride + (view.kv_head * view.group + packed % view.group) * Dim;
-}
 
 template <unsigned Dim>
 __device__ __forceinline__ void start_queries(std::uint32_t target, const tile_view& view,
@@ -213,27 +173,6 @@ __device__ __forceinline__ void add_values(running_rows<Dim>& rows,
   }
 }
 
-template <unsigned Dim>
-__device__ __forceinline__ void store_rows(running_rows<Dim>& rows, const tile_view& view,
-                                           const attention_args& args) {
-  const unsigned lane = threadIdx.x % warp_size;
-#pragma unroll
-  for (unsigned row = 0; row < 2; ++row) {
-    rows.totals[row] += __shfl_xor_sync(full_mask, rows.totals[row], 1);
-    rows.totals[row] += __shfl_xor_sync(full_mask, rows.totals[row], 2);
-    const std::uint32_t query = threadIdx.x / warp_size * 16 + lane / 4 + row * 8;
-    if (query >= view.num_queries) continue;
-    const float factor = 1.0F / rows.totals[row];
-    auto* out = reinterpret_cast<std::uint32_t*>(
-        args.out + query_start<Dim>(view, query, args.heads.num_q_heads * Dim));
-#pragma unroll
-    for (unsigned i = 0; i < Dim / 8; ++i) {
-      out[i * 4 + lane % 4] =
-          pack(rows.out[i][2 * row] * factor, rows.out[i][2 * row + 1] * factor);
-    }
-  }
-}
-
 template <unsigned Dim, kv_format Format>
 __global__ void __launch_bounds__(block_threads, 1)
     prefill_tile_heads(const __grid_constant__ prefill_attention_args args) {
@@ -260,8 +199,7 @@ __global__ void __launch_bounds__(block_threads, 1)
   std::uint32_t positions[2];
 #pragma unroll
   for (unsigned row = 0; row < 2; ++row) {
-    const std::uint32_t query = view.tile.first_query + first_query + lane / 4 + row * 8;
-    positions[row] = view.tile.first_position + query / view.group;
+    positions[row] = position_of(view, first_query + lane / 4 + row * 8);
   }
   const float scale = log2_e / sqrtf(static_cast<float>(Dim));
   running_rows<Dim> rows{};
