@@ -1,5 +1,5 @@
 // gpu_engine MODE [--shape NAME] [--out FILE] [--ranks N] [--deterministic] [--fp8-kv]
-// [--int8-weights]
+// [--int8-weights] [--wgmma-prefill]
 #include "gpu/engine.hpp"
 
 #include <algorithm>
@@ -64,6 +64,8 @@ engine_options read_arguments(int argc, char** argv) {
       out.deterministic = true;
     } else if (word == "--int8-weights") {
       out.has_byte_weights = true;
+    } else if (word == "--wgmma-prefill") {
+      out.has_wgmma_prefill = true;
     } else if (word == "--fp8-kv") {
       out.has_byte_pages = true;
     } else if (out.mode.empty()) {
@@ -94,13 +96,14 @@ void run(const engine_options& options) {
   if (options.mode == "ceilings") return measure_ceilings(options);
   if (options.mode == "kernels") return measure_kernels(options);
   if (options.mode == "steps") return measure_steps(options);
+  if (options.mode == "attention") return check_attention();
   if (options.mode == "float64") return check_against_float64(options);
   if (options.mode == "invariance") return check_invariance(options);
   if (options.mode == "logits") return write_logits(options);
   throw std::invalid_argument(
-      "usage: gpu_engine machine|ceilings|kernels|steps|float64|invariance|logits "
+      "usage: gpu_engine machine|ceilings|kernels|steps|attention|float64|invariance|logits "
       "[--shape 7b|0.5b|tiny] [--out FILE] [--ranks N] [--deterministic] [--fp8-kv] "
-      "[--int8-weights]");
+      "[--int8-weights] [--wgmma-prefill]");
 }
 
 }  // namespace

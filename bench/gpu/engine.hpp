@@ -5,8 +5,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "cuda/cuda_runner.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/owners.hpp"
 #include "model/model_config.hpp"
@@ -38,11 +40,16 @@ struct engine_options {
   bool deterministic = false;
   bool has_byte_pages = false;    // keys and values in e4m3
   bool has_byte_weights = false;  // weights in int8
+  bool has_wgmma_prefill = false;
 };
 
 void measure_ceilings(const engine_options& options);
 void measure_kernels(const engine_options& options);
 void measure_steps(const engine_options& options);
+// By name, what this GPU has for chunks of more than one row.
+std::vector<std::pair<std::string, cuda::prefill_launch>> prefill_kernels();
+// Each of them alone. Throws std::runtime_error as the next does.
+void check_attention();
 // Throws std::runtime_error if the device is too far from double precision.
 void check_against_float64(const engine_options& options);
 // Whether a row's logits are the same bits alone and among others.

@@ -196,7 +196,8 @@ void check_against_float64(const engine_options& options) {
   // Two layers of bfloat16; where that decides which byte is nearer, the byte is another one.
   const double tolerance = options.has_byte_pages ? 5e-2 : 2e-2;
   const std::string formats = std::string(options.has_byte_pages ? ", fp8 KV" : "") +
-                              (options.has_byte_weights ? ", int8 weights" : "");
+                              (options.has_byte_weights ? ", int8 weights" : "") +
+                              (options.has_wgmma_prefill ? ", wgmma prefill" : "");
   bool is_fine = true;
   for (const char* shape : {"tiny", "tiny128"}) {
     engine_options one = options;

@@ -173,8 +173,12 @@ class kernel_table {
 
   void measure_prefill(cuda::kv_format format) {
     const std::uint32_t rows = std::min(max_rows_, max_context_);
-    measure_attention("prefill_attention", format, {1, rows, rows});
-    measure_attention("prefill_attention", format, {1, rows / 4, max_context_});
+    for (const auto& [name, prefill] : prefill_kernels()) {
+      if (format == cuda::kv_format::e4m3 && prefill != &cuda::prefill_attention) continue;
+      measure_attention(name, format, {1, rows, rows}, prefill);
+      measure_attention(name, format, {1, rows / 4, max_context_}, prefill);
+      measure_attention(name, format, {1, rows, 8 * max_context_}, prefill);
+    }
   }
 
   // So many sequences with `chunk` rows at the end of their context.
@@ -184,7 +188,8 @@ class kernel_table {
     std::uint32_t context;
   };
   void measure_attention(const std::string& name, cuda::kv_format format,
-                         const attention_shape& shape) {
+                         const attention_shape& shape,
+                         cuda::prefill_launch prefill = &cuda::prefill_attention) {
     const auto& [sequences, chunk, context] = shape;
     const std::uint32_t pages = (context + page_size_tokens - 1) / page_size_tokens;
     std::vector<attention_chunk> chunks;
@@ -207,12 +212,13 @@ class kernel_table {
     const device_buffer rows = upload(plan.rows);
     const device_buffer tiles = upload(plan.tiles);
     const device_buffer pages_of = upload(table);
-    const cuda::attention_args common{.qkv = a_.as<bf16>(),
-                                      .qkv_stride = qkv_width(),
-                                      .pages = {keys.data(), values.data(), format},
-                                      .page_table = pages_of.as<std::uint32_t>(),
-                                      .out = b_.as<bf16>(),
-                                      .heads = heads_};
+    const cuda::attention_args common{
+        .qkv = a_.as<bf16>(),
+        .qkv_stride = qkv_width(),
+        .pages = {keys.data(), values.data(), format, static_cast<std::uint32_t>(table.size())},
+        .page_table = pages_of.as<std::uint32_t>(),
+        .out = b_.as<bf16>(),
+        .heads = heads_};
     const double us = time_on(stream(), [&](int) {
       check_launch(cuda::decode_attention(
                        {common, parts.as<cuda::decode_part>(), rows.as<cuda::decode_row>(),
@@ -221,9 +227,9 @@ class kernel_table {
                         partial.as<float>() + 2 * sums, partial.as<float>()},
                        stream()),
                    "decode_attention");
-      check_launch(cuda::prefill_attention({common, tiles.as<cuda::prefill_tile>(),
-                                            static_cast<std::uint32_t>(plan.tiles.size())},
-                                           stream()),
+      check_launch(prefill({common, tiles.as<cuda::prefill_tile>(),
+                            static_cast<std::uint32_t>(plan.tiles.size())},
+                           stream()),
                    "prefill_attention");
     });
     const double seen = chunk * (context - chunk + (chunk + 1) / 2.0);

@@ -83,6 +83,10 @@ def render(results, session):
         out += ["## Largest difference from float64 / largest logit", "",
                 *table(["model", "ranks", "chunks", "difference"],
                        [r[1:] for r in results["float64"] if r[0] == "float64"])]
+    if results.get("attention"):
+        out += ["## Attention for prompts: largest difference from float64 / largest number", "",
+                *table(["kernel", "shape", "difference"],
+                       [r[1:] for r in results["attention"] if r[0] == "attention"])]
     if results.get("sanitizers"):
         out += ["## Sanitizers, tiny model", "", "| tool | verdict |", "|---|---|",
                 *results["sanitizers"], ""]

@@ -55,6 +55,10 @@ def main():
                  "| decode | seqs=4 context=32 rows=4 |", "| prefill | seqs=1 context=0 rows=32 |",
                  "| tiny128 | 4 ranks | chunks of 1 |",
                  "| tiny128, fp8 KV | 1 ranks | chunks of 1 |",
+                 "| tiny128, wgmma prefill | 1 ranks | chunks of 11 |",
+                 "| prefill_attention | 7/1 heads of 128 |",
+                 "| wgmma_prefill_attention | 7/1 heads of 128 |",
+                 "| wgmma_prefill_attention | seqs=1 rows=32 context=512 |",
                  "| tiny, int8 weights | 2 ranks | chunks of 11 |", "| o int8 (own) | rows=1 |",
                  "| decode_attention fp8 | seqs=4 rows=1 context=64 |",
                  "- deterministic; beside 8 other rows: same bits, at most 0.000000 of the largest "

@@ -31,6 +31,7 @@ cuda_runner_options options_for(const engine_options& wanted, const model_config
   out.deterministic = wanted.deterministic;
   out.has_byte_weights = wanted.has_byte_weights;
   out.kv = wanted.has_byte_pages ? cuda::kv_format::e4m3 : cuda::kv_format::bf16;
+  if (wanted.has_wgmma_prefill) out.prefill = cuda::prefill_kernel::wgmma;
   const bool is_tiny = wanted.shape.starts_with("tiny");
   out.measure_gemms = !is_tiny;
   out.load_threads = is_tiny ? 1 : 8;

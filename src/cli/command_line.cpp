@@ -86,6 +86,12 @@ void add_device_flags(CLI::App* app, serve_options& o) {
              "On GPUs: a token does not depend on what else is in the step, at some cost in speed. "
              "On the CPU that is always so")
       ->group(group);
+  add_choice<prefill_attention_kernel>(
+      app, "--prefill-attention", o.prefill_attention,
+      {{"mma", prefill_attention_kernel::mma}, {"wgmma", prefill_attention_kernel::wgmma}},
+      "How GPUs attend for prompts. wgmma: for H100, H200 and GH200 alone (compute capability "
+      "9.0), not yet run on one. Keys and values in fp8 have mma")
+      ->group(group);
   app->add_option("--sim-gpu", o.sim_gpu, "GPU whose time and memory --device sim takes")
       ->check(CLI::IsMember({"rtx4090", "rtx4090d", "a100", "h100", "h200"}))
       ->capture_default_str()

@@ -77,7 +77,8 @@ void cuda_device::logits(activation x, const device_matrix& head, activation out
 
 kv_pages cuda_device::pages_of(std::uint32_t layer) const {
   const std::size_t layer_bytes = sizes_.layer_page_bytes * options_.num_pages;
-  return {keys_.data() + layer * layer_bytes, values_.data() + layer * layer_bytes, options_.kv};
+  return {keys_.data() + layer * layer_bytes, values_.data() + layer * layer_bytes, options_.kv,
+          options_.num_pages};
 }
 
 void cuda_device::rope_kv_write(std::uint32_t layer, activation qkv) {
@@ -116,8 +117,15 @@ void cuda_device::attention(std::uint32_t layer, activation qkv, activation out)
       [this, decode] { check_launch(decode_attention(decode, stream()), "decode_attention"); });
   const prefill_attention_args prefill{
       .attention = common, .tiles = in_step(layout_.tiles), .num_tiles = layout_.tiles.count};
-  graphs_.tell(
-      [this, prefill] { check_launch(prefill_attention(prefill, stream()), "prefill_attention"); });
+  const bool has_warpgroups =
+      options_.prefill == prefill_kernel::wgmma && options_.kv == kv_format::bf16;
+  graphs_.tell([this, prefill, has_warpgroups] {
+    if (has_warpgroups) {
+      check_launch(wgmma_prefill_attention(prefill, stream()), "wgmma_prefill_attention");
+    } else {
+      check_launch(prefill_attention(prefill, stream()), "prefill_attention");
+    }
+  });
 }
 
 void cuda_device::silu_mul(activation gate_up, activation out) {

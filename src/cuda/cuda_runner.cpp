@@ -67,6 +67,18 @@ refusal check_shape(const model_config& config, const shard_plan& plan, bool has
   return nothing{};
 }
 
+refusal check_prefill(const std::vector<gpu_info>& gpus, const cuda_runner_options& options) {
+  if (options.prefill != cuda::prefill_kernel::wgmma) return nothing{};
+  for (const gpu_info& gpu : gpus) {
+    if (gpu.compute_capability == cuda::wgmma_capability) continue;
+    return refuse("The wgmma kernel needs compute capability 9.0; the GPU " + gpu.name + " has " +
+                      std::to_string(gpu.compute_capability / 10) + "." +
+                      std::to_string(gpu.compute_capability % 10) + ".",
+                  "prefill-attention");
+  }
+  return nothing{};
+}
+
 cuda_runner_options completed(cuda_runner_options options, const model_config& config) {
   complete(options, config);
   if (options.num_local_ranks == 0) options.num_local_ranks = std::max(options.tp_size, 1U);
@@ -116,6 +128,7 @@ cuda::cuda_device_options device_options(const cuda_model& model, std::uint32_t 
   out.heads = {plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim};
   out.num_pages = options.num_pages;
   out.kv = options.kv;
+  out.prefill = options.prefill;
   out.has_byte_weights = options.has_byte_weights;
   out.max_num_rows = options.max_num_batched_tokens;
   out.max_num_logit_rows = options.max_num_logit_rows;
@@ -300,6 +313,7 @@ outcome<std::shared_ptr<const cuda_model>> load_cuda_model(const model_config& c
                       std::to_string(gpus->size()) + ".",
                   "tensor-parallel-size");
   }
+  if (auto checked = check_prefill(*gpus, options); !checked) return checked.error();
   const auto model = std::make_shared<cuda_model>();
   model->config = config;
   model->options = completed(options, config);

@@ -11,6 +11,7 @@
 
 #include "core/outcome.hpp"
 #include "cuda/kv_format.hpp"
+#include "cuda/prefill_kernel.hpp"
 #include "model/model_config.hpp"
 #include "model/model_runner.hpp"
 #include "model/runner_options.hpp"
@@ -40,6 +41,7 @@ struct cuda_runner_options : runner_options {
   bool ranks_share_gpu = false;
   std::uint32_t max_logprobs = 20;
   cuda::kv_format kv = cuda::kv_format::bf16;
+  cuda::prefill_kernel prefill = cuda::prefill_kernel::mma;
   // Layers, embedding and LM head rounded to int8 by groups of 128 while they are uploaded.
   bool has_byte_weights = false;
   // A row's bits do not depend on the rows beside it.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/id.hpp"
+#include "cuda/prefill_kernel.hpp"
 #include "cuda/step_block.hpp"
 #include "model/device.hpp"
 
@@ -21,6 +22,7 @@ struct cuda_device_options {
   head_shape heads;  // this rank's
   std::uint32_t num_pages = 0;
   kv_format kv = kv_format::bf16;
+  prefill_kernel prefill = prefill_kernel::mma;
   std::uint32_t max_num_rows = 0;
   std::uint32_t max_num_logit_rows = 0;
   std::uint32_t max_num_seqs = 0;

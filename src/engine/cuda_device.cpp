@@ -32,9 +32,18 @@ refusal check_flags(const engine_options& options) {
 refusal check_gpus(const engine_options& options) {
   auto gpus = list_gpus(options.tensor_parallel_size);
   if (!gpus) return gpus.error();
-  if (gpus->size() >= options.tensor_parallel_size) return nothing{};
-  return refuse("needs a GPU for each rank; this machine has " + std::to_string(gpus->size()),
-                "--tensor-parallel-size");
+  if (gpus->size() < options.tensor_parallel_size) {
+    return refuse("needs a GPU for each rank; this machine has " + std::to_string(gpus->size()),
+                  "--tensor-parallel-size");
+  }
+  if (options.prefill_attention == prefill_attention_kernel::mma) return nothing{};
+  for (const gpu_info& gpu : *gpus) {
+    if (gpu.compute_capability == cuda::wgmma_capability) continue;
+    return refuse(
+        "asks for wgmma, which GPUs of compute capability 9.0 have; the " + gpu.name + " has none",
+        "--prefill-attention");
+  }
+  return nothing{};
 }
 
 }  // namespace
@@ -65,6 +74,9 @@ cuda_runner_options make_cuda_options(const engine_options& options, const plann
   out.kv = options.kv_dtype == kv_cache_dtype::fp8 ? cuda::kv_format::e4m3 : cuda::kv_format::bf16;
   out.max_logprobs = static_cast<std::uint32_t>(max_logprobs);
   out.deterministic = options.deterministic;
+  if (options.prefill_attention == prefill_attention_kernel::wgmma) {
+    out.prefill = cuda::prefill_kernel::wgmma;
+  }
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
   return out;
 }

@@ -19,6 +19,9 @@ enum class device_kind : std::uint8_t { cpu, cuda, automatic, null, sim };
 enum class quantization : std::uint8_t { automatic, none, int8, int4 };
 // Of keys and values; automatic: as `dtype`. int8 is the CPU's, fp8 the GPUs'.
 enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8, fp8 };
+// How GPUs attend for prompts: wgmma is for compute capability 9.0 alone, and for KV pages of
+// bfloat16 (others have mma).
+enum class prefill_attention_kernel : std::uint8_t { mma, wgmma };
 enum class yarn_mode : std::uint8_t { always, per_request };
 
 struct engine_options {
@@ -31,7 +34,8 @@ struct engine_options {
   yarn_mode yarn = yarn_mode::always;
 
   device_kind device = device_kind::cpu;
-  bool deterministic = false;                  // on GPUs; the CPU always is
+  bool deterministic = false;  // on GPUs; the CPU always is
+  prefill_attention_kernel prefill_attention = prefill_attention_kernel::mma;
   std::string sim_gpu = "rtx4090";             // rtx4090, rtx4090d, a100, h100, h200
   std::string sim_link = "auto";               // auto: the GPU's own
   std::chrono::milliseconds sim_load_time{0};  // what loading the weights would take

@@ -115,8 +115,8 @@ std::vector<float> attention_case::run(const std::vector<attention_chunk>& chunk
   plan_attention(chunks, group(), plan, lone);
   run_parts(*this, plan);
   device_array<prefill_tile> tiles(plan.tiles);
-  REQUIRE(is_fine(
-      prefill_({args(), tiles.data(), static_cast<std::uint32_t>(tiles.size())}, nullptr)));
+  REQUIRE(
+      is_fine(prefill_({args(), tiles.data(), static_cast<std::uint32_t>(tiles.size())}, nullptr)));
   CHECK(is_whole());
   return out();
 }

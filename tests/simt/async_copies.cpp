@@ -8,7 +8,7 @@
 namespace simt {
 namespace {
 
-constexpr std::uint32_t row_bytes = 128;      // of a box
+constexpr std::uint32_t row_bytes = 128;       // of a box
 constexpr std::uint32_t pattern_bytes = 1024;  // eight rows
 constexpr unsigned all_registers = 65536;
 
@@ -29,19 +29,26 @@ engines::engines() : seen(shared_bytes(), std::byte{0xFF}), memory_(shared_memor
   const unsigned warps = (size.x * size.y * size.z + warp_size - 1) / warp_size;
   // As many as each thread may have, in steps of 8.
   registers_.assign(warps, std::min(255U, all_registers / (warps * warp_size) / 8 * 8));
+  // Some warps have their products at once, some only when they wait for them.
+  constexpr std::array<unsigned, 4> laziness{0, 1, 8, 1U << 30U};
   products.resize(warps);
-  for (warp_products& each : products) each.memory = &seen;
+  for (warp_products& each : products) {
+    each.memory = &seen;
+    each.laziness = laziness[random_below(laziness.size())];
+  }
 }
 
-void engines::advance() {
+bool engines::advance() {
+  const std::size_t num_copies = copies.size();
   for (std::size_t i = copies.size(); i-- > 0;) {
     if (random_below(slowness_ + 1) != 0) continue;
     land(copies[i]);
     copies.erase(copies.begin() + static_cast<std::ptrdiff_t>(i));
   }
   for (warp_products& each : products) {
-    if (random_below(slowness_ + 1) == 0) each.compute_all();
+    each.compute_perhaps();
   }
+  return copies.size() < num_copies;
 }
 
 const char* engines::finish() {
@@ -133,6 +140,9 @@ void arrive_at(std::uint32_t barrier, std::uint32_t expected_bytes) {
   at.bytes += expected_bytes;
   --at.missing;
   at.settle();
+  // Who waited may be far ahead before this thread goes on.
+  if (random_below(8) != 0) return;
+  for (std::uint32_t left = random_below(64); left > 0; --left) let_others_run();
 }
 
 bool has_passed(std::uint32_t barrier, std::uint32_t parity) {

@@ -32,9 +32,7 @@ struct matrix_place {
     return in_pattern(start + line / panel_columns * leading + line % panel_columns * 2 +
                       at / 8 * stride + at % 8 * 128);
   }
-  static std::uint32_t in_pattern(std::uint32_t place) {
-    return place ^ (place >> 7U & 7U) << 4U;
-  }
+  static std::uint32_t in_pattern(std::uint32_t place) { return place ^ (place >> 7U & 7U) << 4U; }
   std::uint32_t place(bool has_lines_first, unsigned line, unsigned at) const {
     return has_lines_first ? line_first(line, at) : inner_first(line, at);
   }
@@ -176,7 +174,7 @@ void warp_products::start(const std::array<async_product, warp_size>& lanes, uns
   products_.push_back(first);
   auto& fragments = fragments_.emplace_back();
   for (unsigned lane = 0; lane < warp_size; ++lane) fragments[lane] = lanes[lane].a;
-  if (random_below(2) == 0) compute_all();
+  compute_perhaps();
 }
 
 void warp_products::compute(std::size_t end) {
@@ -184,9 +182,8 @@ void warp_products::compute(std::size_t end) {
     const async_product& product = products_[num_computed_];
     sums_under_way& sums = sums_.at(product.c);
     if (!product.adds) std::ranges::fill(sums.values, 0.0F);
-    const left_numbers left = product.a != nullptr
-                                  ? from_fragments(fragments_[num_computed_])
-                                  : from_memory(*memory, product.a_matrix, warp_);
+    const left_numbers left = product.a != nullptr ? from_fragments(fragments_[num_computed_])
+                                                   : from_memory(*memory, product.a_matrix, warp_);
     add_product(sums.values, product.n, left, *memory, product.b_matrix, product.a != nullptr);
   }
 }

@@ -1,5 +1,5 @@
-// Multiplications of a warpgroup, as PTX describes wgmma: of 64 rows, N columns and 16 between them,
-// bfloat16 by bfloat16 into float32.
+// Multiplications of a warpgroup, as PTX describes wgmma: of 64 rows, N columns and 16 between
+// them, bfloat16 by bfloat16 into float32.
 //
 // They read shared memory, and a's registers, at some time between their start and the wait for
 // them; until that wait their sums' registers are poison, which nobody may touch.

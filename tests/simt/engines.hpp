@@ -50,11 +50,14 @@ class warp_products {
   void start(const std::array<async_product, warp_size>& lanes, unsigned warp);
   // Computes what was started; nobody sees it yet.
   void compute(std::size_t end);
-  void compute_all() { compute(products_.size()); }
+  void compute_perhaps() {
+    if (random_below(laziness + 1) == 0) compute(products_.size());
+  }
 
   bool is_idle() const { return sums_.empty(); }
   const std::vector<async_product>& products() const { return products_; }  // lane 0's
-  const std::vector<std::byte>* memory = nullptr;  // as engines see it
+  const std::vector<std::byte>* memory = nullptr;                           // as engines see it
+  unsigned laziness = 0;
 
  private:
   struct sums_under_way {
@@ -79,7 +82,7 @@ class warp_products {
 class engines final : public block_unit {
  public:
   engines();
-  void advance() override;
+  bool advance() override;
   const char* finish() override;
 
   memory_barrier& barrier_at(std::uint32_t address);

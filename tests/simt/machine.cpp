@@ -187,7 +187,7 @@ void machine::run_lanes(block& resident, std::uint32_t warp_idx) {
 
 // Warps come in random order and go on for a random while. False: no thread can run.
 bool machine::pass_over(block& resident) {
-  if (resident.unit != nullptr) resident.unit->advance();
+  if (resident.unit != nullptr && resident.unit->advance()) num_times_given_way_ = 0;
   const auto num_warps = static_cast<std::uint32_t>(resident.warps.size());
   const std::uint32_t first_warp = random.below(num_warps);
   bool can_run = false;

@@ -71,8 +71,8 @@ class block_unit {
   block_unit(const block_unit&) = delete;
   block_unit& operator=(const block_unit&) = delete;
   virtual ~block_unit() = default;
-  // Time passes.
-  virtual void advance() = 0;
+  // Time passes. Whether something came that threads may wait for.
+  virtual bool advance() = 0;
   // No thread is left. What is wrong with that; null: nothing.
   virtual const char* finish() = 0;
 };

@@ -39,8 +39,8 @@ __device__ __forceinline__ std::uint64_t describe_matrix(std::uint32_t address,
          static_cast<std::uint64_t>(pattern_bytes >> 4U) << 32U | patterns_of_128_bytes << 62U;
 }
 
-// The thread's warpgroup, as a number that the compiler knows to be the same for all of a warp: only
-// then multiplications of one branch go on side by side.
+// The thread's warpgroup, as a number that the compiler knows to be the same for all of a warp:
+// only then multiplications of one branch go on side by side.
 __device__ __forceinline__ unsigned warpgroup_index() {
   return __shfl_sync(full_mask, threadIdx.x / warpgroup_size, 0);
 }
@@ -222,15 +222,15 @@ __device__ __forceinline__ void await_products() {
 }
 
 #define TROUPE_SUM(c, n) "+f"((c)[n][0]), "+f"((c)[n][1]), "+f"((c)[n][2]), "+f"((c)[n][3])
-#define TROUPE_SUMS_8(c, n)                                                                     \
-  TROUPE_SUM(c, n), TROUPE_SUM(c, n + 1), TROUPE_SUM(c, n + 2), TROUPE_SUM(c, n + 3),           \
+#define TROUPE_SUMS_8(c, n)                                                           \
+  TROUPE_SUM(c, n), TROUPE_SUM(c, n + 1), TROUPE_SUM(c, n + 2), TROUPE_SUM(c, n + 3), \
       TROUPE_SUM(c, n + 4), TROUPE_SUM(c, n + 5), TROUPE_SUM(c, n + 6), TROUPE_SUM(c, n + 7)
-#define TROUPE_OPERANDS_32                                                                      \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                      \
+#define TROUPE_OPERANDS_32                                                 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define TROUPE_OPERANDS_64                                                                      \
-  TROUPE_OPERANDS_32                                                                            \
-  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "          \
+#define TROUPE_OPERANDS_64                                                             \
+  TROUPE_OPERANDS_32                                                                   \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
   "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 
 // The warpgroup's 64 rows: c = a * b^T, with adds c += a * b^T, of 16 columns of a [64, ..] and of
@@ -257,17 +257,15 @@ __device__ __forceinline__ void multiply_fragments(float (&c)[N / 8][4],
                                                    const std::uint32_t (&a)[4], std::uint64_t b) {
   static_assert(N == 64 || N == 128);
   if constexpr (N == 128) {
-    asm volatile(
-        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" TROUPE_OPERANDS_64
-        "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;"
-        : TROUPE_SUMS_8(c, 0), TROUPE_SUMS_8(c, 8)
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" TROUPE_OPERANDS_64
+                 "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;"
+                 : TROUPE_SUMS_8(c, 0), TROUPE_SUMS_8(c, 8)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
   } else {
-    asm volatile(
-        "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" TROUPE_OPERANDS_32
-        "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
-        : TROUPE_SUMS_8(c, 0)
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" TROUPE_OPERANDS_32
+                 "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
+                 : TROUPE_SUMS_8(c, 0)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
   }
 }
 

@@ -103,9 +103,8 @@ __device__ __forceinline__ void copy_block(const block_ring<Dim>& ring, const te
 // In the order in which blocks are wanted: a block's values after the next one's keys.
 template <unsigned Dim>
 __device__ __forceinline__ void copy_blocks(const block_ring<Dim>& keys,
-                                            const block_ring<Dim>& values,
-                                            std::uint32_t num_blocks, const tile_view& view,
-                                            const wgmma_args& args) {
+                                            const block_ring<Dim>& values, std::uint32_t num_blocks,
+                                            const tile_view& view, const wgmma_args& args) {
   const attention_args& attention = args.prefill.attention;
   copy_block(keys, args.keys, 0, view, attention);
   for (std::uint32_t block = 0; block < num_blocks; ++block) {
@@ -135,9 +134,9 @@ __device__ __forceinline__ void load_queries(std::uint32_t target, const group_v
     const unsigned chunk = at % chunks;
     // Queries that there are not: the last one again, and nobody looks at the result.
     const unsigned real = query < view.num_queries ? query : view.num_queries - 1;
-    copy_async(panel_place(target + chunk / 8 * wgmma_tiles<Dim>::query_panel_bytes, query,
-                           chunk % 8),
-               args.qkv + query_start<Dim>(view, real, args.qkv_stride) + chunk * 8);
+    copy_async(
+        panel_place(target + chunk / 8 * wgmma_tiles<Dim>::query_panel_bytes, query, chunk % 8),
+        args.qkv + query_start<Dim>(view, real, args.qkv_stride) + chunk * 8);
   }
   commit_copies();
   await_copies<0>();

@@ -80,6 +80,52 @@ TEST_CASE("keys and values of a byte: logits near the CPU's, in half the memory"
   }
 }
 
+TEST_CASE("prompts by warpgroups: logits are the CPU's, whatever the chunks and the ranks") {
+  fake_cuda::use_emulator();
+  test_replica cpu = cpu_replica();
+  const test_sequence sequence = prompt_in(1, 49);
+  const auto wanted = logits_in_chunks(cpu, sequence, 49);
+  for (const std::uint32_t tp_size : {1U, 2U}) {
+    cuda_runner_options options = gpu_options(tp_size);
+    test_replica other = gpu_replica(options);
+    options.prefill = cuda::prefill_kernel::wgmma;
+    test_replica gpu = gpu_replica(options);
+    for (const std::uint32_t chunk : {49U, 17U, 1U}) {
+      CAPTURE(chunk);
+      CHECK(distance(logits_in_chunks(gpu, sequence, chunk), wanted) < bf16_distance);
+    }
+    // It is another kernel than without the option.
+    CHECK(logits_in_chunks(gpu, sequence, 49) != logits_in_chunks(other, sequence, 49));
+    options.deterministic = true;
+    test_replica same = gpu_replica(options);
+    CHECK(logits_in_chunks(same, sequence, 49) == logits_in_chunks(same, sequence, 1));
+  }
+}
+
+TEST_CASE("pages of bytes have one kernel for prompts, whatever was asked for") {
+  fake_cuda::use_emulator();
+  const test_sequence sequence = prompt_in(1, 30);
+  cuda_runner_options options = gpu_options();
+  options.kv = cuda::kv_format::e4m3;
+  test_replica plain = gpu_replica(options);
+  options.prefill = cuda::prefill_kernel::wgmma;
+  test_replica asked = gpu_replica(options);
+  CHECK(logits_in_chunks(asked, sequence, 30) == logits_in_chunks(plain, sequence, 30));
+}
+
+TEST_CASE("prompts by warpgroups are refused where the GPU has none") {
+  const model_config config = gpu_config();
+  cuda_runner_options options = gpu_options();
+  options.prefill = cuda::prefill_kernel::wgmma;
+  for (const int capability : {89, 100}) {
+    fake_cuda::set_compute_capability(capability);
+    const auto refused = load_cuda_model(config, gpu_weights(config), options);
+    fake_cuda::set_compute_capability(90);
+    REQUIRE(!refused);
+    CHECK(refused.error().field == "prefill-attention");
+  }
+}
+
 TEST_CASE("weights of int8: logits near the CPU's, whatever the chunks and the ranks") {
   fake_cuda::use_emulator();
   test_replica cpu = cpu_replica();

@@ -19,6 +19,9 @@ namespace troupe::fake_cuda {
 // The machine: how many GPUs there are, and how large the memory of each is. 0: no driver.
 void set_gpus(int count, std::size_t bytes_each = std::size_t{1} << 30U);
 
+// Of each of them, 10 * major + minor; 90 at first.
+void set_compute_capability(int capability);
+
 // From here on kernels go through streams; without it the emulator runs them at once.
 void use_emulator();
 

@@ -15,6 +15,7 @@ namespace {
 struct machine {
   std::mutex lock;
   int num_gpus = 1;
+  int capability = 90;
   std::size_t bytes_each = std::size_t{1} << 30U;
   std::map<void*, std::pair<std::size_t, int>> device_memory;  // size, device
   std::map<void*, std::size_t> pinned_memory;
@@ -58,6 +59,8 @@ void set_gpus(int count, std::size_t bytes_each) {
   m.bytes_each = bytes_each;
   m.peak = 0;
 }
+
+void set_compute_capability(int capability) { the_machine().capability = capability; }
 
 std::size_t num_live_objects() {
   machine& m = the_machine();
@@ -161,7 +164,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   if (fails("cudaGetDeviceProperties", cudaErrorUnknown)) return cudaErrorUnknown;
   std::memset(static_cast<void*>(properties), 0, sizeof *properties);
   std::strcpy(properties->name, "emulated GPU");
-  properties->major = 9;
+  properties->major = the_machine().capability / 10;
+  properties->minor = the_machine().capability % 10;
   properties->multiProcessorCount = 4;
   properties->totalGlobalMem = the_machine().bytes_each;
   return cudaSuccess;
