@@ -92,6 +92,12 @@ void add_device_flags(CLI::App* app, serve_options& o) {
       "How GPUs attend for prompts. wgmma: for H100, H200 and GH200 alone (compute capability "
       "9.0), not yet run on one. Keys and values in fp8 have mma")
       ->group(group);
+  add_choice<all_reduce_way>(
+      app, "--all-reduce", o.all_reduce,
+      {{"nccl", all_reduce_way::nccl}, {"peer", all_reduce_way::peer}},
+      "How the ranks' sums cross between GPUs. peer: up to 8 MiB by a kernel that reads the peers' "
+      "memory, where all GPUs reach each other's; not yet run on GPUs")
+      ->group(group);
   app->add_option("--sim-gpu", o.sim_gpu, "GPU whose time and memory --device sim takes")
       ->check(CLI::IsMember({"rtx4090", "rtx4090d", "a100", "h100", "h200"}))
       ->capture_default_str()

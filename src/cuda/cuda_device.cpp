@@ -279,9 +279,10 @@ void cuda_device::read_samples(const step_in_flight& step, step_memory& memory) 
 // A peer's failure would leave the device waiting for ever, so the communicator is asked, too.
 bool cuda_device::has_come(const event_owner& event) {
   use_gpu(options_.device_index);
-  if (is_done(event)) return true;
+  const bool has = is_done(event);
+  // What was told to stop ends, too, with results that mean nothing.
   if (ranks_ != nullptr) ranks_->check();
-  return false;
+  return has;
 }
 
 bool cuda_device::has_logits() {

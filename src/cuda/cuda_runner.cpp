@@ -262,8 +262,9 @@ std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model
   cuda::nccl_options options{.group = group != nullptr ? *group : cuda::make_group_id(),
                              .size = size,
                              .rank_order = model.options.deterministic};
-  options.max_elements =
+  const std::uint64_t max_elements =
       std::uint64_t{model.options.max_num_batched_tokens} * model.config.hidden_size;
+  options.max_elements = max_elements;
   // Each rank waits for the others while it joins.
   std::vector<std::future<std::unique_ptr<cuda::gpu_communicator>>> joining;
   for (std::uint32_t i = 0; i < model.options.num_local_ranks; ++i) {
@@ -275,7 +276,9 @@ std::vector<std::unique_ptr<cuda::gpu_communicator>> join_ranks(const cuda_model
   }
   for (auto& one : joining) one.wait();
   for (auto& one : joining) out.push_back(one.get());
-  return out;
+  if (!model.options.peer_sums || out.size() < size) return out;
+  return cuda::make_peer_communicators(
+      std::move(out), {.width = model.config.hidden_size, .max_elements = max_elements});
 }
 
 }  // namespace

@@ -46,6 +46,8 @@ struct cuda_runner_options : runner_options {
   bool has_byte_weights = false;
   // A row's bits do not depend on the rows beside it.
   bool deterministic = false;
+  // Sums of ranks that are all here by kernels that read the peers' memory, where GPUs reach it.
+  bool peer_sums = false;
   bool use_graphs = true;
   // Measures how each multiplication is done quickest while the model is loaded.
   bool measure_gemms = true;

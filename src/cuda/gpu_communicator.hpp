@@ -59,4 +59,15 @@ struct nccl_options {
 std::unique_ptr<gpu_communicator> make_nccl_communicator(const nccl_options& options,
                                                          std::uint32_t timeout_ms);
 
+struct peer_sums {
+  std::uint32_t width = 0;         // of the rows that are added: a multiple of 8
+  std::uint64_t max_elements = 0;  // of a sum
+};
+// The same ranks, all of them threads of this process, rank r on GPU r, in order. Where the GPUs
+// reach each other's memory, sums of whole rows up to two_shot_bytes are one kernel on each, in
+// rank order, and all else is left to `others`, which throw when they are asked after an abort.
+// Where they do not, `others` come back.
+std::vector<std::unique_ptr<gpu_communicator>> make_peer_communicators(
+    std::vector<std::unique_ptr<gpu_communicator>> others, const peer_sums& sums);
+
 }  // namespace troupe::cuda

@@ -295,6 +295,9 @@ struct peer_memory {
 // up to one_shot_bytes or two ranks, which gain nothing.
 enum class peer_shots : std::uint8_t { by_size, one, two };
 inline constexpr std::uint64_t one_shot_bytes = 256U << 10U;
+// Longer messages are better left to a ring.
+inline constexpr std::uint64_t two_shot_bytes = 8U << 20U;
+inline constexpr std::uint32_t max_peer_width = 8192;
 struct peer_all_reduce_args {
   peer_memory peers;
   std::uint32_t num_ranks = 0;
@@ -302,7 +305,10 @@ struct peer_all_reduce_args {
   // This rank's own [max_peer_blocks], zero at first: how often each block has run, twice.
   std::uint32_t* epochs = nullptr;
   std::uint64_t staging_elements =
-      0;                         // at least num_rows * width, of which every call has the same
+      0;  // at least num_rows * width, of which every call has the same
+  // A word that every device reaches, also the host's: not 0 when the peers are not to be waited
+  // for any more, and the results mean nothing. Null: they always are.
+  const std::uint32_t* abandoned = nullptr;
   bf16* x = nullptr;             // [num_rows, width], becomes the sum; null with residual
   const bf16* addend = nullptr;  // [num_rows, width], this rank's share; may be x
   // With a residual: residual += sum, normed = its RMS norm, as add_rms_norm does, and x is unused.
@@ -311,7 +317,7 @@ struct peer_all_reduce_args {
   bf16* normed = nullptr;
   float eps = 0;
   std::uint32_t num_rows = 0;
-  std::uint32_t width = 0;  // a multiple of 8, at most 8192
+  std::uint32_t width = 0;  // a multiple of 8, at most max_peer_width
   peer_shots shots = peer_shots::by_size;
 };
 launch_error peer_all_reduce(const peer_all_reduce_args& args, cuda_stream stream);

@@ -10,7 +10,7 @@
 namespace troupe {
 namespace {
 
-// The driver's context and modules, graphs, NCCL's buffers.
+// The driver's context and modules, graphs, NCCL's buffers, those for sums with peers.
 constexpr std::uint64_t cuda_margin_bytes = 1U << 30;
 constexpr std::uint32_t max_load_threads = 8;
 
@@ -77,6 +77,7 @@ cuda_runner_options make_cuda_options(const engine_options& options, const plann
   if (options.prefill_attention == prefill_attention_kernel::wgmma) {
     out.prefill = cuda::prefill_kernel::wgmma;
   }
+  out.peer_sums = options.all_reduce == all_reduce_way::peer;
   out.load_threads = std::clamp(std::thread::hardware_concurrency(), 1U, max_load_threads);
   return out;
 }

@@ -22,6 +22,9 @@ enum class kv_cache_dtype : std::uint8_t { automatic, bf16, int8, fp8 };
 // How GPUs attend for prompts: wgmma is for compute capability 9.0 alone, and for KV pages of
 // bfloat16 (others have mma).
 enum class prefill_attention_kernel : std::uint8_t { mma, wgmma };
+// How sums of ranks cross between GPUs: by NCCL, or where GPUs reach each other's memory by kernels
+// of our own for all but the longest.
+enum class all_reduce_way : std::uint8_t { nccl, peer };
 enum class yarn_mode : std::uint8_t { always, per_request };
 
 struct engine_options {
@@ -36,6 +39,7 @@ struct engine_options {
   device_kind device = device_kind::cpu;
   bool deterministic = false;  // on GPUs; the CPU always is
   prefill_attention_kernel prefill_attention = prefill_attention_kernel::mma;
+  all_reduce_way all_reduce = all_reduce_way::nccl;
   std::string sim_gpu = "rtx4090";             // rtx4090, rtx4090d, a100, h100, h200
   std::string sim_link = "auto";               // auto: the GPU's own
   std::chrono::milliseconds sim_load_time{0};  // what loading the weights would take

@@ -166,6 +166,25 @@ TEST_CASE("peer_all_reduce takes two shots for long messages of many ranks") {
   }
 }
 
+TEST_CASE("A peer that never comes is waited for until the group is abandoned") {
+  constexpr std::uint32_t width = 64;
+  for (const peer_shots shots : {peer_shots::one, peer_shots::two}) {
+    for (const std::uint32_t word : {0U, 1U}) {
+      peer_group peers(2, 40, width);
+      device_array<std::uint32_t> abandoned(std::vector<std::uint32_t>{word});
+      const array_list mine = make_arrays(draw_ranks(1, 40 * width, 1));
+      peer_all_reduce_args args = peers.args(0);
+      args.abandoned = abandoned.data();
+      args.addend = args.x = mine[0]->data();
+      args.num_rows = 40;
+      args.shots = shots;
+      const bool is_done = peer_all_reduce(args, nullptr) == launch_error::none;
+      CHECK(is_done == (word != 0));
+      CHECK((peers.is_whole() && mine[0]->is_whole()));
+    }
+  }
+}
+
 TEST_CASE("peer_all_reduce leaves alone what the call before staged, which peers may still read") {
   constexpr std::uint32_t width = 64;
   for (const peer_shots shots : {peer_shots::one, peer_shots::two}) {

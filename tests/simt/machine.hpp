@@ -80,10 +80,17 @@ class block_unit {
 block_unit& unit_of_block(std::unique_ptr<block_unit> (*make)());
 std::uint32_t random_below(std::uint32_t bound);
 
+// Launches that wait for each other: so many of one place, until the word is not 0.
+struct launch_meeting {
+  const void* place = nullptr;
+  std::uint32_t num_launches = 1;
+  const std::uint32_t* abandoned = nullptr;
+};
 struct launch_shape {
   dim3 grid;
   dim3 block;
   std::size_t shared_bytes = 0;
+  launch_meeting meeting;  // for who takes launches; run() does not wait
 };
 // Runs the kernel's body once for each thread, block after block in random order. False: a shape
 // that no GPU takes (nothing ran), or a fault: last_fault() says which.

@@ -103,13 +103,20 @@ inline float exp2_fast(float x) { return std::exp2(x); }
 inline float exp_fast(float x) { return std::exp(x); }
 inline float inverse_sqrt(float x) { return 1.0F / std::sqrt(x); }
 
+using launch_meeting = simt::launch_meeting;
+template <class... Parameters, class... Arguments>
+launch_error launch_to_meet(const launch_meeting& meeting, void (*kernel)(Parameters...), dim3 grid,
+                            dim3 block, std::size_t shared_bytes, cuda_stream stream,
+                            Arguments... arguments) {
+  const bool is_done =
+      simt::submit(stream, {grid, block, shared_bytes, meeting}, [=] { kernel(arguments...); });
+  // cudaErrorLaunchFailure: why stands in simt::last_fault().
+  return is_done ? launch_error::none : static_cast<launch_error>(719);
+}
 template <class... Parameters, class... Arguments>
 launch_error launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
                     cuda_stream stream, Arguments... arguments) {
-  const bool is_done =
-      simt::submit(stream, {grid, block, shared_bytes}, [=] { kernel(arguments...); });
-  // cudaErrorLaunchFailure: why stands in simt::last_fault().
-  return is_done ? launch_error::none : static_cast<launch_error>(719);
+  return launch_to_meet({}, kernel, grid, block, shared_bytes, stream, arguments...);
 }
 
 #else
@@ -249,6 +256,20 @@ launch_error launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::s
   config.stream = stream;
   return static_cast<launch_error>(
       cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));
+}
+
+// A kernel that waits for others on other devices. They run at the same time by themselves; only
+// the emulator has to be told which: those of one place, and when they are not waited for any more.
+struct launch_meeting {
+  const void* place = nullptr;
+  std::uint32_t num_launches = 1;
+  const std::uint32_t* abandoned = nullptr;
+};
+template <class... Parameters, class... Arguments>
+launch_error launch_to_meet(const launch_meeting&, void (*kernel)(Parameters...), dim3 grid,
+                            dim3 block, std::size_t shared_bytes, cuda_stream stream,
+                            Arguments... arguments) {
+  return launch(kernel, grid, block, shared_bytes, stream, arguments...);
 }
 
 #endif

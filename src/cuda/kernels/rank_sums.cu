@@ -43,6 +43,12 @@ __global__ void __launch_bounds__(sum_threads)
 
 // --- Ranks on devices with peer access ----------------------------------------------------------
 
+// The word is in the host's memory, which is far.
+constexpr std::uint32_t turns_between_looks = 256;
+__device__ __forceinline__ bool is_abandoned(const peer_all_reduce_args& args) {
+  return args.abandoned != nullptr && load_acquire(args.abandoned) != 0;
+}
+
 // A block of each rank does the rows blockIdx.x, + max_peer_blocks, ...: it waits for the same
 // blocks of its peers only. A call takes two epochs, and one half of the staging memory in turn: a
 // peer still reads the other half, but has left this one, because it has arrived at the call
@@ -57,7 +63,9 @@ __device__ __forceinline__ void meet_peers(const peer_all_reduce_args& args, std
     const std::uint32_t* flag =
         args.peers.arrivals[args.rank] + peer * max_peer_blocks + blockIdx.x;
     // A peer may be one epoch ahead.
-    while (static_cast<std::int32_t>(load_acquire(flag) - epoch) < 0) {
+    for (std::uint32_t turn = 1; static_cast<std::int32_t>(load_acquire(flag) - epoch) < 0;
+         ++turn) {
+      if (turn % turns_between_looks == 0 && is_abandoned(args)) break;
     }
   }
   __syncthreads();
@@ -165,9 +173,10 @@ launch_error peer_all_reduce(const peer_all_reduce_args& args, cuda_stream strea
   const std::uint32_t blocks = args.num_rows < max_peer_blocks ? args.num_rows : max_peer_blocks;
   const bool is_long = args.num_ranks > 2 && count * sizeof(bf16) > one_shot_bytes;
   const bool is_twice = args.shots == peer_shots::by_size ? is_long : args.shots == peer_shots::two;
-  return launch(is_twice ? &reduce_rows<peer_shots::two> : &reduce_rows<peer_shots::one>,
-                {blocks, 1, 1}, {norm_threads(args.width), 1, 1}, sizeof(norm_memory), stream,
-                args);
+  const launch_meeting meeting{args.peers.staging[0], args.num_ranks, args.abandoned};
+  return launch_to_meet(
+      meeting, is_twice ? &reduce_rows<peer_shots::two> : &reduce_rows<peer_shots::one>,
+      {blocks, 1, 1}, {norm_threads(args.width), 1, 1}, sizeof(norm_memory), stream, args);
 }
 
 }  // namespace troupe::cuda

@@ -13,7 +13,7 @@ import mutants_test  # noqa: E402
 
 DEVICE, OPERATIONS, BLOCK = "cuda_device.cpp", "cuda_operations.cpp", "step_block.cpp"
 GRAPHS, SHARED, NCCL = "step_graphs.cpp", "shared_gpu_communicator.cpp", "nccl_communicator.cpp"
-WEIGHTS, RUNNER = "cuda_weights.cpp", "cuda_runner.cpp"
+WEIGHTS, RUNNER, PEERS = "cuda_weights.cpp", "cuda_runner.cpp", "peer_communicator.cpp"
 
 # As in ../mutants.py: (what is wrong, file, place, what stands there instead, tests to ask).
 MUTANTS = [
@@ -86,6 +86,23 @@ MUTANTS = [
      "«copy_on_device(x, parts, count * sizeof(bf16), stream);»", "", "deterministic ranks*"),
     ("a rank that never comes is waited for", NCCL,
      "if («clock::now() > deadline») fail", "false", "*peers never come*"),
+    ("an abort does not reach a kernel that waits", PEERS,
+     "abort() noexcept override { «group_->abandon();»", "", "*abort releases a kernel*"),
+    ("a sum without a peer is believed", PEERS,
+     "if («group_->is_abandoned()») others_->abort();", "false", "*abort releases a kernel*"),
+    ("a rank goes without a word to its peers", PEERS,
+     "~peer_rank() override { «group_->abandon();»", "", "*abort releases a kernel*"),
+    ("long sums are longer than their memory", PEERS,
+     "return «count <= staging_elements_» &&", "true", "peers add*"),
+    ("a part of a row is not added", PEERS,
+     "&& «count % width_ == 0»", "true", "peers add*"),
+    ("memory says that it was used before", PEERS,
+     "«fill_zero(mine.epochs.data(), mine.epochs.size(), stream.get());»", "", "peers add*"),
+    ("all ranks are the first", PEERS,
+     ".rank = «rank», .epochs", "0U", "peers add*"),
+    ("what a step without its peers left is believed", DEVICE,
+     "«if (ranks_ != nullptr) ranks_->check();» return has", "if (!has) ranks_->check();",
+     "*abort releases a kernel*"),
     ("weights are overwritten on their way", WEIGHTS,
      "«check_cuda(cudaEventSynchronize(one.copied.get()), \"cudaEventSynchronize\");»", "",
      "*large matrix*"),

@@ -22,6 +22,9 @@ void set_gpus(int count, std::size_t bytes_each = std::size_t{1} << 30U);
 // Of each of them, 10 * major + minor; 90 at first.
 void set_compute_capability(int capability);
 
+// Whether they can reach each other's memory; not at first. None does yet, from here on.
+void set_peer_access(bool is_possible);
+
 // From here on kernels go through streams; without it the emulator runs them at once.
 void use_emulator();
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "fake_cuda.hpp"
@@ -16,6 +17,8 @@ struct machine {
   std::mutex lock;
   int num_gpus = 1;
   int capability = 90;
+  bool has_peer_access = false;
+  std::set<std::pair<int, int>> open_access;  // from, to
   std::size_t bytes_each = std::size_t{1} << 30U;
   std::map<void*, std::pair<std::size_t, int>> device_memory;  // size, device
   std::map<void*, std::size_t> pinned_memory;
@@ -61,6 +64,13 @@ void set_gpus(int count, std::size_t bytes_each) {
 }
 
 void set_compute_capability(int capability) { the_machine().capability = capability; }
+
+void set_peer_access(bool is_possible) {
+  machine& m = the_machine();
+  const std::lock_guard hold(m.lock);
+  m.has_peer_access = is_possible;
+  m.open_access.clear();
+}
 
 std::size_t num_live_objects() {
   machine& m = the_machine();
@@ -169,6 +179,26 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   properties->multiProcessorCount = 4;
   properties->totalGlobalMem = the_machine().bytes_each;
   return cudaSuccess;
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int* can, int from, int to) {
+  if (fails("cudaDeviceCanAccessPeer", cudaErrorUnknown)) return cudaErrorUnknown;
+  machine& m = the_machine();
+  const std::lock_guard hold(m.lock);
+  if (from < 0 || to < 0 || from >= m.num_gpus || to >= m.num_gpus) {
+    return failed_with(cudaErrorInvalidDevice);
+  }
+  *can = m.has_peer_access && from != to ? 1 : 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
+  if (fails("cudaDeviceEnablePeerAccess", cudaErrorUnknown)) return cudaErrorUnknown;
+  machine& m = the_machine();
+  const std::lock_guard hold(m.lock);
+  if (!m.has_peer_access) return failed_with(cudaErrorPeerAccessUnsupported);
+  const bool is_new = m.open_access.emplace(current_device, peer).second;
+  return is_new ? cudaSuccess : failed_with(cudaErrorPeerAccessAlreadyEnabled);
 }
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -101,15 +102,73 @@ std::atomic<std::uint64_t> num_graph_launches{0};
 std::atomic<std::uint64_t> num_instantiations{0};
 thread_local cudaStream_t capturing = nullptr;
 
+void report(bool is_done) {
+  if (is_done) return;
+  std::fprintf(stderr, "a kernel failed: %s\n", simt::last_fault().c_str());
+  has_fault = true;
+}
+
+// Kernels that wait for each other run when all of them have come, each on its stream; the last one
+// runs them all. One that is abandoned before runs alone, and finds that out by itself.
+class kernel_meeting {
+ public:
+  void run(const simt::launch_shape& shape, const std::function<void()>& body) {
+    std::unique_lock hold(lock_);
+    const std::uint64_t number = num_come_++;
+    waiting_[number] = {shape, body};
+    if (waiting_.size() == shape.meeting.num_launches) {
+      const auto together = std::exchange(waiting_, {});
+      run_together(together);
+      for (const auto& [each, started] : together) done_.insert(each);
+    }
+    while (!done_.contains(number)) {
+      hold.unlock();
+      troupe::fake_cuda::kick_all_streams();
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+      hold.lock();
+      const bool is_abandoned = __atomic_load_n(shape.meeting.abandoned, __ATOMIC_ACQUIRE) != 0;
+      if (!is_abandoned || waiting_.erase(number) == 0) continue;
+      run_together({{number, {shape, body}}});
+      return;
+    }
+    done_.erase(number);
+  }
+
+ private:
+  struct launch {
+    simt::launch_shape shape;
+    std::function<void()> body;
+  };
+
+  static void run_together(const std::map<std::uint64_t, launch>& launches) {
+    const std::lock_guard hold(emulator_lock);
+    for (std::size_t i = 0; i < launches.size(); ++i) troupe::fake_cuda::note_kernel();
+    report(simt::run_together([&] {
+      for (const auto& [number, each] : launches) simt::run(each.shape, each.body);
+    }));
+  }
+
+  std::mutex lock_;
+  std::uint64_t num_come_ = 0;
+  std::map<std::uint64_t, launch> waiting_;
+  std::set<std::uint64_t> done_;
+};
+
+kernel_meeting& meeting_at(const void* place) {
+  static std::mutex lock;
+  static std::map<const void*, kernel_meeting> meetings;
+  const std::lock_guard hold(lock);
+  return meetings[place];
+}
+
 // What the emulator is told to launch.
 bool take_launch(CUstream_st* stream, const simt::launch_shape& shape, std::function<void()> body) {
   if (fails("kernel launch", cudaErrorLaunchFailure)) return false;
   enqueue(stream, [shape, body = std::move(body)] {
+    if (shape.meeting.num_launches > 1) return meeting_at(shape.meeting.place).run(shape, body);
     const std::lock_guard hold(emulator_lock);
     troupe::fake_cuda::note_kernel();
-    if (simt::run(shape, body)) return;
-    std::fprintf(stderr, "a kernel failed: %s\n", simt::last_fault().c_str());
-    has_fault = true;
+    report(simt::run(shape, body));
   });
   return true;
 }
