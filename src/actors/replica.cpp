@@ -17,11 +17,15 @@ using namespace std::chrono_literals;
 constexpr auto heartbeat_period = 250ms;
 constexpr std::size_t max_former = 64;
 
-class replica_actor : public replica::base {
+// A replica, and the group_listener of its ranks.
+using listening_replica =
+    replica::extend<caf::reacts_to<group_changed>, caf::reacts_to<ranks_lost>>;
+
+class replica_actor : public listening_replica::base {
  public:
   replica_actor(caf::actor_config& config, replica_options options, request_queue queue,
                 meter observer, runner_factory make_runners, rank_group group)
-      : replica::base(config),
+      : listening_replica::base(config),
         options_(std::move(options)),
         queue_(std::move(queue)),
         meter_(std::move(observer)),

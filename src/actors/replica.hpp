@@ -28,8 +28,6 @@ struct replica_status {
 using replica = caf::typed_actor<
     // Ready only while every part answers its heartbeat and no request waits in vain.
     caf::replies_to<ask_status>::with<replica_status>,
-    // group_listener
-    caf::reacts_to<group_changed>, caf::reacts_to<ranks_lost>,
     // Looks at the heartbeats.
     caf::reacts_to<tick>>;
 
