@@ -78,8 +78,8 @@ outcome<rank_factory> read_rank_weights(const planned_model& plan, const serve_o
   auto ranks = load_ranks(plan, options, std::move(meet), make_progress_log(),
                           [](const std::string& what) { spdlog::warn("{}", what); });
   if (ranks)
-    spdlog::info("node {}: ranks {} to {} of {} are here", options.node_rank, here.first,
-                 here.first + here.count - 1, here.size);
+    spdlog::info("node {} has {} of {} ranks, from rank {} on", options.node_rank, here.count,
+                 here.size, here.first);
   return ranks;
 }
 

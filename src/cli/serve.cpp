@@ -95,6 +95,7 @@ int run_serve(const serve_options& wanted, const std::string& child_config) {
     std::cout << to_text(plan->memory);
     return 0;
   }
+  if (options.node_rank > 0) return run_node(options);
   if (options.device == device_kind::null || options.device == device_kind::sim)
     spdlog::warn("no model computes here, answers are drawn tokens: {}", plan->device);
   log_lines(to_text(plan->memory));
@@ -103,7 +104,6 @@ int run_serve(const serve_options& wanted, const std::string& child_config) {
                  plan->limits.max_num_seqs);
   phases.end("plan and tokenizer", phase_times::clock::now());
   front_settings front{.gate = *std::move(gate), .memory = {}, .lost_log_lines = lost};
-  if (options.node_rank > 0) return run_node(options);
   const bool is_member = !options.fleet.join.empty();
   if (!is_member) {
     auto memory = bound_memory(*plan, options);
