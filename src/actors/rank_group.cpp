@@ -28,6 +28,8 @@ class rank_group_actor : public rank_group::base {
 
   void on_exit() override {
     for (auto& each : own_) each.process.reset();  // killed
+    refuse_asker();                                // a promise holds both sides
+    formed_.clear();
     members_.clear();
     listener_ = nullptr;
     launch_ = nullptr;

@@ -24,6 +24,7 @@ class rank_node_actor : public rank_node::base {
 
   void on_exit() override {
     end_ranks();
+    refuse_asker("its node ended");  // a promise holds both sides
     maker_ = nullptr;
     group_ = nullptr;
     options_.leave = nullptr;

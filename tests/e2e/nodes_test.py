@@ -152,7 +152,8 @@ def test_entry(certificates, folder):
             assert first.post(body(1))[0] == 200
             with Node(port, "--no-rejoin", *ours) as second:
                 assert "node 1 is here already" in second.refusal()
-            assert first.post(body(2))[0] == 200
+            # CAF may take the end of one TLS connection for another's; who was cut comes back.
+            first.wait_until(lambda: first.post(body(2))[0] == 200, 10, "the first one computes")
         first.wait_until(lambda: not first.is_ready(), 10, "it left")
 
 
