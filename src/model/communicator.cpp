@@ -141,15 +141,16 @@ class host_rank : public host_communicator {
   void all_gather(const void* mine, std::size_t num_bytes, void* all) override {
     place_->exchange(rank_, mine, [&] {
       for (std::uint32_t r = 0; r < size(); ++r) {
-        std::memcpy(static_cast<std::byte*>(all) + r * num_bytes, place_->of<std::byte>(r),
-                    num_bytes);
+        std::copy_n(place_->of<std::byte>(r), num_bytes,
+                    static_cast<std::byte*>(all) + r * num_bytes);
       }
     });
   }
 
   void broadcast(void* data, std::size_t num_bytes) override {
     place_->exchange(rank_, data, [&] {
-      if (rank_ != 0) std::memcpy(data, place_->of<std::byte>(0), num_bytes);
+      if (rank_ == 0) return;
+      std::copy_n(place_->of<std::byte>(0), num_bytes, static_cast<std::byte*>(data));
     });
   }
 
